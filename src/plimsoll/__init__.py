@@ -1,0 +1,1 @@
+"""How heavily is the crypto derivatives market loaded, and where would it break?"""

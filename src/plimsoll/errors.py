@@ -1,0 +1,108 @@
+"""Every exception Plimsoll raises on purpose.
+
+::
+
+    PlimsollError
+    ├── UnknownSymbol          a symbol or native name nobody can read      .text
+    ├── ArchiveError           a file is not what its format promises       .path
+    │   ├── Unrecognised       no format knows the file
+    │   └── DamagedFile        empty, truncated, wrong checksum, not a zip
+    ├── StoreError             the archive on disk                          .path
+    │   ├── StoreUnusable      cannot be created, written or read here
+    │   ├── StoreTooNew        written by a newer Plimsoll                  .found .known
+    │   └── StoreDamaged       a file does not match what was sealed
+    ├── NoSuchData             nothing stored answers the question
+    └── ExchangeError          an exchange did not do what was asked        .exchange
+
+Wrong arguments are `ValueError` or `TypeError`, raised at the public door.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "ArchiveError",
+    "DamagedFile",
+    "ExchangeError",
+    "NoSuchData",
+    "PlimsollError",
+    "StoreDamaged",
+    "StoreError",
+    "StoreTooNew",
+    "StoreUnusable",
+    "UnknownSymbol",
+    "Unrecognised",
+]
+
+
+class PlimsollError(Exception):
+    """The root of the tree."""
+
+
+class UnknownSymbol(PlimsollError, ValueError):
+    """A symbol, or an exchange's own name of an instrument, cannot be read."""
+
+    def __init__(self, text: str, hint: str) -> None:
+        super().__init__(f"cannot read the symbol {text!r}: {hint}")
+        self.text = text
+
+
+class ArchiveError(PlimsollError):
+    """A file is not what its format promises."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+
+
+class Unrecognised(ArchiveError):
+    """No format knows the file."""
+
+
+class DamagedFile(ArchiveError):
+    """The file is empty, truncated, or does not match its checksum."""
+
+
+class StoreError(PlimsollError):
+    """The archive on disk cannot do what was asked."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(f"{path}: {message}")
+        self.path = path
+
+
+class StoreUnusable(StoreError):
+    """The store cannot be created, written or read here."""
+
+
+class StoreTooNew(StoreError):
+    """A newer Plimsoll wrote the store."""
+
+    def __init__(self, path: Path, *, found: int, known: int) -> None:
+        super().__init__(
+            path,
+            f"the store has format {found}, this Plimsoll knows formats up to {known}; "
+            "upgrade Plimsoll, or point --store at another folder",
+        )
+        self.found = found
+        self.known = known
+
+
+class StoreDamaged(StoreError):
+    """A sealed file does not match what was sealed."""
+
+
+class NoSuchData(PlimsollError):
+    """Nothing stored answers the question."""
+
+
+class ExchangeError(PlimsollError):
+    """An exchange did not do what was asked."""
+
+    def __init__(self, exchange: str, message: str) -> None:
+        super().__init__(f"{exchange}: {message}")
+        self.exchange = exchange

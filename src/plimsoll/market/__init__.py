@@ -1,0 +1,1 @@
+"""What is traded and what happens: instruments, symbols, events and their tables."""

@@ -1,0 +1,265 @@
+"""Events as tables: one schema for each kind, read off the event's own fields."""
+
+from __future__ import annotations
+
+import types
+import typing
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import polars as pl
+
+from plimsoll.market.events import EVENTS, Event
+from plimsoll.market.interval import MICROSECOND
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["EARLIEST", "TABLES", "TIME", "Column", "Table", "events", "rows"]
+
+TIME = pl.Datetime("us", "UTC")
+EARLIEST = pl.datetime(2009, 1, 3, time_zone="UTC")
+"""The first Bitcoin block: no stamp can be older."""
+
+_DTYPES: dict[type, pl.DataType] = {
+    float: pl.Float64(),
+    int: pl.Int64(),
+    str: pl.String(),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table.
+
+    Attributes
+    ----------
+    name : str
+    dtype : polars.DataType
+    unit : str
+        Empty where the value is a word.
+    rule : str
+        What a value must be: ``positive``, ``nonnegative``, ``finite``,
+        ``share`` (in [0, 1]), ``time``, or empty.
+    choices : tuple of str
+        The words allowed; empty for any.
+    required : bool
+        Whether a null rejects the row.
+    default : object
+        Put in where a source has no such column; None for null.
+    description : str
+    """
+
+    name: str
+    dtype: pl.DataType
+    unit: str
+    rule: str
+    choices: tuple[str, ...]
+    required: bool
+    default: object
+    description: str
+
+    def broken(self) -> pl.Expr | None:
+        """Return an expression that is true where a value breaks the rule; None: none can."""
+        value = pl.col(self.name)
+        checks: list[pl.Expr] = []
+        if self.required:
+            checks.append(value.is_null())
+        if self.dtype.is_float() and self.rule:
+            checks.append(~value.is_finite())
+        if self.choices:
+            checks.append(~value.is_in(self.choices))
+        match self.rule:
+            case "positive":
+                checks.append(value <= 0)
+            case "nonnegative":
+                checks.append(value < 0)
+            case "share":
+                checks.append(~value.is_between(0, 1))
+            case "time":
+                checks.append(value < EARLIEST)
+        return pl.any_horizontal(checks).fill_null(value=False) if checks else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The one table of a kind of event.
+
+    Attributes
+    ----------
+    kind : str
+        The name of the event and of the table.
+    columns : tuple of Column
+    key : tuple of str
+        Columns that name a fact; two rows with one key tell of the same fact.
+    snap : str or None
+        Times of one fact agree after rounding to this span.
+    summary : str
+        What a row says, in one line.
+    """
+
+    kind: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    snap: str | None
+    summary: str
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Column names and types, in order."""
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """Columns that say something of the fact, and so can contradict."""
+        clocks = {"received", "known_at"}
+        return tuple(c.name for c in self.columns if c.name not in {*self.key, *clocks})
+
+    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the frame with exactly this table's columns and types.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            Any subset of the columns; more are refused.
+
+        Returns
+        -------
+        DataFrame
+            Missing columns take their default, and `known_at` the later of
+            `time` and `received` where it is null.
+
+        Raises
+        ------
+        ValueError
+            If a column is unknown.
+        """
+        known = {column.name for column in self.columns}
+        if unknown := [name for name in frame.columns if name not in known]:
+            raise ValueError(
+                f"{self.kind} has no column {', '.join(map(repr, unknown))}; "
+                f"known: {', '.join(sorted(known))}"
+            )
+        frame = frame.select(
+            (pl.col(c.name) if c.name in frame.columns else pl.lit(c.default, dtype=c.dtype))
+            .cast(c.dtype)
+            .alias(c.name)
+            for c in self.columns
+        )
+        return frame.with_columns(
+            known_at=pl.coalesce("known_at", pl.max_horizontal("time", "received"))
+        )
+
+    def violations(self) -> pl.Expr:
+        """Return an expression that names the first column to break its rule, else null."""
+        return pl.coalesce(
+            pl.when(broken).then(pl.lit(column.name))
+            for column in self.columns
+            if (broken := column.broken()) is not None
+        )
+
+    def identity(self) -> list[pl.Expr]:
+        """Return the key as expressions, with the time snapped where the kind snaps it."""
+        time = pl.col("time") if self.snap is None else pl.col("time").dt.round(self.snap)
+        return [time if name == "time" else pl.col(name) for name in self.key]
+
+
+def _column(name: str, hint: Any, default: object) -> Column:  # noqa: ANN401 (a type is any object)
+    optional, meta, choices = False, msgspec.Meta(), ()
+    while True:
+        origin, args = typing.get_origin(hint), typing.get_args(hint)
+        if origin is typing.Annotated:
+            hint, meta = args[0], args[1]
+        elif origin in {typing.Union, types.UnionType}:
+            hint, optional = next(a for a in args if a is not type(None)), True
+        elif origin is Literal:
+            hint, choices = str, args
+        else:
+            break
+    extra = meta.extra or {"unit": "", "rule": ""}
+    return Column(
+        name=name,
+        dtype=TIME if extra["rule"] == "time" else _DTYPES[hint],
+        unit=extra["unit"],
+        rule=extra["rule"],
+        choices=choices,
+        required=not optional,
+        default=None if default is msgspec.NODEFAULT else default,
+        description=meta.description or "",
+    )
+
+
+def _table(kind: str, event: type[Event]) -> Table:
+    hints = typing.get_type_hints(event, include_extras=True)
+    defaults = {field.name: field.default for field in msgspec.structs.fields(event)}
+    return Table(
+        kind=kind,
+        columns=tuple(_column(name, hints[name], default) for name, default in defaults.items()),
+        key=("exchange", "symbol", "time", *event.key),
+        snap=event.snap,
+        summary=(event.__doc__ or "").strip().splitlines()[0],
+    )
+
+
+TABLES: Mapping[str, Table] = {kind: _table(kind, event) for kind, event in EVENTS.items()}
+"""The table of each kind."""
+
+
+def rows(batch: Iterable[Event]) -> dict[str, pl.DataFrame]:
+    """Return events as the rows of their tables.
+
+    Parameters
+    ----------
+    batch : iterable of Event
+        In any order, of any kinds. Nanoseconds below a microsecond are cut.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        One frame for each kind that occurs, rows in the order given.
+    """
+    by_kind: dict[str, list[Event]] = {}
+    for event in batch:
+        by_kind.setdefault(type(event).__struct_config__.tag, []).append(event)  # type: ignore[arg-type]
+    return {kind: _frame(TABLES[kind], items) for kind, items in by_kind.items()}
+
+
+def _frame(table: Table, items: list[Event]) -> pl.DataFrame:
+    data: dict[str, pl.Series] = {}
+    for column in table.columns:
+        cells = [getattr(item, column.name) for item in items]
+        if column.dtype == TIME:
+            micros = [None if cell is None else cell // MICROSECOND for cell in cells]
+            data[column.name] = pl.Series(micros, dtype=pl.Int64).cast(TIME)
+        else:
+            data[column.name] = pl.Series(cells, dtype=column.dtype)
+    return table.conform(pl.DataFrame(data))
+
+
+@cache
+def _times(kind: str) -> tuple[str, ...]:
+    return tuple(c.name for c in TABLES[kind].columns if c.dtype == TIME)
+
+
+def events(kind: str, frame: pl.DataFrame) -> list[Event]:
+    """Return the rows of a table as events.
+
+    Parameters
+    ----------
+    kind : str
+        The table the rows are of.
+    frame : DataFrame
+        With all columns of that table.
+
+    Returns
+    -------
+    list of Event
+        In the order of the rows.
+    """
+    table, struct = TABLES[kind], EVENTS[kind]
+    nanos = frame.select(table.schema.names()).with_columns(
+        pl.col(name).dt.epoch("us") * MICROSECOND for name in _times(kind)
+    )
+    return [struct(**row) for row in nanos.iter_rows(named=True)]
