@@ -7,6 +7,7 @@ line. Nothing is ever held but one piece.
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import io
@@ -24,7 +25,7 @@ from plimsoll.errors import DamagedFile
 from plimsoll.market.schema import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["LINE", "PIECE", "Format", "Rejected", "Source", "split_rejects"]
@@ -218,57 +219,74 @@ class Source:
                 yield line, rest
         self.progress(total - told)
 
-    def csv(self, names: tuple[str, ...]) -> Iterator[pl.DataFrame]:
-        """Yield a CSV as frames of text.
+    def csv(self, schema: Mapping[str, pl.DataType]) -> Iterator[pl.DataFrame]:
+        """Yield a CSV as typed frames.
 
         Parameters
         ----------
-        names : tuple of str
-            The columns, in the order of the file.
+        schema : mapping of str to DataType
+            Names and types of the columns, in the order of the file.
 
         Yields
         ------
         DataFrame
-            `names`, each a String or null where the cell is empty, and `LINE`.
-            A line with another number of cells is rejected.
+            Those columns, null where a cell is empty, and `LINE`. A line with another number
+            of cells, or a cell that cannot be read as its type, is rejected.
         """
         for first, piece in self.pieces():
             skip = int(first == 1 and self.has_header)
             body = piece.split(b"\n", skip)[skip] if piece.count(b"\n") >= skip else b""
             if body.strip():
-                yield self._frame(body, names, first + skip)
+                yield self._frame(body.removeprefix(b"\xef\xbb\xbf"), schema, first + skip)
 
-    def _frame(self, body: bytes, names: tuple[str, ...], first: int) -> pl.DataFrame:
+    def _frame(
+        self, body: bytes, schema: Mapping[str, pl.DataType], first: int
+    ) -> pl.DataFrame:
+        """Read whole lines at once, or one by one where some are not as they should be."""
         lines = body.count(b"\n") + (not body.endswith(b"\n"))
-        if body.count(b",") == lines * (len(names) - 1) and b'"' not in body:
+        if body.count(b",") == lines * (len(schema) - 1) and b'"' not in body:
             try:
-                frame = _read(body, names)
-            except pl.exceptions.ComputeError:
-                frame = None
-            if frame is not None and frame.height == lines:
-                return frame.with_columns(pl.int_range(first, first + lines).alias(LINE))
-        return self._careful(body, names, first)
+                frame = pl.read_csv(
+                    io.BytesIO(body), has_header=False, schema=dict(schema), quote_char=None
+                )
+            except pl.exceptions.PolarsError:
+                pass  # the careful way finds the line
+            else:
+                if frame.height == lines:
+                    return frame.with_columns(pl.int_range(first, first + lines).alias(LINE))
+        return self._careful(body, schema, first)
 
-    def _careful(self, body: bytes, names: tuple[str, ...], first: int) -> pl.DataFrame:
-        """Read line by line, setting aside lines with the wrong number of cells."""
-        import csv  # noqa: PLC0415 (only where a piece holds a bad line)
-
-        good: list[list[str | None]] = []
+    def _careful(
+        self, body: bytes, schema: Mapping[str, pl.DataType], first: int
+    ) -> pl.DataFrame:
+        rows: list[list[str | None]] = []
         numbers: list[int] = []
-        text = body.decode("utf-8", errors="replace")
-        for offset, line in enumerate(text.split("\n")):
+        for offset, line in enumerate(body.decode("utf-8", errors="replace").split("\n")):
             if not line.strip():
                 continue
-            cells = next(csv.reader([line]))
-            if len(cells) == len(names):
-                good.append([cell.strip() or None for cell in cells])
+            cells = next(csv.reader([line.rstrip("\r")]))
+            if len(cells) == len(schema):
+                rows.append([cell.strip() or None for cell in cells])
                 numbers.append(first + offset)
             else:
-                reason = f"{len(cells)} cells where {len(names)} belong"
-                self.reject(first + offset, reason, {"line": line.rstrip("\r")[:500]})
-        schema = dict.fromkeys(names, pl.String)
-        return pl.DataFrame(good, schema=schema, orient="row").with_columns(
-            pl.Series(LINE, numbers, dtype=pl.Int64)
+                reason = f"{len(cells)} cells where {len(schema)} belong"
+                self.reject(first + offset, reason, {"line": line[:500]})
+        text = pl.DataFrame(rows, schema=dict.fromkeys(schema, pl.String), orient="row")
+        typed = text.select(
+            pl.col(name).cast(dtype, strict=False) for name, dtype in schema.items()
+        )
+        unread = [
+            pl.when(text[name].is_not_null() & typed[name].is_null()).then(pl.lit(name))
+            for name in schema
+        ]
+        broken = text.select(pl.coalesce(unread).alias("broken"))["broken"]
+        for index in broken.is_not_null().arg_true():
+            name, row = broken[index], text.row(index, named=True)
+            self.reject(
+                numbers[index], f"{name}: cannot read {row[name]!r} as {schema[name]}", row
+            )
+        return typed.with_columns(pl.Series(LINE, numbers, dtype=pl.Int64)).filter(
+            broken.is_null()
         )
 
     def parquet(self) -> Iterator[pl.DataFrame]:
@@ -308,17 +326,6 @@ class Source:
         if len(members) != 1:
             raise DamagedFile(self.path, f"the zip holds {len(members)} files, expected one")
         return members[0]
-
-
-def _read(body: bytes, names: tuple[str, ...]) -> pl.DataFrame:
-    return pl.read_csv(
-        io.BytesIO(body),
-        has_header=False,
-        new_columns=list(names),
-        schema_overrides=[pl.String] * len(names),
-        infer_schema=False,
-        quote_char=None,
-    )
 
 
 class Format(Protocol):
