@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "recognise"]
 
-FORMATS = ("binance_vision", "tardis", "deribit", "cftc", "tidy")
+FORMATS = ("binance_vision", "tardis", "deribit", "cftc", "research", "tidy")
 """Every format, the most particular first."""
 
 

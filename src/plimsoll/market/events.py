@@ -18,7 +18,7 @@ of the one table of that kind.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from msgspec import Meta, Struct
 
@@ -41,6 +41,7 @@ __all__ = [
     "Position",
     "PriceKind",
     "Side",
+    "Snap",
     "StablecoinSupply",
     "TakerVolume",
     "Trade",
@@ -74,6 +75,14 @@ PriceKind = Literal["fill", "bankruptcy", "mark"]
 Completeness = Literal["complete", "throttled", "sampled", "aggregated", "unknown"]
 
 
+class Snap(NamedTuple):
+    """Times that round to the same multiple of `every` name one fact, where `column` is `value`."""
+
+    every: str
+    column: str
+    value: str
+
+
 class Event(Struct, frozen=True, kw_only=True, tag_field="kind"):
     """One fact about one instrument on one exchange."""
 
@@ -85,8 +94,8 @@ class Event(Struct, frozen=True, kw_only=True, tag_field="kind"):
 
     key: ClassVar[tuple[str, ...]] = ()
     """Columns that, with exchange, symbol and time, name the fact."""
-    snap: ClassVar[str | None] = None
-    """Times that round to the same multiple of this span name the same fact."""
+    snap: ClassVar[Snap | None] = None
+    """Where times that differ a little name the same fact."""
 
 
 class Trade(Event, frozen=True, kw_only=True, tag="trade"):
@@ -144,7 +153,7 @@ class Funding(Event, frozen=True, kw_only=True, tag="funding"):
     premium: Premium | None = None
 
     key = ("status",)
-    snap = "1h"
+    snap = Snap("1h", "status", "settled")
 
 
 class MarkPrice(Event, frozen=True, kw_only=True, tag="mark_price"):
@@ -298,9 +307,7 @@ class Commitment(Event, frozen=True, kw_only=True, tag="commitment"):
     long: Annotated[float, _column("contracts", "nonnegative")]
     short: Annotated[float, _column("contracts", "nonnegative")]
     spread: Annotated[float, _column("contracts", "nonnegative")] | None = None
-    open_interest: Annotated[
-        float, _column("contracts", "nonnegative", "of the whole market")
-    ]
+    open_interest: Annotated[float, _column("contracts", "nonnegative", "of the whole market")]
     contract_size: Annotated[float, _column("base units per contract", "positive")] | None = None
 
     key = ("market", "category")
@@ -339,4 +346,3 @@ EVENTS: dict[str, type[Event]] = {
     )
 }
 """Every kind of event by its name, which is also the name of its table."""
-

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import polars as pl
 
-from plimsoll.market.events import EVENTS, Event
+from plimsoll.market.events import EVENTS, Event, Snap
 from plimsoll.market.interval import MICROSECOND
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ class Table:
     columns : tuple of Column
     key : tuple of str
         Columns that name a fact; two rows with one key tell of the same fact.
-    snap : str or None
-        Times of one fact agree after rounding to this span.
+    snap : Snap or None
+        Where times that differ a little name the same fact.
     summary : str
         What a row says, in one line.
     """
@@ -103,7 +103,7 @@ class Table:
     kind: str
     columns: tuple[Column, ...]
     key: tuple[str, ...]
-    snap: str | None
+    snap: Snap | None
     summary: str
 
     @property
@@ -162,11 +162,14 @@ class Table:
 
     def identity(self) -> list[pl.Expr]:
         """Return the key as expressions, with the time snapped where the kind snaps it."""
-        time = pl.col("time") if self.snap is None else pl.col("time").dt.round(self.snap)
+        time = pl.col("time")
+        if self.snap is not None:
+            snaps = pl.col(self.snap.column) == self.snap.value
+            time = pl.when(snaps).then(time.dt.round(self.snap.every)).otherwise(time)
         return [time if name == "time" else pl.col(name) for name in self.key]
 
 
-def _column(name: str, hint: Any, default: object) -> Column:  # noqa: ANN401 (a type is any object)
+def _column(name: str, hint: Any, default: object) -> Column:
     optional, meta, choices = False, msgspec.Meta(), ()
     while True:
         origin, args = typing.get_origin(hint), typing.get_args(hint)

@@ -1,0 +1,1 @@
+"""The archive: facts appended to a journal and sealed into immutable files."""

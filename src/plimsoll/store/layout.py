@@ -1,0 +1,189 @@
+"""Where things lie in a store.
+
+::
+
+    STORE/
+    ├── plimsoll.json     the format number
+    ├── catalogue.sqlite  checksums, sources, instruments; can be rebuilt from the rest
+    ├── journal/          appended rows, not yet sealed: one locked file for each writer
+    ├── staged/           accepted files, not yet sealed: one folder for each
+    ├── tables/           KIND/EXCHANGE/SYMBOL/YYYY-MM.parquet: what is kept
+    ├── revisions/        the same tree: rows that contradict a kept one
+    ├── sources/          what was imported, from where, by which version
+    └── rejects/          rows that could not be kept, with file, line and reason
+
+A path is computed from what it holds, never searched for. The options of one
+underlying are one series; everything else is a series of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+from plimsoll.errors import StoreTooNew, StoreUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["FORMAT", "Layout", "Series", "months", "sync_folder"]
+
+FORMAT = 1
+"""The format this version writes, and the newest it reads."""
+
+
+@dataclass(frozen=True, order=True)
+class Series:
+    """One kind of fact about one symbol (or one family of options) on one exchange."""
+
+    kind: str
+    exchange: str
+    symbol: str
+
+    @property
+    def folder(self) -> str:
+        """The series' place in a tree."""
+        return f"{self.kind}/{_name(self.exchange)}/{_name(self.symbol)}"
+
+    @classmethod
+    def of(cls, folder: str) -> Series:
+        """Return the series whose place a folder is."""
+        kind, exchange, symbol = folder.split("/")
+        return cls(kind, _unname(exchange), _unname(symbol))
+
+
+def _name(text: str) -> str:
+    quoted = quote(text, safe="").replace("~", "%7E")
+    return quoted.replace("%2F", "~").replace("%3A", "@").replace(".", "%2E")
+
+
+def _unname(name: str) -> str:
+    return unquote(name.replace("~", "%2F").replace("@", "%3A"))
+
+
+def months(since: datetime, until: datetime) -> Iterator[str]:
+    """Yield each ``YYYY-MM`` that overlaps ``since ≤ t < until``."""
+    month = date(since.year, since.month, 1)
+    while datetime(month.year, month.month, 1, tzinfo=UTC) < until:
+        yield f"{month:%Y-%m}"
+        month = date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside a folder survive a loss of power."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one store.
+
+    Attributes
+    ----------
+    root : Path
+    """
+
+    root: Path
+
+    @property
+    def catalogue(self) -> Path:
+        """The SQLite file."""
+        return self.root / "catalogue.sqlite"
+
+    @property
+    def journal(self) -> Path:
+        """The folder of journal segments."""
+        return self.root / "journal"
+
+    @property
+    def staged(self) -> Path:
+        """The folder of accepted files that are not yet sealed."""
+        return self.root / "staged"
+
+    @property
+    def sources(self) -> Path:
+        """The folder that tells what was imported."""
+        return self.root / "sources"
+
+    @property
+    def rejects(self) -> Path:
+        """The folder of rejected rows."""
+        return self.root / "rejects"
+
+    def sealed(self, series: Series, month: str) -> Path:
+        """Return the file of a series and month."""
+        return self.root / "tables" / series.folder / f"{month}.parquet"
+
+    def revisions(self, series: Series, month: str) -> Path:
+        """Return the file of rows that contradict kept ones."""
+        return self.root / "revisions" / series.folder / f"{month}.parquet"
+
+    def series(self, kind: str | None = None) -> list[Series]:
+        """Return the series that have sealed files."""
+        base = self.root / "tables"
+        found = base.glob(f"{kind or '*'}/*/*")
+        return sorted(Series.of(path.relative_to(base).as_posix()) for path in found)
+
+    def months(self, series: Series) -> list[str]:
+        """Return the sealed months of a series."""
+        folder = self.root / "tables" / series.folder
+        return sorted(path.stem for path in folder.glob("????-??.parquet"))
+
+    def exists(self) -> bool:
+        """Return whether there is a store."""
+        return (self.root / "plimsoll.json").is_file()
+
+    def create(self) -> None:
+        """Make the folders of an empty store; leave an existing one as it is.
+
+        Raises
+        ------
+        StoreUnusable
+            If they cannot be made or written.
+        StoreTooNew
+            If a newer version made the store.
+        """
+        try:
+            for folder in (self.journal, self.staged, self.sources, self.rejects):
+                folder.mkdir(parents=True, exist_ok=True)
+            marker = self.root / "plimsoll.json"
+            if not marker.exists():
+                aside = marker.with_name(f"plimsoll.json.{os.getpid()}")
+                aside.write_text(json.dumps({"format": FORMAT}) + "\n", encoding="utf-8")
+                aside.replace(marker)
+        except OSError as error:
+            raise StoreUnusable(
+                self.root,
+                f"cannot write here ({error.strerror or error}); choose a folder you may write "
+                "with --store or PLIMSOLL_STORE",
+            ) from error
+        self.check()
+
+    def check(self) -> None:
+        """Refuse a store that a newer version made.
+
+        Raises
+        ------
+        StoreUnusable
+            If its marker cannot be read.
+        StoreTooNew
+            If its format is newer than this version's.
+        """
+        marker = self.root / "plimsoll.json"
+        try:
+            found = json.loads(marker.read_text(encoding="utf-8"))["format"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreUnusable(
+                self.root, f"{marker.name} cannot be read ({error}); is this a Plimsoll store?"
+            ) from error
+        if not isinstance(found, int) or found > FORMAT:
+            raise StoreTooNew(self.root, found=found, known=FORMAT)

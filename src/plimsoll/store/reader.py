@@ -1,0 +1,284 @@
+"""Everything that reads a store, while others may be writing it.
+
+What is acknowledged is seen at once, sealed or not. Files are replaced by
+renaming, so a read that meets a change under its hands is simply done again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from plimsoll.errors import NoSuchData, StoreUnusable
+from plimsoll.market.schema import TABLES
+from plimsoll.market.symbols import family
+from plimsoll.store import merge, parquet
+from plimsoll.store.journal import read_segment
+from plimsoll.store.layout import Layout, Series, months
+from plimsoll.store.writer import filing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+__all__ = ["Reader"]
+
+_TRIES = 20
+_EVER = (datetime(2009, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+
+
+class Reader:
+    """A store opened for reading.
+
+    Parameters
+    ----------
+    root : Path
+
+    Raises
+    ------
+    StoreUnusable
+        If there is no store.
+    StoreTooNew
+        If a newer version made it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.layout = Layout(root)
+        if not self.layout.exists():
+            raise StoreUnusable(
+                root, "there is no store here; make one with: plimsoll import FILE… --store DIR"
+            )
+        self.layout.check()
+
+    def series(
+        self,
+        kind: str | None = None,
+        exchanges: Iterable[str] = (),
+        symbol: str | None = None,
+    ) -> list[Series]:
+        """Return the series stored, sealed or not, that match.
+
+        Parameters
+        ----------
+        kind : str, optional
+        exchanges : iterable of str
+            All if empty.
+        symbol : str, optional
+            A symbol; for an option its whole family matches.
+        """
+        found = set(self.layout.series(kind))
+        for stage in self.layout.staged.glob("[!.]*"):
+            for folder in stage.glob(f"{kind or '*'}/*/*"):
+                found.add(Series.of(folder.relative_to(stage).as_posix()))
+        found.update(series for series, _, _ in self._journal(kind))
+        wanted, filed = set(exchanges), family(symbol) if symbol else None
+        return sorted(
+            series
+            for series in found
+            if (not wanted or series.exchange in wanted)
+            and (filed is None or series.symbol == filed)
+        )
+
+    def read(
+        self,
+        kind: str,
+        *,
+        exchanges: Iterable[str] = (),
+        symbol: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        as_of: datetime | None = None,
+    ) -> pl.DataFrame:
+        """Return rows, by exchange, symbol and time.
+
+        Parameters
+        ----------
+        kind : str
+            The table to read.
+        exchanges : iterable of str
+            All if empty.
+        symbol : str, optional
+            All if None.
+        since, until : datetime, optional
+            Keep ``since ≤ time < until``.
+        as_of : datetime, optional
+            Keep what was known by then, in the version known by then.
+
+        Returns
+        -------
+        DataFrame
+            All columns of the table; each fact once.
+
+        Raises
+        ------
+        NoSuchData
+            If nothing of that kind is stored for these exchanges and this symbol.
+        ValueError
+            If there is no such kind.
+        """
+        if kind not in TABLES:
+            raise ValueError(f"there is no table {kind!r}; known: {', '.join(TABLES)}")
+        matching = self.series(kind, exchanges, symbol)
+        if not matching:
+            raise NoSuchData(self._nothing(kind, set(exchanges), symbol))
+        span = (since or _EVER[0], until or _EVER[1])
+        frames = [self._series(series, span, as_of) for series in matching]
+        whole = pl.concat(frames)
+        if symbol is not None and family(symbol) != symbol:
+            whole = whole.filter(pl.col("symbol") == symbol)
+        return whole
+
+    def revisions(self, series: Series) -> pl.DataFrame:
+        """Return the rows that contradict kept ones, with `source`, the checksum of their file."""
+        base = self.layout.root / "revisions" / series.folder
+        frames = [parquet.read(path) for path in sorted(base.glob("????-??.parquet"))]
+        empty = pl.DataFrame(schema={**TABLES[series.kind].schema, "source": pl.String})
+        return pl.concat([empty, *frames])
+
+    def sealed_files(self, kind: str) -> list[Path]:
+        """Return the sealed files of a kind."""
+        series = self.layout.series(kind)
+        return [self.layout.sealed(s, m) for s in series for m in self.layout.months(s)]
+
+    def all_sealed(self, kind: str) -> bool:
+        """Return whether the sealed files alone say all that is known of a kind."""
+        staged = any(self.layout.staged.glob(f"[!.]*/{kind}"))
+        revised = (self.layout.root / "revisions" / kind).is_dir()
+        return not staged and not revised and not self._journal(kind)
+
+    def imports(self) -> list[dict[str, object]]:
+        """Return the note of each imported file."""
+        notes = sorted(self.layout.sources.glob("*.json"))
+        return [json.loads(note.read_text(encoding="utf-8")) for note in notes]
+
+    def _series(
+        self, series: Series, span: tuple[datetime, datetime], as_of: datetime | None
+    ) -> pl.DataFrame:
+        for _ in range(_TRIES):
+            try:
+                frames = self._once(series, span, as_of)
+            except FileNotFoundError:
+                continue  # sealed between looking and reading
+            if frames is not None:
+                return frames
+        raise StoreUnusable(self.layout.root, f"{series.folder} changes faster than it is read")
+
+    def _once(
+        self, series: Series, span: tuple[datetime, datetime], as_of: datetime | None
+    ) -> pl.DataFrame | None:
+        """Read a series, or return None if a file was replaced meanwhile."""
+        pending = self._pending(series)
+        parts = []
+        for month in self._months(series, span, pending):
+            place = self.layout.sealed(series, month)
+            before = _identity(place)
+            part = self._month(series, month, span, as_of, pending.get(month, []))
+            if _identity(place) != before:
+                return None
+            parts.append(part)
+        empty = pl.DataFrame(schema=TABLES[series.kind].schema)
+        return pl.concat([empty, *parts])
+
+    def _months(
+        self,
+        series: Series,
+        span: tuple[datetime, datetime],
+        pending: dict[str, list[Path | pl.DataFrame]],
+    ) -> list[str]:
+        """Name the months to read; a short span is computed, not listed."""
+        if span == _EVER:
+            return sorted({*self.layout.months(series), *pending})
+        known = [
+            month
+            for month in months(*span)
+            if month in pending or self.layout.sealed(series, month).exists()
+        ]
+        snap = TABLES[series.kind].snap
+        return known if snap is None else sorted({*known, *self._edges(series, span, pending)})
+
+    def _edges(
+        self,
+        series: Series,
+        span: tuple[datetime, datetime],
+        pending: dict[str, list[Path | pl.DataFrame]],
+    ) -> list[str]:
+        """Name the months after: a stamp just before midnight may be filed under the next."""
+        after = next(months(span[1], _EVER[1]), None)
+        exists = after is not None and (
+            after in pending or self.layout.sealed(series, after).exists()
+        )
+        return [after] if exists and after is not None else []
+
+    def _month(
+        self,
+        series: Series,
+        month: str,
+        span: tuple[datetime, datetime],
+        as_of: datetime | None,
+        pending: list[Path | pl.DataFrame],
+    ) -> pl.DataFrame:
+        table, place = TABLES[series.kind], self.layout.sealed(series, month)
+        within = pl.col("time").is_between(*span, closed="left")
+        if as_of is not None:
+            within &= pl.col("known_at") <= as_of
+        if pending:
+            first: list[tuple[int, Path | pl.DataFrame]] = [(0, place)] if place.exists() else []
+            inputs = [*first, *((rank, item) for rank, item in enumerate(pending, 1))]
+            merged = list(merge.combine(table, inputs, merge.Merged()))
+            rows = pl.concat(merged).filter(within)
+        else:
+            rows = parquet.scan(place).filter(within).collect()
+        revised = self.layout.revisions(series, month)
+        if not revised.exists():
+            return rows
+        return merge.with_revisions(table, rows, parquet.scan(revised).filter(within).collect())
+
+    def _pending(self, series: Series) -> dict[str, list[Path | pl.DataFrame]]:
+        found: dict[str, list[Path | pl.DataFrame]] = defaultdict(list)
+        stages = sorted(self.layout.staged.glob("[!.]*"), key=_accepted_at)
+        for stage in stages:
+            for path in sorted((stage / series.folder).glob("*.parquet")):
+                found[path.name.split(".")[0]].append(path)
+        for other, month, frame in self._journal(series.kind):
+            if other == series:
+                found[month].append(frame)
+        return found
+
+    def _journal(self, kind: str | None) -> list[tuple[Series, str, pl.DataFrame]]:
+        found: list[tuple[Series, str, pl.DataFrame]] = []
+        for path in sorted(self.layout.journal.glob("*.journal")):
+            try:
+                batches = read_segment(path).batches
+            except FileNotFoundError:
+                continue  # sealed meanwhile: its rows are in the tables now
+            for of, frame in batches:
+                if kind in {None, of}:
+                    found.extend(filing(of, frame))
+        return found
+
+    def _nothing(self, kind: str, exchanges: set[str], symbol: str | None) -> str:
+        asked = " ".join([kind, *sorted(exchanges), *([symbol] if symbol else [])])
+        stored = self.series(kind)
+        if not stored:
+            kinds = sorted({series.kind for series in self.series()})
+            return f"nothing stored for {asked}; stored kinds: {', '.join(kinds) or 'none yet'}"
+        shown = ", ".join(f"{s.exchange} {s.symbol}" for s in stored[:12])
+        more = f" and {len(stored) - 12} more" if len(stored) > 12 else ""
+        return f"nothing stored for {asked}; stored {kind}: {shown}{more}"
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+def _accepted_at(stage: Path) -> str:
+    note = json.loads((stage / "source.json").read_text(encoding="utf-8"))
+    return f"{note['imported_at']} {note['path']}"
