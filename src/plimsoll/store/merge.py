@@ -80,7 +80,7 @@ def _unique(table: Table, frame: pl.DataFrame, merged: Merged) -> pl.DataFrame:
     """Keep the first row of each key; count and set aside the others."""
     order = _order(table, frame)
     identity = {e.meta.output_name(): e for e in table.identity()}
-    frame = frame.sort([*(identity[name] for name in order), RANK], nulls_last=False)
+    frame = frame.sort([*(identity[name] for name in order), RANK], maintain_order=True)
     keys = [identity[name].alias(f"_key_{name}") for name in order]
     if strictly_rising(table, frame):
         _count(merged.added, frame)

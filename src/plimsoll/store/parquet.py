@@ -3,8 +3,8 @@
 A column of prices or amounts is written as a Parquet decimal: integers and one
 power of ten, delta encoded. Any reader of Parquet gets the numbers right, the
 file is a third of what floats take, and the floats that come back are the ones
-that went in, to the bit; a column that no power of ten can carry exactly stays
-as floats.
+that went in, to the bit (but that zero has no sign); a column that no power of ten
+can carry exactly stays as floats.
 """
 
 from __future__ import annotations
@@ -76,8 +76,9 @@ def _scale(values: np.ndarray, start: int) -> int:
 
 def _carries(values: np.ndarray, scale: int) -> bool:
     power = 10.0**scale
-    units = np.rint(values * power)
-    return bool(np.all(np.abs(units) < _EXACT) and np.all(units / power == values))
+    if not np.all(np.abs(values) < _EXACT / power):
+        return False
+    return bool(np.all(np.rint(values * power) / power == values))
 
 
 def _decimal(values: pl.Series, scale: int) -> pa.Array:

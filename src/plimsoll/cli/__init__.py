@@ -1,0 +1,103 @@
+"""The command line: words in, words, JSON and pictures out."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from plimsoll.errors import (
+    ArchiveError,
+    ExchangeError,
+    NoSuchData,
+    PlimsollError,
+    StoreError,
+    UnknownSymbol,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "import": ("plimsoll.cli.data:import_", "Bring published files into the store."),
+    "status": ("plimsoll.cli.data:status", "Show what is stored since when, and what is missing."),
+    "audit": ("plimsoll.cli.data:audit", "Check every stored file against what was sealed."),
+    "show": ("plimsoll.cli.measures:show", "Show the load on one market at a glance."),
+    "open-interest": ("plimsoll.cli.measures:open_interest", "Open interest over exchanges."),
+    "funding": ("plimsoll.cli.measures:funding", "What leverage costs, and for how long."),
+    "heatmap": ("plimsoll.cli.measures:heatmap", "Where leveraged positions would be liquidated."),
+    "sql": ("plimsoll.cli.data:sql", "Ask the tables in SQL."),
+    "export": ("plimsoll.cli.data:export", "Write the rows of one table to a file."),
+}
+"""Each command, where it is, and what it does; nothing is imported before it is used."""
+
+_EXIT = ((NoSuchData, 3), (ExchangeError, 4), (StoreError, 5))
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name][0].split(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, words) in COMMANDS.items()])
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 2 usage or unreadable input, 3 no such data, "
+    "4 exchange or network, 5 damaged or unusable store.",
+)
+@click.version_option(package_name="plimsoll")
+def plimsoll() -> None:
+    """Show how heavily the crypto derivatives market is loaded, and where it would break."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows the program's name; from the command line if left out.
+    """
+    try:
+        plimsoll.main(arguments, prog_name="plimsoll", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped; everything acknowledged before is safe", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except (PlimsollError, ValueError, FileNotFoundError) as error:
+        click.echo(f"plimsoll: {error}", err=True)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    usage = (ArchiveError, UnknownSymbol, ValueError, FileNotFoundError)
+    if isinstance(error, usage):
+        return 2
+    return next((code for kind, code in _EXIT if isinstance(error, kind)), 2)

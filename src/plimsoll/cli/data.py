@@ -1,0 +1,181 @@
+"""Commands about what is stored."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import polars as pl
+
+from plimsoll import session
+from plimsoll.cli import options
+from plimsoll.cli.output import answer, document, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from plimsoll.cli.options import Output, Span
+    from plimsoll.ingest import Report
+
+__all__ = ["audit", "export", "import_", "sql", "status"]
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--time-zone", help="The zone of times that name none, such as UTC or Europe/London.")
+@options.store
+@options.as_json
+def import_(
+    paths: tuple[Path, ...], time_zone: str | None, store: Path | None, as_json: bool
+) -> None:
+    """Bring published files into the store.
+
+    PATHS are files, or folders to be searched. The format is found by the
+    content. A file is imported wholly or not at all, and once: the same bytes
+    again change nothing.
+    """
+    opened = session.open(store or session.default_store())
+    with _bar(paths) as progress:
+        report = opened.import_files(paths, time_zone=time_zone, progress=progress)
+    if as_json:
+        sys.stdout.buffer.write(document(_report(report)))
+    else:
+        _tell(report)
+    if report.failed:
+        sys.exit(2)
+
+
+def _report(report: Report) -> dict[str, Any]:
+    names = ("rows", "added", "duplicates", "revisions", "rejected")
+    return {
+        "total": {name: report.total(name) for name in names},
+        "files": [
+            {"path": str(o.path), "status": o.status, "format": o.format, "error": o.error}
+            | {name: getattr(o, name) for name in names}
+            | {"first_reject": o.first_reject}
+            for o in report.outcomes
+        ],
+    }
+
+
+def _tell(report: Report) -> None:
+    names = ("rows", "added", "duplicates", "revisions", "rejected")
+    shown = pl.DataFrame(
+        [
+            {"file": o.path.name, "status": o.status, "format": o.format}
+            | {name: getattr(o, name) for name in names}
+            for o in report.outcomes
+        ],
+        infer_schema_length=None,
+    )
+    table(shown, title="Import")
+    for outcome in report.outcomes:
+        if outcome.first_reject:
+            click.echo(
+                f"{outcome.rejected} rows rejected, the first: {outcome.first_reject}", err=True
+            )
+        if outcome.error:
+            click.echo(outcome.error, err=True)
+    words = ", ".join(f"{report.total(name):,} {name}" for name in names[1:])
+    click.echo(f"{len(report.outcomes)} files: {words}")
+
+
+@contextmanager
+def _bar(paths: tuple[Path, ...]) -> Iterator[Callable[[Path, int], None]]:
+    """Show how far the import is, where somebody looks."""
+    if not sys.stderr.isatty():
+        yield lambda _path, _count: None
+        return
+    from rich.console import Console  # noqa: PLC0415 (only on a terminal)
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from plimsoll.ingest import find_files  # noqa: PLC0415
+
+    total = sum(path.stat().st_size for path, _ in find_files(paths))
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("reading", total=total)
+        yield lambda path, count: bar.update(task, advance=count, description=path.name[:40])
+
+
+@click.command()
+@options.store
+@options.output
+def status(store: Path | None, output: Output) -> None:
+    """Show what is stored since when, and what is missing.
+
+    Gaps are holes in a regular series, with how many rows they lack; a dash
+    where the series has no usual step, so that a hole cannot be told from
+    silence.
+    """
+    opened = session.open(store)
+    frame = opened.status()
+    answer(
+        output,
+        frame,
+        {"store": str(opened.path)},
+        lambda: table(frame, title=f"Store {opened.path}"),
+    )
+
+
+@click.command()
+@options.store
+@options.as_json
+def audit(store: Path | None, as_json: bool) -> None:
+    """Check every stored file against what was sealed.
+
+    Checksums, counts, order, duplicates, clocks and the rules of each column.
+    Leaves with 5 if anything is not as it should be.
+    """
+    counts, findings = session.open(store).audit()
+    if as_json:
+        found = [{"file": f.file, "problem": f.problem} for f in findings]
+        sys.stdout.buffer.write(document({"counts": counts, "findings": found}))
+    else:
+        click.echo(", ".join(f"{count:,} {name}" for name, count in counts.items()))
+        for finding in findings:
+            click.echo(f"{finding.file}: {finding.problem}")
+        click.echo("clean" if not findings else f"{len(findings)} findings")
+    if findings:
+        sys.exit(5)
+
+
+@click.command()
+@click.argument("query")
+@click.option("--as-of", help="With what was known by then.")
+@options.store
+@options.output
+def sql(query: str, as_of: str | None, store: Path | None, output: Output) -> None:
+    """Ask the tables in SQL.
+
+    Each kind of fact is a table: trade, candle, open_interest, funding,
+    liquidation, option_quote and so on. The dialect is DuckDB's.
+    """
+    frame = session.open(store).sql(query, as_of=as_of)
+    answer(output, frame, {"query": query, "as_of": as_of}, lambda: table(frame, title="", last=60))
+
+
+@click.command()
+@click.argument("kind")
+@click.argument("symbol", required=False)
+@options.span
+@options.store
+@options.output
+def export(kind: str, symbol: str | None, span: Span, store: Path | None, output: Output) -> None:
+    """Write the rows of one table to a file.
+
+    KIND is a table, SYMBOL a unified symbol such as BTC/USDT:USDT. The file
+    imports again as it is.
+    """
+    frame = session.open(store).read(kind, symbol, **span.arguments)
+    parameters = {"kind": kind, "symbol": symbol, **span.arguments}
+    answer(output, frame, parameters, lambda: table(frame, title=kind, last=20))

@@ -1,0 +1,144 @@
+"""Answers as words, JSON and files."""
+
+from __future__ import annotations
+
+import math
+import sys
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import polars as pl
+
+    from plimsoll.cli.options import Output
+
+__all__ = ["SUFFIXES", "answer", "dollars", "document", "table"]
+
+SUFFIXES = (".csv", ".parquet", ".json", ".png")
+_WIDE = 160
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON knows it: unknown is null, times are ISO in UTC."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def document(body: dict[str, Any]) -> bytes:
+    """Return one JSON document."""
+    return msgspec.json.format(msgspec.json.encode(_plain(body)), indent=0) + b"\n"
+
+
+def answer(
+    output: Output,
+    frame: pl.DataFrame,
+    parameters: dict[str, Any],
+    words: Callable[[], None],
+    picture: Callable[[Path], None] | None = None,
+) -> None:
+    """Give an answer in the form that was asked for.
+
+    Parameters
+    ----------
+    output : Output
+        ``--json`` prints the document, ``--out`` writes the file, else `words` is called.
+    frame : DataFrame
+        The numbers.
+    parameters : dict
+        What they were computed with; goes into JSON beside the columns.
+    words : callable
+        Prints the answer for people.
+    picture : callable, optional
+        Draws the answer to a path.
+
+    Raises
+    ------
+    click.UsageError
+        If a picture is asked for where there is none.
+    """
+    body = {"parameters": parameters, "columns": frame.to_dict(as_series=False)}
+    if output.out is not None:
+        _write(output.out, frame, body, picture)
+        click.echo(f"wrote {output.out}", err=True)
+    if output.as_json:
+        sys.stdout.buffer.write(document(body))
+    elif output.out is None:
+        words()
+
+
+def _write(
+    path: Path,
+    frame: pl.DataFrame,
+    body: dict[str, Any],
+    picture: Callable[[Path], None] | None,
+) -> None:
+    try:
+        match path.suffix:
+            case ".csv":
+                frame.write_csv(path)
+            case ".parquet":
+                frame.write_parquet(path)
+            case ".json":
+                path.write_bytes(document(body))
+            case _ if picture is None:
+                raise click.UsageError("this answer has no picture; write .csv, .parquet or .json")
+            case _:
+                picture(path)
+    except OSError as error:
+        raise click.UsageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def table(frame: pl.DataFrame, *, title: str, last: int | None = None) -> None:
+    """Print a frame as a table, numbers at the right."""
+    from rich.console import Console  # noqa: PLC0415 (not needed for JSON and files)
+    from rich.table import Table  # noqa: PLC0415
+
+    shown = frame if last is None else frame.tail(last)
+    grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for name, dtype in shown.schema.items():
+        grid.add_column(name, justify="right" if dtype.is_numeric() else "left", no_wrap=True)
+    for row in shown.iter_rows():
+        grid.add_row(*(_word(value) for value in row))
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
+    console.print(grid)
+    if last is not None and frame.height > last:
+        console.print(
+            f"… the last {last} of {frame.height:,} rows; all of them with --out or --json"
+        )
+
+
+def _word(value: Any) -> str:
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return "–"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 100_000 else f"{value:,.6g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def dollars(value: float | None) -> str:
+    """Return dollars as people say them: ``$8.06bn``, ``–`` where unknown."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    for size, unit in ((1e12, "tn"), (1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"${value / size:.3g}{unit}"
+    return f"${value:.3g}"
