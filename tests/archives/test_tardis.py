@@ -203,7 +203,7 @@ def test_a_ticker_becomes_open_interest_a_mark_price_and_a_predicted_rate(tmp_pa
     funding = frames["funding"].row(0, named=True)
     assert funding["status"] == "predicted"
     assert funding["rate"] == 0.0001
-    assert funding["time"] == datetime(2024, 6, 1, 8, tzinfo=UTC)
+    assert funding["settles"] == datetime(2024, 6, 1, 8, tzinfo=UTC)
     assert funding["known_at"] == datetime(2024, 6, 1, 0, 0, 0, 7, tzinfo=UTC)
 
 

@@ -122,8 +122,7 @@ class Source:
     @property
     def has_header(self) -> bool:
         """Whether the first line names columns rather than holding a row."""
-        first = self.first_row[0]
-        return not first.lstrip("-").replace(".", "", 1).isdigit()
+        return not self.first_row[0].lstrip("+-.")[:1].isdigit()
 
     def describe(self) -> str:
         """Return in a few words what the file looks like, for an error message."""

@@ -325,15 +325,10 @@ class _Tickers:
         yield (
             "funding",
             funding.select(
-                "exchange",
-                "symbol",
-                LINE,
-                time="funding_timestamp",
-                received="local_timestamp",
-                # The settlement lies ahead: the rate is known when the ticker arrives.
-                known_at=pl.max_horizontal("timestamp", "local_timestamp"),
+                *_FACT,
                 rate="funding_rate",
                 status=pl.lit("predicted"),
+                settles="funding_timestamp",
             ),
         )
 

@@ -139,10 +139,11 @@ class OpenInterest(Event, frozen=True, kw_only=True, tag="open_interest"):
 
 
 class Funding(Event, frozen=True, kw_only=True, tag="funding"):
-    """What longs pay shorts for one interval; `time` is the settlement.
+    """What longs pay shorts for one interval.
 
-    Exchanges stamp a settlement some milliseconds to some minutes late, so two
-    stamps that round to the same hour are one settlement.
+    `time` is the settlement, or the moment a prediction was made. Exchanges
+    stamp a settlement some milliseconds to some minutes late, so two stamps
+    that round to the same hour are one settlement.
     """
 
     rate: Rate
@@ -151,6 +152,9 @@ class Funding(Event, frozen=True, kw_only=True, tag="funding"):
     ) = None
     status: Literal["settled", "predicted"] = "settled"
     premium: Premium | None = None
+    settles: (
+        Annotated[int, _column("UTC", "time", "the settlement that a prediction is for")] | None
+    ) = None
 
     key = ("status",)
     snap = Snap("1h", "status", "settled")

@@ -1,0 +1,323 @@
+"""Open interest: sums that say what they cover, and statistics with known values."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from plimsoll.analytics.open_interest import (
+    aggregate,
+    change,
+    concentration,
+    robust_z,
+    snapshots,
+    venue_concentration,
+)
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+SCHEMA = {
+    "time": pl.Datetime("us", "UTC"),
+    "exchange": pl.String,
+    "symbol": pl.String,
+    "amount": pl.Float64,
+    "value_usd": pl.Float64,
+}
+
+
+def reports(*rows):
+    """Rows of (minutes after START, exchange, amount, value)."""
+    return pl.DataFrame(
+        [
+            (START + minutes * MINUTE, exchange, "BTC/USDT:USDT", amount, value)
+            for minutes, exchange, amount, value in rows
+        ],
+        schema=SCHEMA,
+        orient="row",
+    )
+
+
+def test_venues_are_summed_as_last_known():
+    frame = reports(
+        (0, "binance", 10.0, 1000.0),
+        (4, "bybit", 5.0, 490.0),
+        (7, "binance", 12.0, 1190.0),
+        (10, "binance", 11.0, 1100.0),
+    )
+    total = aggregate(frame, 5 * MINUTE, HOUR)
+    assert total["time"].to_list() == [START, START + 5 * MINUTE, START + 10 * MINUTE]
+    assert total["amount"].to_list() == [10, 15, 16]
+    assert total["value_usd"].to_list() == [1000, 1490, 1590]
+    assert total["coverage"].to_list() == [1, 1, 1]
+    assert total["exchanges"].to_list() == [1, 2, 2]
+
+
+def test_a_silent_venue_leaves_the_sum_and_lowers_the_coverage():
+    frame = reports(
+        (0, "binance", 10.0, 1000.0), (0, "bybit", 5.0, 500.0), (20, "binance", 11.0, 1100.0)
+    )
+    total = aggregate(frame, 10 * MINUTE, 10 * MINUTE)
+    assert total["amount"].to_list() == [15, 15, 11]
+    assert total["coverage"].to_list() == [1, 1, 0.5]
+    assert total["exchanges"].to_list() == [2, 2, 1]
+
+
+def test_a_sum_over_nothing_is_unknown():
+    frame = reports((0, "binance", 10.0, 1000.0), (20, "binance", 11.0, 1100.0))
+    silent = aggregate(frame, 10 * MINUTE, 5 * MINUTE).row(1, named=True)
+    assert silent["amount"] is None
+    assert silent["value_usd"] is None
+    assert silent["coverage"] == 0
+    assert silent["exchanges"] == 0
+
+
+def test_each_measure_has_its_own_coverage():
+    frame = reports((0, "binance", 10.0, 1000.0), (0, "gate", None, 500.0))
+    (row,) = aggregate(frame, HOUR, HOUR).iter_rows(named=True)
+    assert (row["amount"], row["coverage"]) == (10, 0.5)
+    assert (row["value_usd"], row["coverage_usd"]) == (1500, 1)
+    assert (row["markets"], row["exchanges"]) == (2, 2)
+
+
+def test_markets_of_one_exchange_count_separately():
+    frame = reports((0, "binance", 10.0, 1000.0), (0, "binance", 2.0, 200.0)).with_columns(
+        symbol=pl.Series(["BTC/USDT:USDT", "BTC/USD:BTC"])
+    )
+    (row,) = aggregate(frame, HOUR, HOUR).iter_rows(named=True)
+    assert (row["amount"], row["markets"], row["exchanges"]) == (12, 2, 1)
+
+
+def test_coins_are_not_added_to_other_coins():
+    frame = reports((0, "binance", 10.0, 1000.0), (0, "bybit", 2.0, 200.0)).with_columns(
+        symbol=pl.Series(["BTC/USDT:USDT", "ETH/USDT:USDT"])
+    )
+    with pytest.raises(ValueError, match="BTC, ETH cannot be added"):
+        aggregate(frame, HOUR, HOUR)
+
+
+def test_a_report_counts_from_the_moment_it_was_known():
+    frame = reports((0, "binance", 10.0, 1000.0), (10, "binance", 20.0, 2000.0))
+    late = frame.with_columns(
+        known_at=pl.Series([START, START + 20 * MINUTE], dtype=SCHEMA["time"])
+    )
+    assert aggregate(late, 10 * MINUTE, HOUR)["amount"].to_list() == [10, 10, 20]
+
+
+def test_a_report_that_arrives_after_a_newer_one_is_passed_over():
+    frame = reports(
+        (0, "binance", 10.0, 1000.0), (10, "binance", 20.0, 2000.0), (5, "binance", 15.0, 1500.0)
+    )
+    known = [START + minutes * MINUTE for minutes in (0, 10, 20)]
+    late = frame.with_columns(known_at=pl.Series(known, dtype=SCHEMA["time"]))
+    assert aggregate(late, 10 * MINUTE, HOUR)["amount"].to_list() == [10, 20, 20]
+
+
+def test_age_is_counted_from_the_fact_and_not_from_its_arrival():
+    frame = reports((0, "binance", 10.0, 1000.0)).with_columns(
+        known_at=pl.Series([START + 30 * MINUTE], dtype=SCHEMA["time"])
+    )
+    assert aggregate(frame, 30 * MINUTE, 20 * MINUTE)["amount"].to_list() == [None]
+
+
+def test_nothing_gives_nothing():
+    empty = reports()
+    assert aggregate(empty, HOUR, HOUR).height == 0
+    assert venue_concentration(empty, HOUR, HOUR).height == 0
+
+
+histories = st.lists(
+    st.tuples(
+        st.integers(0, 120),
+        st.sampled_from(["binance", "bybit", "okx"]),
+        st.floats(0, 1e6) | st.none(),
+        st.floats(0, 1e9) | st.none(),
+    ),
+    min_size=1,
+    max_size=25,
+    unique_by=lambda row: row[:2],
+)
+
+
+@given(histories)
+@settings(max_examples=60)
+def test_the_sum_is_that_of_a_plain_search(rows):
+    total = aggregate(reports(*rows), 7 * MINUTE, 15 * MINUTE)
+    for row in total.iter_rows(named=True):
+        minute = (row["time"] - START) // MINUTE
+        ever = {exchange for at, exchange, *_ in rows if at <= minute}
+        last = {
+            name: max((r for r in rows if r[1] == name and r[0] <= minute), key=lambda r: r[0])
+            for name in ever
+        }
+        fresh = [r[2] for r in last.values() if minute - r[0] <= 15 and r[2] is not None]
+        assert row["coverage"] == pytest.approx(len(fresh) / len(ever))
+        assert row["amount"] == (pytest.approx(sum(fresh), abs=1e-6) if fresh else None)
+
+
+@given(histories, st.integers(0, 120))
+@settings(max_examples=60)
+def test_cutting_off_the_future_changes_nothing_before_it(rows, cut):
+    past = [row for row in rows if row[0] <= cut]
+    then = START + cut * MINUTE
+    for measure in (snapshots, aggregate, venue_concentration):
+        full = measure(reports(*rows), 7 * MINUTE, 15 * MINUTE)
+        seen = measure(reports(*past), 7 * MINUTE, 15 * MINUTE)
+        assert full.filter(pl.col("time") <= then).head(seen.height).equals(seen)
+
+
+def test_change_is_in_coins_and_as_a_fraction():
+    frame = reports((0, "binance", 10.0, None), (60, "binance", 12.0, None))
+    changed = change(frame, HOUR)
+    assert changed["change"].to_list() == [None, 2]
+    assert changed["relative_change"].to_list() == [None, pytest.approx(0.2)]
+    assert changed.columns == [*frame.columns, "change", "relative_change"]
+
+
+def test_change_across_another_coverage_is_unknown():
+    frame = reports(
+        (0, "binance", 10.0, None), (0, "bybit", 5.0, None), (60, "binance", 10.0, None)
+    )
+    assert change(aggregate(frame, HOUR, 30 * MINUTE), HOUR)["change"].to_list() == [None, None]
+
+
+def test_change_when_a_venue_joins_is_unknown():
+    frame = reports(
+        (0, "binance", 10.0, None), (60, "binance", 10.0, None), (60, "bybit", 5.0, None)
+    )
+    total = aggregate(frame, HOUR, HOUR)
+    assert total["coverage"].to_list() == [1, 1]
+    assert change(total, HOUR)["change"].to_list() == [None, None]
+
+
+def test_change_keeps_markets_apart():
+    frame = reports(
+        (0, "binance", 10.0, None),
+        (0, "bybit", 100.0, None),
+        (60, "binance", 11.0, None),
+        (60, "bybit", 90.0, None),
+    )
+    assert change(frame, HOUR)["change"].to_list() == [None, None, 1, -10]
+
+
+def test_robust_z_of_the_textbook_sample():
+    # Median 3, deviations 2 1 0 1 97, their median 1: 97 / 1.4826 = 65.43.
+    assert robust_z([1, 2, 3, 4, 100], 5)[-1] == pytest.approx(65.43, abs=0.005)
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6) | st.just(float("nan")), min_size=5, max_size=40),
+    st.integers(3, 9),
+)
+def test_robust_z_is_that_of_each_window(values, window):
+    scores = robust_z(values, window)
+    for index, score in enumerate(scores):
+        sample = np.array(values[max(0, index + 1 - window) : index + 1])
+        known = sample[~np.isnan(sample)]
+        if index + 1 < window or 2 * known.size < window or np.isnan(values[index]):
+            assert np.isnan(score)
+            continue
+        spread = 1.4826 * stats.median_abs_deviation(known)
+        if spread == 0:
+            spread = 1.2533 * np.abs(known - np.median(known)).mean()
+        if spread == 0:
+            assert np.isnan(score)
+        else:
+            assert score == pytest.approx((values[index] - np.median(known)) / spread, rel=1e-9)
+
+
+def test_robust_z_falls_back_to_the_mean_deviation_and_then_to_nothing():
+    # Four fives and a ten: the mean deviation is 1, so 5 / 1.2533.
+    assert robust_z([5, 5, 5, 5, 10], 5)[-1] == pytest.approx(5 / 1.2533)
+    assert np.isnan(robust_z([5, 5, 5, 5, 5], 5)[-1])
+
+
+def test_robust_z_never_looks_ahead():
+    values = np.random.default_rng(1).normal(size=50)
+    assert np.array_equal(robust_z(values, 9)[:30], robust_z(values[:30], 9), equal_nan=True)
+
+
+def test_robust_z_needs_a_window_with_a_spread():
+    with pytest.raises(ValueError, match="a window of 2 has no spread"):
+        robust_z([1, 2, 3], 2)
+
+
+def test_concentration_of_the_textbook_shares():
+    # Shares .4 .3 .2 .1: the sum of squares is .30, 1/.30, and 2(.1 + .4 + .9 + 1.6)/4 - 5/4.
+    hhi, effective, gini = concentration([0.4, 0.3, 0.2, 0.1])
+    assert hhi == pytest.approx(0.30)
+    assert effective == pytest.approx(3.3333, abs=5e-5)
+    assert gini == pytest.approx(0.25)
+
+
+@given(st.lists(st.floats(0.01, 1e9), min_size=1, max_size=20), st.floats(1e-3, 1e3))
+def test_concentration_does_not_depend_on_the_unit(values, scale):
+    assert concentration(values) == pytest.approx(
+        concentration(np.array(values) * scale), rel=1e-9, abs=1e-12
+    )
+
+
+@given(st.integers(1, 50), st.floats(0.1, 1e9))
+def test_equal_holders_are_as_many_as_they_are(count, each):
+    hhi, effective, gini = concentration([each] * count)
+    assert hhi == pytest.approx(1 / count)
+    assert effective == pytest.approx(count)
+    assert gini == pytest.approx(0, abs=1e-9)
+
+
+@given(st.lists(st.floats(0.01, 1e6), min_size=2, max_size=12))
+def test_gini_is_half_the_mean_difference_over_the_mean(values):
+    array = np.array(values)
+    differences = np.abs(array[:, None] - array[None, :]).mean()
+    assert concentration(values).gini == pytest.approx(
+        differences / (2 * array.mean()), rel=1e-9, abs=1e-12
+    )
+
+
+def test_concentration_of_the_unknown_is_unknown():
+    assert np.isnan(concentration([1, float("nan")])).all()
+    assert np.isnan(concentration([0, 0])).all()
+    with pytest.raises(ValueError, match="none of them negative"):
+        concentration([1, -1])
+    with pytest.raises(ValueError, match="one value or more"):
+        concentration([])
+
+
+def test_venues_are_concentrated_as_their_dollars_are():
+    frame = reports(
+        *[(0, name, None, v) for name, v in zip("abcd", (40.0, 30.0, 20.0, 10.0), strict=True)],
+        (60, "a", None, 50.0),
+        (60, "b", None, 50.0),
+    )
+    first, second = venue_concentration(frame, HOUR, 30 * MINUTE).iter_rows(named=True)
+    assert first["hhi"] == pytest.approx(0.30)
+    assert first["effective"] == pytest.approx(3.3333, abs=5e-5)
+    assert first["gini"] == pytest.approx(0.25)
+    assert (first["coverage"], first["exchanges"]) == (1, 4)
+    assert second["effective"] == pytest.approx(2)
+    assert (second["coverage"], second["exchanges"]) == (0.5, 2)
+
+
+def test_venues_that_are_all_silent_have_no_concentration():
+    frame = reports((0, "a", None, 1.0), (120, "a", None, 1.0))
+    silent = venue_concentration(frame, HOUR, 30 * MINUTE).row(1, named=True)
+    assert (silent["hhi"], silent["effective"], silent["gini"]) == (None, None, None)
+    assert silent["exchanges"] == 0
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the market data beside the repository is absent")
+def test_real_open_interest_is_read_off_unchanged_where_one_venue_reports():
+    frame = pl.read_parquet(SHARED / "real" / "open_interest_5m_binance.parquet").filter(
+        pl.col("symbol") == "BTC/USDT:USDT"
+    )
+    total = aggregate(frame, HOUR, 5 * MINUTE)
+    hourly = frame.filter(pl.col("time").dt.minute() == 0).sort("time")
+    assert total["time"].to_list() == hourly["time"].to_list()
+    assert total["amount"].to_list() == hourly["amount"].to_list()
+    assert total["coverage"].min() == 1
