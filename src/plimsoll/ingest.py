@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "Report", "find_files", "import_files"]
 
+Count = Literal["rows", "added", "duplicates", "revisions", "rejected"]
+
 _IGNORED = (".CHECKSUM", ".md", ".MD", ".part", ".tmp")
 _IN_FLIGHT = 2
 
@@ -74,7 +76,7 @@ class Report:
 
     outcomes: list[Outcome] = field(default_factory=list)
 
-    def total(self, what: Literal["rows", "added", "duplicates", "revisions", "rejected"]) -> int:
+    def total(self, what: Count) -> int:
         """Return a count summed over the files."""
         return sum(getattr(outcome, what) for outcome in self.outcomes)
 

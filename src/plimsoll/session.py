@@ -18,12 +18,12 @@ from plimsoll.errors import NoSuchData
 from plimsoll.market.interval import duration, instant
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
-from plimsoll.store import audit, parquet
+from plimsoll.store import audit
 from plimsoll.store.reader import Reader
 from plimsoll.store.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from plimsoll.analytics.heatmap import HeatMap
     from plimsoll.analytics.inventory import Parameters
@@ -33,9 +33,9 @@ __all__ = ["Audit", "Session", "default_store", "open"]
 When = datetime | str | None
 Exchanges = str | list[str] | tuple[str, ...] | None
 
+_DAY = timedelta(days=1)
 _STALE = timedelta(hours=2)
 _WARM_UP = timedelta(days=30)
-_MARGIN = 0.12
 
 
 class Audit(NamedTuple):
@@ -130,7 +130,7 @@ class Session:
             `gaps` (holes in a regular series; null where it has no usual step),
             `missing` rows, `revisions`.
         """
-        return pl.DataFrame(audit.status(self._reader), schema=_STATUS)
+        return pl.DataFrame(audit.status(self._reader), schema=audit.STATUS)
 
     def audit(self) -> Audit:
         """Check every file of the store against what was sealed."""
@@ -247,30 +247,35 @@ class Session:
         as_of: When = None,
         every: str = "1h",
     ) -> pl.DataFrame:
-        """Return open interest over exchanges, one side counted.
+        """Return open interest summed over markets, one side of each contract counted.
 
         Parameters
         ----------
         symbol : str
+            A unified symbol, or a coin (``BTC``) for all its contracts.
         exchange : str or list of str, optional
             All that are stored if left out.
         since, until, as_of : datetime or str, optional
         every : str
-            The grid of time.
+            The step of the grid of time, such as ``1h``.
 
         Returns
         -------
         DataFrame
-            What `analytics.open_interest.aggregate` returns, its change over a
-            day and the concentration over exchanges.
+            `time`, `amount` (base units) and `value_usd`, with `coverage` and
+            `coverage_usd` (share of the markets seen so far that are in the sum),
+            `markets`, `exchanges`, `change` and `relative_change` over a day
+            (base units; fraction), and the concentration over exchanges.
         """
-        rows = self.read(
-            "open_interest", symbol, exchange=exchange, since=since, until=until, as_of=as_of
+        rows = self._of_market(
+            "open_interest", symbol, exchange, since=None, until=until, as_of=as_of
         )
         step = duration(every)
-        total = open_interest.aggregate(rows, step, max(_STALE, 2 * step))
-        shares = open_interest.concentration_over_time(rows, step, max(_STALE, 2 * step))
-        return open_interest.change(total, timedelta(days=1)).join(shares, on="time", how="left")
+        oldest = max(_STALE, 2 * step)
+        total = open_interest.change(open_interest.aggregate(rows, step, oldest), _DAY)
+        spread = open_interest.venue_concentration(rows, step, oldest)
+        known = total.join(spread, on="time", how="left", suffix="_spread")
+        return _from(known, since)
 
     def funding(
         self,
@@ -281,31 +286,252 @@ class Session:
         until: When = None,
         as_of: When = None,
     ) -> pl.DataFrame:
-        """Return settled funding with what it costs and how long it has lasted.
+        """Return what each settlement cost, and how long such a cost has lasted.
 
         Parameters
         ----------
         symbol : str
+            A unified symbol, or a coin (``BTC``) for all its contracts.
         exchange : str or list of str, optional
+            All that are stored if left out.
         since, until, as_of : datetime or str, optional
+            Streaks, sums and percentiles reach back before `since`.
 
         Returns
         -------
         DataFrame
-            A row for each settlement: `time`, `exchange`, `symbol`, `rate` (fraction
-            per interval), `interval_hours` (from settlement times), `apr` (simple),
-            `cumulative` (fraction since the first row), `streak` (settlements of one
-            sign), `percentile` (in the exchange's own history up to then).
+            What `analytics.funding.history` returns.
 
         Raises
         ------
         NoSuchData
             If no settlement is stored for them.
         """
-        rows = self.read("funding", symbol, exchange=exchange, until=until, as_of=as_of)
+        rows = self._of_market("funding", symbol, exchange, since=None, until=until, as_of=as_of)
         settled = rows.filter(pl.col("status") == "settled")
         if not settled.height:
-            raise NoSuchData(f"no settled funding stored for {symbol}, only predictions")
-        measured = funding.measures(settled)
-        start = _when(since)
-        return measured if start is None else measured.filter(pl.col("time") >= start)
+            raise NoSuchData(f"no settled funding is stored for {symbol}, only predictions")
+        return _from(funding.history(settled), since)
+
+    def weighted_funding(
+        self,
+        symbol: str,
+        *,
+        exchange: Exchanges = None,
+        since: When = None,
+        until: When = None,
+        as_of: When = None,
+        every: str = "8h",
+    ) -> pl.DataFrame:
+        """Return annual funding over markets, weighted by their open interest.
+
+        Parameters
+        ----------
+        symbol : str
+            A unified symbol, or a coin (``BTC``) for all its contracts.
+        exchange : str or list of str, optional
+        since, until, as_of : datetime or str, optional
+        every : str
+            The step of the grid of time.
+
+        Returns
+        -------
+        DataFrame
+            What `analytics.funding.oi_weighted` returns; `apr` is null where no
+            market has both a rate and an open interest.
+        """
+        span = {"since": since, "until": until, "as_of": as_of}
+        settled = funding.settlement_interval(
+            self._of_market("funding", symbol, exchange, **span).filter(
+                pl.col("status") == "settled"
+            )
+        )
+        held = self._of_market("open_interest", symbol, exchange, **span)
+        return funding.oi_weighted(settled, held, duration(every), _STALE)
+
+    def heatmap(
+        self,
+        symbol: str,
+        *,
+        exchange: str,
+        since: When = None,
+        until: When = None,
+        as_of: When = None,
+        interval: str | None = None,
+        rows: int = 400,
+        parameters: Parameters | None = None,
+    ) -> HeatMap:
+        """Return the map of predicted liquidations.
+
+        Each column is what stood just before its bar, from what was known then.
+        The map is an estimate; its leverage mix is a prior and not fitted.
+
+        Parameters
+        ----------
+        symbol : str
+            A unified symbol of a perpetual or future.
+        exchange : str
+            One exchange.
+        since, until, as_of : datetime or str, optional
+            The columns shown. Up to 30 days before `since` warm the map up.
+        interval : str, optional
+            The length of a bar; if left out the shortest that both open
+            interest and prices allow.
+        rows : int
+            About how many price rows.
+        parameters : Parameters, optional
+            Of the model; if left out, the priors, with the settlement of the
+            symbol and the first maintenance bracket where one is stored.
+
+        Returns
+        -------
+        HeatMap
+
+        Raises
+        ------
+        NoSuchData
+            If no open interest is stored for that symbol and exchange.
+        ValueError
+            If the symbol is no perpetual or future, or the bar is shorter than
+            the data allow.
+        """
+        from plimsoll.analytics import heatmap as maps  # noqa: PLC0415 (brings numba)
+
+        settlement = Symbol.parse(symbol).settlement
+        if settlement not in {"linear", "inverse"}:
+            raise ValueError(f"{symbol} is no linear or inverse contract: it has no such map")
+        start, end, known = _when(since), _when(until), _when(as_of)
+        first = None if start is None else start - _WARM_UP
+        span = {"since": first, "until": end, "as_of": known, "exchange": exchange}
+        held = self.read("open_interest", symbol, **span)  # type: ignore[arg-type]
+        candles = self._trade_candles(symbol, span)
+        length = duration(interval) if interval else maps.shortest_interval(candles, held)
+        bars = maps.bars(candles, held, length, first, end)
+        chosen = parameters or self._priors(exchange, symbol, settlement, start)
+        return maps.liquidation_map(bars, chosen, since=start, rows=rows)
+
+    def _trade_candles(self, symbol: str, span: dict[str, object]) -> pl.DataFrame:
+        """Return trade candles of the shortest bar stored; none where none are."""
+        try:
+            candles = self.read("candle", symbol, **span)  # type: ignore[arg-type]
+        except NoSuchData:
+            return pl.DataFrame(schema=TABLES["candle"].schema)
+        traded = candles.filter(pl.col("price_kind") == "trade")
+        return traded.filter(pl.col("interval") == pl.col("interval").min())
+
+    def show(
+        self,
+        symbol: str,
+        *,
+        exchange: Exchanges = None,
+        as_of: When = None,
+    ) -> dict[str, pl.DataFrame | None]:
+        """Return the load on one market at a glance.
+
+        Parameters
+        ----------
+        symbol : str
+            A unified symbol.
+        exchange : str or list of str, optional
+        as_of : datetime or str, optional
+
+        Returns
+        -------
+        dict of str to DataFrame or None
+            The latest rows of `open_interest`, `funding` (one for each market),
+            `long_short` (one for each exchange and population), `liquidations` (sums of
+            the last stored day by side and completeness) and `load` (dollars the map
+            holds within 2, 5 and 10 % of the price, by side); None where nothing is stored.
+        """
+
+        def rows(kind: str) -> pl.DataFrame:
+            return self._of_market(kind, symbol, exchange, as_of=as_of)
+
+        asked: dict[str, Callable[[], pl.DataFrame]] = {
+            "open_interest": lambda: self.open_interest(
+                symbol, exchange=exchange, as_of=as_of
+            ).tail(1),
+            "funding": lambda: _latest(
+                self.funding(symbol, exchange=exchange, as_of=as_of), "exchange", "symbol"
+            ),
+            "long_short": lambda: _latest(
+                rows("long_short_ratio"), "exchange", "population"
+            ).select("time", "exchange", "population", "ratio", "long_share"),
+            "liquidations": lambda: _day_by_side(rows("liquidation")),
+            "load": lambda: self._load(symbol, exchange, as_of),
+        }
+        return {name: _or_none(question) for name, question in asked.items()}
+
+    def _load(self, symbol: str, exchange: Exchanges, as_of: When) -> pl.DataFrame:
+        """Return what the maps of all asked exchanges hold near the price now."""
+        found = []
+        for series in self._reader.series("open_interest", _exchanges(exchange), symbol):
+            rows = self.read("open_interest", symbol, exchange=series.exchange, as_of=as_of)
+            since = rows.select(pl.col("time").max() - _DAY).item()
+            drawn = self.heatmap(symbol, exchange=series.exchange, since=since, as_of=as_of)
+            near = drawn.within((0.02, 0.05, 0.10))
+            found.append(near.with_columns(exchange=pl.lit(series.exchange)))
+        if not found:
+            raise NoSuchData(f"no open interest is stored for {symbol}")
+        return pl.concat(found)
+
+    def _of_market(
+        self, kind: str, market: str, exchange: Exchanges = None, **span: When
+    ) -> pl.DataFrame:
+        """Return the rows of a symbol, or of all contracts of a coin."""
+        if "/" in market:
+            Symbol.parse(market)
+            return self.read(kind, market, exchange=exchange, **span)
+        symbols = {
+            series.symbol
+            for series in self._reader.series(kind, _exchanges(exchange))
+            if series.symbol.split("/")[0] == market
+        }
+        if not symbols:
+            raise NoSuchData(f"no {kind} is stored for any contract of {market}")
+        return pl.concat(
+            self.read(kind, symbol, exchange=exchange, **span) for symbol in sorted(symbols)
+        )
+
+
+def _exchanges(exchange: Exchanges) -> list[str]:
+    if exchange is None:
+        return []
+    return [exchange] if isinstance(exchange, str) else list(exchange)
+
+
+def _when(when: When) -> datetime | None:
+    if when is None:
+        return None
+    if isinstance(when, str):
+        return instant(when, datetime.now(tz=UTC))
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def _from(frame: pl.DataFrame, since: When) -> pl.DataFrame:
+    start = _when(since)
+    return frame if start is None else frame.filter(pl.col("time") >= start)
+
+
+def _latest(frame: pl.DataFrame, *by: str) -> pl.DataFrame:
+    return frame.sort("time").unique(by, keep="last", maintain_order=True)
+
+
+def _or_none(question: Callable[[], pl.DataFrame]) -> pl.DataFrame | None:
+    try:
+        return question()
+    except NoSuchData:
+        return None
+
+
+def _day_by_side(frame: pl.DataFrame) -> pl.DataFrame:
+    """Sum the last stored day; a sum without its completeness would be a lie."""
+    return (
+        frame.filter(pl.col("time") > pl.col("time").max() - _DAY)
+        .group_by("exchange", "side", "completeness", maintain_order=True)
+        .agg(
+            time=pl.col("time").max(),
+            count=pl.len(),
+            value_usd=pl.coalesce("value_usd", pl.col("price") * pl.col("amount")).sum(),
+        )
+    )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from plimsoll.cli.options import Output, Span
-    from plimsoll.ingest import Report
+    from plimsoll.ingest import Count, Report
 
 __all__ = ["audit", "export", "import_", "sql", "status"]
 
@@ -48,13 +48,15 @@ def import_(
         sys.exit(2)
 
 
+_COUNTS: tuple[Count, ...] = ("rows", "added", "duplicates", "revisions", "rejected")
+
+
 def _report(report: Report) -> dict[str, Any]:
-    names = ("rows", "added", "duplicates", "revisions", "rejected")
     return {
-        "total": {name: report.total(name) for name in names},
+        "total": {name: report.total(name) for name in _COUNTS},
         "files": [
             {"path": str(o.path), "status": o.status, "format": o.format, "error": o.error}
-            | {name: getattr(o, name) for name in names}
+            | {name: getattr(o, name) for name in _COUNTS}
             | {"first_reject": o.first_reject}
             for o in report.outcomes
         ],
@@ -62,24 +64,28 @@ def _report(report: Report) -> dict[str, Any]:
 
 
 def _tell(report: Report) -> None:
-    names = ("rows", "added", "duplicates", "revisions", "rejected")
     shown = pl.DataFrame(
         [
             {"file": o.path.name, "status": o.status, "format": o.format}
-            | {name: getattr(o, name) for name in names}
+            | {name: getattr(o, name) for name in _COUNTS}
             for o in report.outcomes
         ],
         infer_schema_length=None,
     )
     table(shown, title="Import")
+    unknown = [o.path.name for o in report.outcomes if o.status == "unrecognised"]
+    if unknown:
+        click.echo(
+            f"no format knows {', '.join(unknown)}; import one by its name to see why", err=True
+        )
     for outcome in report.outcomes:
         if outcome.first_reject:
             click.echo(
                 f"{outcome.rejected} rows rejected, the first: {outcome.first_reject}", err=True
             )
-        if outcome.error:
+        if outcome.status == "failed":
             click.echo(outcome.error, err=True)
-    words = ", ".join(f"{report.total(name):,} {name}" for name in names[1:])
+    words = ", ".join(f"{report.total(name):,} {name}" for name in _COUNTS[1:])
     click.echo(f"{len(report.outcomes)} files: {words}")
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from plimsoll.cli.options import Output
 
-__all__ = ["SUFFIXES", "answer", "dollars", "document", "table"]
+__all__ = ["SUFFIXES", "answer", "document", "dollars", "table"]
 
 SUFFIXES = (".csv", ".parquet", ".json", ".png")
 _WIDE = 160
@@ -103,15 +103,18 @@ def _write(
         raise click.UsageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def table(frame: pl.DataFrame, *, title: str, last: int | None = None) -> None:
-    """Print a frame as a table, numbers at the right."""
+def table(
+    frame: pl.DataFrame, *, title: str, last: int | None = None, right: tuple[str, ...] = ()
+) -> None:
+    """Print a frame as a table; numbers, and the columns named, at the right."""
     from rich.console import Console  # noqa: PLC0415 (not needed for JSON and files)
     from rich.table import Table  # noqa: PLC0415
 
     shown = frame if last is None else frame.tail(last)
     grid = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for name, dtype in shown.schema.items():
-        grid.add_column(name, justify="right" if dtype.is_numeric() else "left", no_wrap=True)
+        left = not dtype.is_numeric() and name not in right
+        grid.add_column(name, justify="left" if left else "right", no_wrap=True)
     for row in shown.iter_rows():
         grid.add_row(*(_word(value) for value in row))
     console = Console() if sys.stdout.isatty() else Console(width=_WIDE)
@@ -142,3 +145,8 @@ def dollars(value: float | None) -> str:
         if abs(value) >= size:
             return f"${value / size:.3g}{unit}"
     return f"${value:.3g}"
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction in percent: ``10.95%``, ``–`` where unknown."""
+    return "–" if value is None or not math.isfinite(value) else f"{value * 100:.4g}%"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
 
-from plimsoll.market.schema import TABLES
+from plimsoll.market.schema import TABLES, TIME
 from plimsoll.store import merge, parquet
 from plimsoll.store.catalogue import Catalogue, checksum
 from plimsoll.store.journal import read_segment
@@ -19,7 +20,23 @@ if TYPE_CHECKING:
     from plimsoll.store.layout import Layout, Series
     from plimsoll.store.reader import Reader
 
-__all__ = ["Finding", "audit", "gaps", "status"]
+__all__ = ["STATUS", "Finding", "audit", "gaps", "status"]
+
+STATUS = pl.Schema(
+    {
+        "kind": pl.String(),
+        "exchange": pl.String(),
+        "symbol": pl.String(),
+        "detail": pl.String(),
+        "rows": pl.Int64(),
+        "first": TIME,
+        "last": TIME,
+        "gaps": pl.Int64(),
+        "missing": pl.Int64(),
+        "revisions": pl.Int64(),
+    }
+)
+"""The columns of `status`."""
 
 _REGULAR = 0.9
 
@@ -55,10 +72,10 @@ def audit(reader: Reader) -> tuple[dict[str, int], list[Finding]]:
         Empty if the store is sound.
     """
     layout = reader.layout
-    catalogue = Catalogue(layout)
+    with closing(Catalogue(layout)) as catalogue:
+        entered = {(item.series, item.month): item for item in catalogue.sealed()}
     counts = {"files": 0, "rows": 0, "revisions": 0}
     findings: list[Finding] = []
-    entered = {(item.series, item.month): item for item in catalogue.sealed()}
     for series in layout.series():
         for month in layout.months(series):
             counts["files"] += 1
@@ -150,7 +167,8 @@ def gaps(frame: pl.DataFrame) -> pl.DataFrame | None:
     if not steps.len():
         return None
     bars = "interval" in frame.columns
-    usual = frame["interval"][0] if bars else (steps / 60).round().mode().min() * 60
+    minutes = (steps / 60).round().mode().sort()
+    usual = float(frame["interval"][0] if bars else minutes[0] * 60)
     if not usual:
         return None
     late = pl.DataFrame(

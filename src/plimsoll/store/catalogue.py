@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -18,7 +18,6 @@ from plimsoll.market.instrument import Brackets, Instrument
 from plimsoll.store.layout import Layout, Series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["Catalogue", "Imported", "Sealed", "checksum"]
@@ -116,31 +115,33 @@ class Catalogue:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._database = self._connect()
         try:
-            with self._database() as database:
-                missing = not database.execute(
-                    "SELECT 1 FROM sqlite_master WHERE name = 'sealed'"
-                ).fetchone()
+            entered = self._database.execute(
+                "SELECT 1 FROM sqlite_master WHERE name = 'sealed'"
+            ).fetchone()
         except sqlite3.DatabaseError:
-            missing = True
+            self.close()
             layout.catalogue.unlink(missing_ok=True)
-        if missing:
+            self._database, entered = self._connect(), None
+        if entered is None:
             self.rebuild()
 
-    @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
+    def _connect(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._layout.catalogue, timeout=60)
-        try:
+        database.row_factory = sqlite3.Row
+        with suppress(sqlite3.DatabaseError):  # no database: found out by the first question
             database.execute("PRAGMA journal_mode = WAL")
-            with database:
-                yield database
-        finally:
-            database.close()
+            database.execute("PRAGMA synchronous = NORMAL")  # what is lost can be rebuilt
+        return database
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
 
     def rebuild(self) -> None:
         """Make the catalogue anew from the sealed files and the source notes."""
-        with self._database() as database:
-            database.executescript(_SCHEMA)
+        self._database.executescript(_SCHEMA)
         for series in self._layout.series():
             for month in self._layout.months(series):
                 self.seal(describe(self._layout, series, month))
@@ -149,7 +150,7 @@ class Catalogue:
 
     def seal(self, item: Sealed) -> None:
         """Enter a sealed file, or what is about to be one."""
-        with self._database() as database:
+        with self._database as database:
             database.execute(
                 "INSERT OR REPLACE INTO sealed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -171,9 +172,9 @@ class Catalogue:
         if series is not None and month is not None:
             query += " WHERE kind = ? AND exchange = ? AND symbol = ? AND month = ?"
             values = [series.kind, series.exchange, series.symbol, month]
-        with self._database() as database:
+        with self._database as database:
             found = database.execute(query + " ORDER BY 1, 2, 3, 4", values).fetchall()
-        return [Sealed(Series(*row[:3]), *row[3:]) for row in found]
+        return [Sealed(Series(*tuple(row)[:3]), *tuple(row)[3:]) for row in found]
 
     def enter(self, item: Imported) -> None:
         """Enter an imported file, durably, beside the catalogue too."""
@@ -184,7 +185,7 @@ class Catalogue:
         self._note(item)
 
     def _note(self, item: Imported) -> None:
-        with self._database() as database:
+        with self._database as database:
             database.execute(
                 "INSERT OR REPLACE INTO source (sha256, format, path, importer, imported_at,"
                 " verified, rows, rejected, added, duplicates, revisions)"
@@ -194,21 +195,19 @@ class Catalogue:
 
     def imported(self, sha256: str) -> Imported | None:
         """Return what is known of a file by its checksum, None if it was never imported."""
-        with self._database() as database:
-            database.row_factory = sqlite3.Row
+        with self._database as database:
             row = database.execute("SELECT * FROM source WHERE sha256 = ?", (sha256,)).fetchone()
         return Imported(**{**dict(row), "verified": bool(row["verified"])}) if row else None
 
     def sources(self) -> pl.DataFrame:
         """Return all imported files, one a row, by time of import."""
-        with self._database() as database:
-            database.row_factory = sqlite3.Row
+        with self._database as database:
             found = database.execute("SELECT * FROM source ORDER BY imported_at, path").fetchall()
         return pl.DataFrame([dict(row) for row in found], infer_schema_length=None)
 
     def enter_instrument(self, instrument: Instrument) -> None:
         """Enter an instrument, replacing what was known of it."""
-        with self._database() as database:
+        with self._database as database:
             database.execute(
                 "INSERT OR REPLACE INTO instrument VALUES (?, ?, ?)",
                 (instrument.exchange, instrument.symbol, msgspec.json.encode(instrument).decode()),
@@ -216,7 +215,7 @@ class Catalogue:
 
     def instrument(self, exchange: str, symbol: str) -> Instrument | None:
         """Return an instrument, None if nothing is known of it."""
-        with self._database() as database:
+        with self._database as database:
             row = database.execute(
                 "SELECT body FROM instrument WHERE exchange = ? AND symbol = ?", (exchange, symbol)
             ).fetchone()
@@ -225,7 +224,7 @@ class Catalogue:
     def enter_brackets(self, brackets: Brackets) -> None:
         """Enter maintenance brackets; those of other dates stay."""
         since = brackets.since.astimezone(UTC).isoformat()
-        with self._database() as database:
+        with self._database as database:
             database.execute(
                 "INSERT OR REPLACE INTO brackets VALUES (?, ?, ?, ?)",
                 (brackets.exchange, brackets.symbol, since, msgspec.json.encode(brackets).decode()),
@@ -233,7 +232,7 @@ class Catalogue:
 
     def brackets(self, exchange: str, symbol: str, at: datetime) -> Brackets | None:
         """Return the brackets in force at a moment, None if none are known."""
-        with self._database() as database:
+        with self._database as database:
             row = database.execute(
                 "SELECT body FROM brackets WHERE exchange = ? AND symbol = ? AND since <= ?"
                 " ORDER BY since DESC LIMIT 1",

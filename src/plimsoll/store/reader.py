@@ -40,7 +40,7 @@ class Reader:
 
     Raises
     ------
-    StoreUnusable
+    NoSuchData
         If there is no store.
     StoreTooNew
         If a newer version made it.
@@ -49,8 +49,8 @@ class Reader:
     def __init__(self, root: Path) -> None:
         self.layout = Layout(root)
         if not self.layout.exists():
-            raise StoreUnusable(
-                root, "there is no store here; make one with: plimsoll import FILE… --store DIR"
+            raise NoSuchData(
+                f"{root}: there is no store here; make one with: plimsoll import FILE… --store DIR"
             )
         self.layout.check()
 

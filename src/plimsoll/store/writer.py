@@ -203,9 +203,10 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+        self.catalogue.close()
 
     def close(self) -> None:
-        """Seal what this writer appended."""
+        """Seal what this writer appended; it may append again."""
         self._journal.close()
         self.seal()
 

@@ -1,0 +1,1 @@
+"""Pictures for print: measures drawn with matplotlib, no display needed."""
