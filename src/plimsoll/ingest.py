@@ -86,13 +86,15 @@ class Report:
         return [outcome for outcome in self.outcomes if outcome.status == "failed"]
 
 
-def find_files(paths: Iterable[Path]) -> list[tuple[Path, bool]]:
+def find_files(paths: Iterable[Path], store: Path) -> list[tuple[Path, bool]]:
     """Return the files meant by paths.
 
     Parameters
     ----------
     paths : iterable of Path
         Files, and folders to be searched.
+    store : Path
+        A folder to leave out: a store may lie among the files it is made from.
 
     Returns
     -------
@@ -112,7 +114,8 @@ def find_files(paths: Iterable[Path]) -> list[tuple[Path, bool]]:
             found[path] = True
             continue
         for inside in sorted(p for p in path.rglob("*") if p.is_file()):
-            if not inside.name.endswith(_IGNORED) and not inside.name.startswith("."):
+            ignored = inside.name.endswith(_IGNORED) or inside.name.startswith(".")
+            if not ignored and store.resolve() not in inside.resolve().parents:
                 found.setdefault(inside, False)
     return list(found.items())
 
@@ -153,7 +156,7 @@ def import_files(
     outcomes: list[Outcome] = []
     pending: dict[str, int] = {}
     try:
-        for path, named in find_files(paths):
+        for path, named in find_files(paths, writer.layout.root):
             outcome, sha256 = _import_one(writer, path, named, time_zone, progress)
             if outcome.status == "imported":
                 pending[sha256] = len(outcomes)

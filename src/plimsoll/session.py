@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import platformdirs
 import polars as pl
 
-from plimsoll import ingest
+from plimsoll import ingest, sql
 from plimsoll.analytics import funding, open_interest
 from plimsoll.errors import NoSuchData
 from plimsoll.market.interval import duration, instant
@@ -202,38 +201,7 @@ class Session:
         >>> session = plimsoll.open()
         >>> session.sql("SELECT count(*) FROM funding")  # doctest: +SKIP
         """
-        import duckdb  # noqa: PLC0415 (heavy, and only SQL needs it)
-
-        asked = set(re.findall(r"\w+", query.lower()))
-        with duckdb.connect(":memory:") as database:
-            database.execute("SET TimeZone = 'UTC'")
-            for kind in TABLES:
-                if kind in asked:
-                    self._view(database, kind, _when(as_of))
-            try:
-                return database.sql(query).pl()
-            except duckdb.Error as error:
-                raise ValueError(str(error)) from error
-
-    def _view(self, database: object, kind: str, as_of: datetime | None) -> None:
-        """Let a query see a kind: its sealed files where they say all, else its rows."""
-        files = self._reader.sealed_files(kind)
-        if as_of is None and files and self._reader.all_sealed(kind):
-            columns = ", ".join(
-                f"CAST({name} AS DOUBLE) AS {name}" if dtype == pl.Float64 else name
-                for name, dtype in TABLES[kind].schema.items()
-            )
-            names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
-            database.execute(  # type: ignore[attr-defined]
-                f"CREATE VIEW {kind} AS SELECT {columns} "  # noqa: S608 (our own names)
-                f"FROM read_parquet([{names}], union_by_name = true)"
-            )
-            return
-        try:
-            rows = self._reader.read(kind, as_of=as_of)
-        except NoSuchData:
-            rows = pl.DataFrame(schema=TABLES[kind].schema)
-        database.register(kind, rows.to_arrow())  # type: ignore[attr-defined]
+        return sql.ask(self._reader, query, _when(as_of))
 
     # what it means
 

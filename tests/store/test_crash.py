@@ -51,7 +51,7 @@ print("done", flush=True)
 
 def killed(script: str, *arguments: str, after: float, until: str = "") -> list[str]:
     """Run a script, kill it some time after it says its first word; return what it said."""
-    process = subprocess.Popen(  # noqa: S603 (our own script)
+    process = subprocess.Popen(
         [sys.executable, "-c", script, *arguments], stdout=subprocess.PIPE, text=True
     )
     said = [process.stdout.readline().strip()]

@@ -283,7 +283,11 @@ def test_every_series_has_a_place_of_its_own_and_is_told_by_it(symbol, exchange)
 
 def test_months_cover_a_half_open_range():
     since = datetime(2025, 11, 30, tzinfo=UTC)
-    assert list(months(since, datetime(2026, 2, 1, tzinfo=UTC))) == ["2025-11", "2025-12", "2026-01"]
+    assert list(months(since, datetime(2026, 2, 1, tzinfo=UTC))) == [
+        "2025-11",
+        "2025-12",
+        "2026-01",
+    ]
 
 
 trades = st.lists(

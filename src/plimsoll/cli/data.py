@@ -37,8 +37,8 @@ def import_(
     content. A file is imported wholly or not at all, and once: the same bytes
     again change nothing.
     """
-    opened = session.open(store or session.default_store())
-    with _bar(paths) as progress:
+    opened = session.open(store)
+    with _bar(paths, opened.path) as progress:
         report = opened.import_files(paths, time_zone=time_zone, progress=progress)
     if as_json:
         sys.stdout.buffer.write(document(_report(report)))
@@ -90,7 +90,7 @@ def _tell(report: Report) -> None:
 
 
 @contextmanager
-def _bar(paths: tuple[Path, ...]) -> Iterator[Callable[[Path, int], None]]:
+def _bar(paths: tuple[Path, ...], store: Path) -> Iterator[Callable[[Path, int], None]]:
     """Show how far the import is, where somebody looks."""
     if not sys.stderr.isatty():
         yield lambda _path, _count: None
@@ -106,7 +106,7 @@ def _bar(paths: tuple[Path, ...]) -> Iterator[Callable[[Path, int], None]]:
 
     from plimsoll.ingest import find_files  # noqa: PLC0415
 
-    total = sum(path.stat().st_size for path, _ in find_files(paths))
+    total = sum(path.stat().st_size for path, _ in find_files(paths, store))
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("reading", total=total)

@@ -98,7 +98,12 @@ def funding(symbol: str, span: Span, store: Path | None, output: Output) -> None
         output,
         frame,
         parameters,
-        lambda: table(frame, title=f"Funding, {symbol}", last=24),
+        lambda: table(
+            _readable(frame.sort("time", "exchange")),
+            title=f"Funding, {symbol}",
+            last=24,
+            right=_SAID,
+        ),
         picture,
     )
 

@@ -1,0 +1,419 @@
+"""The liquidation heat map: where leverage stands over time, from candles and open interest.
+
+`bars` aligns what a store holds, `liquidation_map` runs the inventory over it and keeps columns.
+Every column is a prediction: it knows the bars before it, and the open price it is shown at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
+from plimsoll.market.schema import TABLES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["HeatMap", "Parameters", "bars", "liquidation_map"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_MARGIN = 0.88  # shows tenfold leverage entered anywhere in the range, about 10 % away
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class HeatMap:
+    """Dollars that would be liquidated, by time and price.
+
+    An estimate: the leverage mix is assumed, not fitted, and the map is not scored.
+
+    Attributes
+    ----------
+    time : ndarray of datetime64[us], shape (columns,), UTC
+        The open of the bar a column predicts.
+    interval : timedelta
+        From one column to the next.
+    edges : ndarray, shape (rows + 1,), quote per base
+    long_usd, short_usd : ndarray, shape (columns, rows), US dollars
+        At the column's open price, so that a side never exceeds its open interest; a short valued
+        at its own, higher liquidation price would. A column of NaN is unknown.
+    open, high, low, close : ndarray, shape (columns,), quote per base
+        Prices from this column to the next, for drawing; the map does not know them.
+    open_interest_usd : ndarray, shape (columns,), US dollars
+        All of it, liquidatable or not, as the column knows it.
+    coverage : ndarray, shape (columns,), fraction
+        How much of the liquidatable open interest has a known entry; the rest is on no price.
+    crossed : DataFrame
+        `time`, `long_usd`, `short_usd`: what each bar's price swept, the predicted liquidations,
+        in dollars at the bar's open.
+    inconsistent : int
+        Bars, warm-up included, whose open interest changed by more than their volume.
+    parameters : Parameters
+    """
+
+    time: NDArray[np.datetime64]
+    interval: timedelta
+    edges: Floats
+    long_usd: Floats
+    short_usd: Floats
+    open: Floats
+    high: Floats
+    low: Floats
+    close: Floats
+    open_interest_usd: Floats
+    coverage: Floats
+    crossed: pl.DataFrame
+    inconsistent: int
+    parameters: Parameters
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which columns are known; shape (columns,)."""
+        return ~np.isnan(self.coverage)
+
+    def to_frame(self) -> pl.DataFrame:
+        """Return the map as a table.
+
+        Returns
+        -------
+        DataFrame
+            `time`, `side`, `price_low`, `price_high`, `usd`: a row for each cell that holds
+            something, and for an unknown column one row a side, null but for its time.
+        """
+        sides = []
+        for side, usd in (("long", self.long_usd), ("short", self.short_usd)):
+            unknown = ~self.known
+            column, row = np.nonzero(
+                (usd > 0) | (unknown[:, None] & (np.arange(usd.shape[1]) == 0))
+            )
+            gone = pl.Series(unknown[column])
+            cells = pl.DataFrame(
+                {
+                    "time": pl.Series(self.time[column]).dt.replace_time_zone("UTC"),
+                    "side": pl.repeat(side, len(column), eager=True),
+                    "price_low": self.edges[row],
+                    "price_high": self.edges[row + 1],
+                    "usd": usd[column, row],
+                }
+            )
+            values = pl.col("price_low", "price_high", "usd")
+            sides.append(cells.with_columns(pl.when(~gone).then(values).name.keep()))
+        return pl.concat(sides).sort("time", "side", "price_low", maintain_order=True)
+
+    def profile(self) -> pl.DataFrame:
+        """Return the last known column.
+
+        Returns
+        -------
+        DataFrame
+            By rising price: `price_low`, `price_high`, `long_usd`, `short_usd`, and what would
+            have been liquidated on the way there from the price, `long_cumulative_usd` (a fall)
+            and `short_cumulative_usd` (a rise).
+
+        Raises
+        ------
+        ValueError
+            If no column is known.
+        """
+        if not self.known.any():
+            raise ValueError("no column of this map is known: it has no open interest with a price")
+        last = int(np.flatnonzero(self.known)[-1])
+        long, short = self.long_usd[last], self.short_usd[last]
+        return pl.DataFrame(
+            {
+                "price_low": self.edges[:-1],
+                "price_high": self.edges[1:],
+                "long_usd": long,
+                "short_usd": short,
+                "long_cumulative_usd": np.cumsum(long[::-1])[::-1],
+                "short_cumulative_usd": np.cumsum(short),
+            }
+        )
+
+
+def liquidation_map(
+    bars: pl.DataFrame,
+    parameters: Parameters | None = None,
+    *,
+    since: datetime | None = None,
+    every: int = 1,
+    low: float | None = None,
+    high: float | None = None,
+    rows: int = 400,
+) -> HeatMap:
+    """Return the heat map of some bars.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        As `bars` makes them: gapless, one length.
+    parameters : Parameters
+        By default the priors.
+    since : datetime
+        Where columns start; earlier bars only fill the inventory.
+    every : int
+        Bars from one column to the next.
+    low, high : float, quote per base
+        The prices shown; by default somewhat beyond those of the bars shown.
+    rows : int
+        At most how many; the grid is joined to at most as many.
+
+    Returns
+    -------
+    HeatMap
+
+    Raises
+    ------
+    ValueError
+        If the bars are fewer than two, not evenly spaced, impossible, or without a price or open
+        interest, or none is left to show.
+
+    Notes
+    -----
+    An inverse contract is a number of dollars, whose amount in base moves with the price though
+    nobody trades. With inverse settlement the inventory therefore counts dollars: the value of
+    the open interest where it is known, else its amount at the bar's close.
+    """
+    parameters = parameters or Parameters()
+    interval = _spacing(bars)
+    start = 0 if since is None else int(bars["time"].search_sorted(since))
+    seen = bars[start:]
+    if every < 1 or seen.is_empty():
+        raise ValueError(f"nothing to show from {since} on, every {every} bars")
+    view, window = _grids(bars, seen, parameters.step, low, high, rows)
+    shown = np.zeros(len(bars), dtype=np.bool_)
+    shown[start::every] = True
+    inventory = Inventory(parameters, interval=interval, grid=window)
+    inverse = parameters.settlement == "inverse"
+    contracts = matrix(_in_dollars(bars) if inverse else bars)
+    record = inventory.advance(contracts, shown=shown, view=view)
+    price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
+    usd = record.columns * price[shown, None, None]
+    swept = (record.crossed.sum(axis=2) * price[:, None])[start:]
+    candles = _join(seen, every)
+    return HeatMap(
+        time=bars["time"].to_numpy()[shown],
+        interval=interval * every,
+        edges=view.edges,
+        long_usd=usd[:, 0],
+        short_usd=usd[:, 1],
+        open=candles["open"].to_numpy(),
+        high=candles["high"].to_numpy(),
+        low=candles["low"].to_numpy(),
+        close=candles["close"].to_numpy(),
+        open_interest_usd=record.open_interest * price[shown],
+        coverage=record.coverage.mean(axis=1),
+        crossed=pl.DataFrame(
+            {"time": seen["time"], "long_usd": swept[:, 0], "short_usd": swept[:, 1]}
+        ).fill_nan(None),
+        inconsistent=int(record.inconsistent.sum()),
+        parameters=parameters,
+    )
+
+
+def _grids(
+    bars: pl.DataFrame,
+    seen: pl.DataFrame,
+    step: float,
+    low: float | None,
+    high: float | None,
+    rows: int,
+) -> tuple[Grid, Grid]:
+    """Return the rows shown, and the window kept, which holds every price as well."""
+    lows, highs = (bars[name].drop_nulls().to_numpy() for name in ("low", "high"))
+    if not len(lows) or not len(highs) or bars["open_interest"].null_count() == len(bars):
+        raise ValueError("a heat map needs prices and open interest; these bars have none")
+    near_lows, near_highs = (seen[name].drop_nulls().to_numpy() for name in ("low", "high"))
+    low = low or _MARGIN * float(min(near_lows, default=lows[-1]))
+    high = high or float(max(near_highs, default=highs[-1])) / _MARGIN
+    window = Grid.covering(min(low, float(lows.min())), max(high, float(highs.max())), step)
+    return Grid.covering(low, high, step, rows), window
+
+
+def _spacing(bars: pl.DataFrame) -> timedelta:
+    steps = bars["time"].diff().drop_nulls().unique()
+    if len(steps) != 1 or (step := steps.item()) <= timedelta(0):
+        raise ValueError(
+            "bars must be two or more, evenly spaced, a row of nulls where nothing is known; "
+            f"found {len(bars)} with {len(steps)} different spacings"
+        )
+    return step  # type: ignore[no-any-return]
+
+
+def _in_dollars(bars: pl.DataFrame) -> pl.DataFrame:
+    close = pl.col("close")
+    return bars.with_columns(
+        volume=pl.col("volume") * close,
+        taker_buy=pl.col("taker_buy") * close,
+        open_interest=pl.coalesce("open_interest_usd", pl.col("open_interest") * close),
+    )
+
+
+def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:
+    return (
+        bars.with_row_index("group")
+        .group_by(pl.col("group") // every, maintain_order=True)
+        .agg(
+            pl.col("open").first(),
+            pl.col("high").max(),
+            pl.col("low").min(),
+            pl.col("close").drop_nulls().last(),
+        )
+    )
+
+
+def bars(
+    candles: pl.DataFrame,
+    open_interest: pl.DataFrame,
+    interval: timedelta,
+    since: datetime,
+    until: datetime,
+) -> pl.DataFrame:
+    """Return candles and open interest of one instrument as gapless bars.
+
+    Parameters
+    ----------
+    candles : DataFrame
+        Rows of the `candle` table, of one length that divides `interval`. Where there are none,
+        prices are those of the open interest, its value over its amount; what the price did
+        between two stamps is then not seen, and the volume is unknown.
+    open_interest : DataFrame
+        Rows of the `open_interest` table.
+    interval : timedelta
+        The length of a bar; bars open at its multiples, in UTC.
+    since, until : datetime
+        Only bars wholly inside.
+
+    Returns
+    -------
+    DataFrame
+        `time` (the open), `open`, `high`, `low`, `close` (quote per base), `volume`, `taker_buy`,
+        `open_interest` (base units) and `open_interest_usd` (US dollars); null where unknown.
+
+    Raises
+    ------
+    ValueError
+        If the rows are of several instruments, candle lengths or price kinds, candles are too
+        long, or no bar fits.
+
+    Notes
+    -----
+    Open interest is that of the last stamp in (t, t + interval]; without one the bar's is null,
+    never an older one. Where some candles of a bar are missing, prices are those of the rest, its
+    open is the close before it (a later one is not known at the open), and its volume is null.
+    """
+    step = interval // _MICROSECOND
+    if step <= 0:
+        raise ValueError(f"a bar needs a positive length; got {interval}")
+    first = -(-((since - _EPOCH) // _MICROSECOND) // step)
+    last = (until - _EPOCH) // _MICROSECOND // step
+    if last <= first:
+        raise ValueError(f"no bar of {interval} fits between {since} and {until}")
+    candles, open_interest = _one_instrument(candles, open_interest)
+    spine = pl.DataFrame({"bar": pl.int_range(first, last, eager=True)})
+    # A stamp on the border of two bars belongs to the earlier: it is the end of that one.
+    ending = ((pl.col("time").dt.epoch("us") - 1) // step).alias("bar")
+    stamps = open_interest.with_columns(ending).drop_nulls("amount").sort("time")
+    prices = _marked(stamps, spine) if candles.is_empty() else _traded(candles, spine, step)
+    standing = stamps.group_by("bar").agg(
+        open_interest=pl.col("amount").last(), open_interest_usd=pl.col("value_usd").last()
+    )
+    return prices.join(standing, on="bar", how="left", maintain_order="left").select(
+        (pl.col("bar") * step).cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("time"),
+        pl.exclude("bar"),
+    )
+
+
+def _one_instrument(
+    candles: pl.DataFrame, open_interest: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    candles = TABLES["candle"].conform(candles)
+    open_interest = TABLES["open_interest"].conform(open_interest)
+    names = ["exchange", "symbol"]
+    found = pl.concat([candles.select(names), open_interest.select(names)]).unique().sort(names)
+    if len(found) > 1:
+        listed = ", ".join(" ".join(map(str, row)) for row in found.rows())
+        raise ValueError(f"bars are of one instrument, but these rows are of {listed}")
+    kinds = candles.select("interval", "price_kind").unique().sort("interval", "price_kind")
+    if len(kinds) > 1:
+        raise ValueError(
+            "bars are made of candles of one length in seconds and one kind of price; "
+            f"choose among {', '.join(map(str, kinds.rows()))}"
+        )
+    return candles, open_interest
+
+
+def _traded(candles: pl.DataFrame, spine: pl.DataFrame, step: int) -> pl.DataFrame:
+    seconds = candles["interval"][0]
+    if seconds is None or step % (length := seconds * 1_000_000):
+        raise ValueError(
+            f"candles of {seconds} s do not fill a bar of {step / 1e6:g} s; choose a multiple"
+        )
+    begun = pl.col("time").dt.epoch("us")
+    complete = pl.len() == step // length
+    totals = {"volume": pl.col("volume"), "taker_buy": pl.col("taker_buy_volume")}
+    joined = (
+        candles.unique("time", keep="last")
+        .sort("time")
+        .group_by(bar=begun // step)
+        .agg(
+            pl.col("open").first(),
+            pl.col("close").last(),
+            pl.col("high").max(),
+            pl.col("low").min(),
+            (begun.first() % step == 0).alias("from_open"),
+            *(
+                pl.when(complete & (value.null_count() == 0)).then(value.sum()).alias(name)
+                for name, value in totals.items()
+            ),
+        )
+    )
+    known = pl.col("close").is_not_null()
+    opened = pl.when("from_open").then("open").otherwise(pl.col("close").shift())
+    return (
+        spine.join(joined, on="bar", how="left", maintain_order="left")
+        .with_columns(open=pl.when(known).then(opened))
+        .select(
+            "bar",
+            "open",
+            pl.when(known).then(pl.max_horizontal("high", "open")).alias("high"),
+            pl.when(known).then(pl.min_horizontal("low", "open")).alias("low"),
+            "close",
+            "volume",
+            "taker_buy",
+        )
+    )
+
+
+def _marked(stamps: pl.DataFrame, spine: pl.DataFrame) -> pl.DataFrame:
+    mark = pl.col("value_usd") / pl.col("amount")
+    marks = (
+        stamps.filter(pl.col("amount") > 0, pl.col("value_usd") > 0)
+        .group_by("bar", maintain_order=True)
+        .agg(mark.max().alias("high"), mark.min().alias("low"), mark.last().alias("close"))
+    )
+    before = marks.select("bar", pl.col("close").alias("open"))
+    known = pl.col("close").is_not_null()
+    return (
+        spine.join_asof(before, on="bar", strategy="backward", allow_exact_matches=False)
+        .join(marks, on="bar", how="left", maintain_order="left")
+        .select(
+            "bar",
+            pl.when(known).then("open").alias("open"),
+            pl.when(known).then(pl.max_horizontal("high", "open")).alias("high"),
+            pl.when(known).then(pl.min_horizontal("low", "open")).alias("low"),
+            "close",
+            volume=pl.lit(None, pl.Float64),
+            taker_buy=pl.lit(None, pl.Float64),
+        )
+    )

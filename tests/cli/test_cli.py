@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+
+from plimsoll import cli
+
+SYMBOL = "BTC/USDT:USDT"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Ten days of two exchanges, small enough to be looked at."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    hours = [START + timedelta(hours=n) for n in range(240)]
+    for number, exchange in enumerate(("binance", "bybit"), start=1):
+        ids = {"exchange": exchange, "symbol": SYMBOL}
+        prices = [50_000.0 + 25 * (n % 40) for n in range(240)]
+        pl.DataFrame(
+            {
+                "time": hours,
+                **ids,
+                "amount": [1_000.0 * number + n for n in range(240)],
+                "value_usd": [(1_000.0 * number + n) * p for n, p in enumerate(prices)],
+            }
+        ).write_parquet(folder / f"open_interest_{exchange}.parquet")
+        pl.DataFrame(
+            {
+                "time": hours[::8],
+                **ids,
+                "rate": [0.0001 * (-1) ** (n // 7) for n in range(30)],
+            }
+        ).write_parquet(folder / f"funding_{exchange}.parquet")
+        pl.DataFrame(
+            {
+                "time": hours,
+                **ids,
+                "open": prices,
+                "high": [p * 1.002 for p in prices],
+                "low": [p * 0.998 for p in prices],
+                "close": [*prices[1:], 50_000.0],
+                "volume": [300.0] * 240,
+            }
+        ).write_parquet(folder / f"candles_{exchange}.parquet")
+    return folder
+
+
+@pytest.fixture
+def store(data, root, run):
+    assert run("import", str(data)).code == 0
+    return root
+
+
+class Ran:
+    def __init__(self, code, out, err):
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def document(self):
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run(root, capfdbinary, monkeypatch):
+    monkeypatch.setenv("PLIMSOLL_STORE", str(root))
+
+    def run(*words):
+        code = 0
+        try:
+            cli.main(words)
+        except SystemExit as left:
+            code = left.code
+        out, err = capfdbinary.readouterr()
+        return Ran(code, out.decode(), err.decode())
+
+    return run
+
+
+def test_import_reports_each_file_and_the_second_time_adds_nothing(run, data):
+    first = run("import", str(data), "--json").document
+    assert first["total"] == {
+        "rows": 1_020,
+        "added": 1_020,
+        "duplicates": 0,
+        "revisions": 0,
+        "rejected": 0,
+    }
+    again = run("import", str(data), "--json").document
+    assert again["total"]["added"] == 0
+    assert {file["status"] for file in again["files"]} == {"known"}
+
+
+def test_words_name_the_counts(run, data):
+    ran = run("import", str(data))
+    assert "6 files: 1,020 added, 0 duplicates, 0 revisions, 0 rejected" in ran.out
+
+
+def test_a_bad_file_leaves_with_two_and_says_why(run, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("what;is;this\n1;2;3\n")
+    ran = run("import", str(bad))
+    assert ran.code == 2
+    assert "no format knows a file with the columns what;is;this" in ran.err
+
+
+@pytest.mark.usefixtures("store")
+def test_status_and_audit(run):
+    columns = run("status", "--json").document["columns"]
+    assert sorted(set(columns["kind"])) == ["candle", "funding", "open_interest"]
+    assert columns["rows"] == [240, 240, 30, 30, 240, 240]
+    assert columns["gaps"] == [0] * 6
+    assert columns["first"][0] == "2026-01-01T00:00:00Z"
+    audited = run("audit")
+    assert (audited.code, audited.out.splitlines()[-1]) == (0, "clean")
+
+
+def test_a_damaged_store_leaves_with_five(run, store):
+    path = next((store / "tables").rglob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    ran = run("audit", "--json")
+    assert ran.code == 5
+    assert len(ran.document["findings"]) == 1
+
+
+@pytest.mark.usefixtures("store")
+def test_open_interest_sums_exchanges_and_counts_one_side(run):
+    columns = run(
+        "open-interest", SYMBOL, "--since", "2026-01-02", "--until", "2026-01-02T02:00", "--json"
+    ).document["columns"]
+    assert columns["time"] == ["2026-01-02T00:00:00Z", "2026-01-02T01:00:00Z"]
+    assert columns["amount"] == [1_024.0 + 2_024.0, 1_025.0 + 2_025.0]
+    assert columns["change"] == [48.0, 48.0]
+    assert columns["coverage"] == [1.0, 1.0]
+    only = run("open-interest", "BTC", "--exchange", "bybit", "--json").document["columns"]
+    assert only["amount"][0] == 2_000.0
+
+
+@pytest.mark.usefixtures("store")
+def test_funding_says_what_it_costs_and_how_long(run):
+    columns = run("funding", SYMBOL, "--exchange", "binance", "--json").document["columns"]
+    assert columns["apr"][0] == pytest.approx(0.1095)
+    assert columns["interval_hours"] == [8.0] * 30
+    assert columns["streak"][:9] == [1, 2, 3, 4, 5, 6, 7, -1, -2]
+    assert columns["cumulative"][6] == pytest.approx(0.0007)
+
+
+@pytest.mark.usefixtures("store")
+def test_as_of_hides_what_was_not_known(run):
+    words = ("export", "candle", SYMBOL, "--exchange", "binance", "--json", "--as-of")
+    columns = run(*words, "2026-01-01T05:30Z").document["columns"]
+    assert len(columns["time"]) == 5  # a candle is known at its close
+
+
+@pytest.mark.usefixtures("store")
+def test_the_heat_map_in_json_has_its_columns_and_parameters(run):
+    ran = run(
+        "heatmap", SYMBOL, "--exchange", "binance", "--since", "2026-01-05", "--json"
+    ).document
+    assert set(ran["columns"]) == {"time", "price_low", "price_high", "side", "usd"}
+    assert set(ran["columns"]["side"]) <= {"long", "short"}
+    assert all(isinstance(usd, float) for usd in ran["columns"]["usd"])
+    assert ran["parameters"]["exchange"] == "binance"
+    assert ran["parameters"]["leverage"]
+
+
+@pytest.mark.usefixtures("store")
+def test_pictures_and_tables_are_written(run, tmp_path):
+    for words in (
+        ("heatmap", SYMBOL, "--exchange", "binance"),
+        ("open-interest", SYMBOL),
+        ("funding", SYMBOL),
+    ):
+        for suffix in ("png", "csv", "parquet", "json"):
+            path = tmp_path / f"{words[0]}.{suffix}"
+            ran = run(*words, "--out", str(path))
+            assert (ran.code, ran.out) == (0, "")
+            assert path.stat().st_size > 100
+        assert (tmp_path / f"{words[0]}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.usefixtures("store")
+def test_what_is_exported_imports_again_as_it_is(run, tmp_path, monkeypatch):
+    for suffix in ("csv", "parquet"):
+        path = tmp_path / f"funding.{suffix}"
+        assert run("export", "funding", "--out", str(path)).code == 0
+        monkeypatch.setenv("PLIMSOLL_STORE", str(tmp_path / suffix))
+        assert run("import", str(path), "--json").document["total"]["added"] == 60
+        again = run("export", "funding", "--json").document["columns"]
+        monkeypatch.setenv("PLIMSOLL_STORE", str(tmp_path / "store"))
+        assert again == run("export", "funding", "--json").document["columns"]
+
+
+@pytest.mark.usefixtures("store")
+def test_show_gathers_what_is_stored_and_leaves_out_what_is_not(run):
+    found = run("show", SYMBOL, "--json").document
+    assert found["open_interest"]["markets"] == [2]
+    assert sorted(found["funding"]["exchange"]) == ["binance", "bybit"]
+    assert found["liquidations"] is None
+    assert set(found["load"]["side"]) == {"long", "short"}
+    assert "Open interest" in run("show", SYMBOL).out
+
+
+@pytest.mark.usefixtures("store")
+def test_sql_sees_every_table(run):
+    ran = run("sql", "SELECT exchange, count(*) AS n FROM candle GROUP BY 1 ORDER BY 1", "--json")
+    assert ran.document["columns"] == {"exchange": ["binance", "bybit"], "n": [240, 240]}
+    assert run("sql", "SELECT count(*) AS n FROM trade", "--json").document["columns"]["n"] == [0]
+    assert run("sql", "SELEC").code == 2
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    ("words", "code", "hint"),
+    [
+        (("nonsense",), 2, "No such command"),
+        (("heatmap", SYMBOL), 2, "--exchange"),
+        (("funding", "BTC/"), 2, "BASE/QUOTE"),
+        (("funding", "XYZ/USDT:USDT"), 3, "stored funding: binance BTC/USDT:USDT"),
+        (("heatmap", SYMBOL, "--exchange", "okx"), 3, "stored open_interest"),
+        (("funding", SYMBOL, "--since", "2030-01-01"), 3, "nothing is stored"),
+        (("funding", SYMBOL, "--since", "yesterday"), 2, "write an ISO date"),
+        (("export", "trades"), 2, "there is no table 'trades'"),
+        (("status", "--out", "x.txt"), 2, "must end in"),
+        (("status", "--out", "x.png"), 2, "no picture"),
+        (("heatmap", "BTC/USDT", "--exchange", "binance"), 2, "no linear or inverse contract"),
+        (("heatmap", SYMBOL, "--exchange", "binance", "--interval", "1m"), 2, "1:00:00"),
+        (("open-interest", SYMBOL, "--every", "1 hour"), 2, "5m, 8h"),
+    ],
+)
+def test_what_goes_wrong_says_what_to_do(run, words, code, hint):
+    ran = run(*words)
+    assert ran.code == code
+    assert hint in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_store_that_is_not_there_leaves_with_three(run):
+    ran = run("status")
+    assert ran.code == 3
+    assert "plimsoll import" in ran.err
+
+
+def test_a_store_of_a_newer_version_leaves_with_five(run, root):
+    root.mkdir()
+    (root / "plimsoll.json").write_text('{"format": 99}')
+    ran = run("status")
+    assert ran.code == 5
+    assert "upgrade Plimsoll" in ran.err
