@@ -15,7 +15,6 @@ from plimsoll import ingest, sql
 from plimsoll.analytics import funding, open_interest
 from plimsoll.errors import NoSuchData
 from plimsoll.market.interval import duration, instant
-from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
 from plimsoll.store import audit
 from plimsoll.store.reader import Reader
@@ -34,7 +33,6 @@ Exchanges = str | list[str] | tuple[str, ...] | None
 
 _DAY = timedelta(days=1)
 _STALE = timedelta(hours=2)
-_WARM_UP = timedelta(days=30)
 
 
 class Audit(NamedTuple):
@@ -363,29 +361,17 @@ class Session:
             If the symbol is no perpetual or future, or the bar is shorter than
             the data allow.
         """
-        from plimsoll.analytics import heatmap as maps  # noqa: PLC0415 (brings numba)
+        from plimsoll import maps  # noqa: PLC0415 (brings numba)
 
-        settlement = Symbol.parse(symbol).settlement
-        if settlement not in {"linear", "inverse"}:
-            raise ValueError(f"{symbol} is no linear or inverse contract: it has no such map")
-        start, end, known = _when(since), _when(until), _when(as_of)
-        first = None if start is None else start - _WARM_UP
-        span = {"since": first, "until": end, "as_of": known, "exchange": exchange}
-        held = self.read("open_interest", symbol, **span)  # type: ignore[arg-type]
-        candles = self._trade_candles(symbol, span)
-        length = duration(interval) if interval else maps.shortest_interval(candles, held)
-        bars = maps.bars(candles, held, length, first, end)
-        chosen = parameters or self._priors(exchange, symbol, settlement, start)
-        return maps.liquidation_map(bars, chosen, since=start, rows=rows)
-
-    def _trade_candles(self, symbol: str, span: dict[str, object]) -> pl.DataFrame:
-        """Return trade candles of the shortest bar stored; none where none are."""
-        try:
-            candles = self.read("candle", symbol, **span)  # type: ignore[arg-type]
-        except NoSuchData:
-            return pl.DataFrame(schema=TABLES["candle"].schema)
-        traded = candles.filter(pl.col("price_kind") == "trade")
-        return traded.filter(pl.col("interval") == pl.col("interval").min())
+        return maps.heatmap(
+            self._reader,
+            symbol,
+            exchange,
+            span=(_when(since), _when(until), _when(as_of)),
+            interval=duration(interval) if interval else None,
+            rows=rows,
+            parameters=parameters,
+        )
 
     def show(
         self,

@@ -89,6 +89,18 @@ def test_the_length_of_bars_is_seen_from_their_steps(tmp_path):
     assert found["known_at"][0] == datetime(2026, 1, 1, 4, tzinfo=UTC)
 
 
+def test_a_candle_that_cannot_be_is_rejected(tmp_path):
+    header = "time,exchange,symbol,interval,open,high,low,close"
+    source = written(
+        tmp_path,
+        header,
+        "2026-01-01T00:00:00Z,x,BTC/USDT:USDT,60,1,3,1,2",
+        "2026-01-01T00:01:00Z,x,BTC/USDT:USDT,60,1,3,2,2",
+    )
+    assert rows(source)["candle"].height == 1
+    assert source.rejected[0].reason == "open and close must lie between low and high"
+
+
 def test_a_single_bar_without_a_length_is_refused(tmp_path):
     header = "time,exchange,symbol,open,high,low,close,volume"
     with pytest.raises(ArchiveError, match="add a column interval"):

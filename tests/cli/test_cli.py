@@ -20,13 +20,13 @@ def data(tmp_path):
     hours = [START + timedelta(hours=n) for n in range(240)]
     for number, exchange in enumerate(("binance", "bybit"), start=1):
         ids = {"exchange": exchange, "symbol": SYMBOL}
-        prices = [50_000.0 + 25 * (n % 40) for n in range(240)]
+        prices = [50_000.0 + 25 * abs(20 - n % 40) for n in range(241)]
         pl.DataFrame(
             {
                 "time": hours,
                 **ids,
                 "amount": [1_000.0 * number + n for n in range(240)],
-                "value_usd": [(1_000.0 * number + n) * p for n, p in enumerate(prices)],
+                "value_usd": [(1_000.0 * number + n) * p for n, p in enumerate(prices[:240])],
             }
         ).write_parquet(folder / f"open_interest_{exchange}.parquet")
         pl.DataFrame(
@@ -40,10 +40,10 @@ def data(tmp_path):
             {
                 "time": hours,
                 **ids,
-                "open": prices,
-                "high": [p * 1.002 for p in prices],
-                "low": [p * 0.998 for p in prices],
-                "close": [*prices[1:], 50_000.0],
+                "open": prices[:240],
+                "high": [p * 1.002 for p in prices[:240]],
+                "low": [p * 0.998 for p in prices[:240]],
+                "close": prices[1:],
                 "volume": [300.0] * 240,
             }
         ).write_parquet(folder / f"candles_{exchange}.parquet")
@@ -62,6 +62,7 @@ class Ran:
 
     @property
     def document(self):
+        assert self.out, self.err
         return json.loads(self.out)
 
 
@@ -228,7 +229,7 @@ def test_sql_sees_every_table(run):
         (("status", "--out", "x.txt"), 2, "must end in"),
         (("status", "--out", "x.png"), 2, "no picture"),
         (("heatmap", "BTC/USDT", "--exchange", "binance"), 2, "no linear or inverse contract"),
-        (("heatmap", SYMBOL, "--exchange", "binance", "--interval", "1m"), 2, "1:00:00"),
+        (("heatmap", SYMBOL, "--exchange", "binance", "--interval", "1m"), 2, "choose a multiple"),
         (("open-interest", SYMBOL, "--every", "1 hour"), 2, "5m, 8h"),
     ],
 )

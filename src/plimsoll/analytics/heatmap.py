@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from msgspec.structs import asdict
 
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
 from plimsoll.market.schema import TABLES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-__all__ = ["HeatMap", "Parameters", "bars", "liquidation_map"]
+__all__ = ["HeatMap", "Parameters", "bars", "liquidation_map", "shortest_interval"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -139,6 +142,79 @@ class HeatMap:
                 "short_cumulative_usd": np.cumsum(short),
             }
         )
+
+    def within(self, distances: Iterable[float]) -> pl.DataFrame:
+        """Return what the last known column holds near the last price.
+
+        Parameters
+        ----------
+        distances : iterable of float, fraction of the price
+
+        Returns
+        -------
+        DataFrame
+            `time`, `side`, `distance`, `price` (of the farthest point) and `value_usd` of the rows
+            that lie within it.
+
+        Raises
+        ------
+        ValueError
+            If no column is known.
+        """
+        rows = self.profile()
+        last = int(np.flatnonzero(self.known)[-1])
+        time, price = self.time[last], float(self.open[last])
+        found = []
+        for distance in distances:
+            low, high = price * (1 - distance), price * (1 + distance)
+            long = rows.filter(pl.col("price_low") >= low)["long_usd"].sum()
+            short = rows.filter(pl.col("price_high") <= high)["short_usd"].sum()
+            found += [("long", distance, low, long), ("short", distance, high, short)]
+        return pl.DataFrame(
+            found, schema=["side", "distance", "price", "value_usd"], orient="row"
+        ).select(pl.lit(time).cast(pl.Datetime("us", "UTC")).alias("time"), pl.all())
+
+    def describe(self) -> dict[str, object]:
+        """Return what the map was made with, and how much it knows."""
+        return {
+            "model": "inventory, prior leverage mix",
+            "fitted": False,
+            "scored": False,
+            "interval_seconds": self.interval.total_seconds(),
+            "columns": len(self),
+            "unknown_columns": int((~self.known).sum()),
+            "coverage": float(self.coverage[self.known][-1]) if self.known.any() else None,
+            "inconsistent_bars": self.inconsistent,
+            **asdict(self.parameters),
+        }
+
+
+def shortest_interval(candles: pl.DataFrame, open_interest: pl.DataFrame) -> timedelta:
+    """Return the shortest bar that both prices and open interest allow.
+
+    Parameters
+    ----------
+    candles : DataFrame
+        Rows of the `candle` table, of one length; none for prices from open interest.
+    open_interest : DataFrame
+        Rows of the `open_interest` table.
+
+    Returns
+    -------
+    timedelta
+        The longer of a candle and the usual step of open interest.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two stamps.
+    """
+    seconds = open_interest["time"].sort().diff().drop_nulls().dt.total_seconds()
+    usual = seconds.filter(seconds > 0).mode().sort()
+    if not len(usual):
+        raise ValueError("two stamps of open interest are needed to see how far apart they are")
+    length = 0 if candles.is_empty() else candles["interval"][0]
+    return timedelta(seconds=max(int(usual[0]), length))
 
 
 def liquidation_map(

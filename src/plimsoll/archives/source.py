@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from plimsoll.market.schema import Column
+
 __all__ = ["LINE", "PIECE", "Format", "Rejected", "Source", "split_rejects"]
 
 PIECE = 16 * 1024 * 1024
@@ -238,7 +240,8 @@ class Source:
                 if self.has_header:
                     line, body = 2, body.partition(b"\n")[2]
             if body and not body.isspace():
-                yield self._frame(body, schema, line)
+                whole = body if body.endswith(b"\n") else body + b"\n"
+                yield self._frame(whole, schema, line)
 
     def _frame(self, body: bytes, schema: Mapping[str, pl.DataType], first: int) -> pl.DataFrame:
         """Read whole lines at once, or one by one where some are not as they should be."""
@@ -266,9 +269,7 @@ class Source:
                 reason = f"{len(cells)} cells where {len(schema)} belong"
                 self.reject(first + offset, reason, {"line": line[:500]})
         text = pl.DataFrame(rows, schema=dict.fromkeys(schema, pl.String), orient="row")
-        typed = text.select(
-            pl.col(name).cast(dtype, strict=False) for name, dtype in schema.items()
-        )
+        typed = text.select(_cast(name, dtype) for name, dtype in schema.items())
         unread = [
             pl.when(text[name].is_not_null() & typed[name].is_null()).then(pl.lit(name))
             for name in schema
@@ -318,18 +319,25 @@ class Source:
         return members[0]
 
 
+def _cast(name: str, dtype: pl.DataType) -> pl.Expr:
+    """Read text as a type; Polars casts none to Boolean, so read that as its CSV reader does."""
+    if dtype != pl.Boolean:
+        return pl.col(name).cast(dtype, strict=False)
+    word = pl.col(name).str.to_lowercase()
+    return pl.when(word.is_in(["true", "false"])).then(word == "true").alias(name)
+
+
 def _is_whole(body: bytes, frame: pl.DataFrame) -> bool:
     """Return whether each line had as many cells as it should.
 
-    A cell too many stops Polars, but for one at the very end. A missing one is read as null in
-    the last column, so the cells need counting only where that column has nulls.
+    A cell too many stops Polars. A missing one is read as null in the last column, so the cells
+    need counting only where that column has nulls.
     """
-    lines = body.count(b"\n") + (not body.endswith(b"\n"))
+    lines = body.count(b"\n")
     if frame.height != lines:
         return False
-    if body.endswith(b"\n") and not frame.to_series(-1).null_count():
-        return True
-    return body.count(b",") == lines * (frame.width - 1)
+    complete = not frame.to_series(-1).null_count()
+    return complete or body.count(b",") == lines * (frame.width - 1)
 
 
 class Format(Protocol):
@@ -375,10 +383,14 @@ def split_rejects(source: Source, kind: str, frame: pl.DataFrame) -> pl.DataFram
     bad = good.with_columns(broken, frame[LINE]).filter(pl.col("broken").is_not_null())
     rules = {column.name: column for column in table.columns}
     for row in bad.iter_rows(named=True):
-        column = rules[row.pop("broken")]
-        value = row[column.name]
-        want = " or ".join(column.choices) or column.rule or "a value"
-        if column.rule == "time":
-            want = "a time since 2009 (are these stamps in another unit?)"
-        source.reject(row.pop(LINE), f"{column.name} is {value!r}, expected {want}", row)
+        wrong, line = row.pop("broken"), row.pop(LINE)
+        column = rules.get(wrong)
+        source.reject(line, wrong if column is None else _complaint(column, row[wrong]), row)
     return good.filter(broken.is_null())
+
+
+def _complaint(column: Column, value: object) -> str:
+    want = " or ".join(column.choices) or column.rule or "a value"
+    if column.rule == "time":
+        want = "a time since 2009 (are these stamps in another unit?)"
+    return f"{column.name} is {value!r}, expected {want}"

@@ -193,7 +193,8 @@ def show(
         return
     for name, frame in found.items():
         if frame is not None:
-            table(_readable(frame), title=_TITLES[name], right=_SAID)
+            told = frame.select(_TOLD) if name == "open_interest" else frame
+            table(_readable(told), title=_TITLES[name], right=_SAID)
             click.echo()
 
 

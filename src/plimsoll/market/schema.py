@@ -23,6 +23,18 @@ TIME = pl.Datetime("us", "UTC")
 EARLIEST = pl.datetime(2009, 1, 3, time_zone="UTC")
 """The first Bitcoin block: no stamp can be older."""
 
+_LAWS = {
+    "candle": (
+        (
+            "open and close must lie between low and high",
+            pl.min_horizontal("open", "close").ge(pl.col("low"))
+            & pl.max_horizontal("open", "close").le(pl.col("high")),
+        ),
+    ),
+    "gap": (("a gap must end after it begins", pl.col("until") > pl.col("time")),),
+}
+"""What must hold between the columns of a kind."""
+
 _DTYPES: dict[type, pl.DataType] = {
     float: pl.Float64(),
     int: pl.Int64(),
@@ -153,12 +165,17 @@ class Table:
         )
 
     def violations(self) -> pl.Expr:
-        """Return an expression that names the first column to break its rule, else null."""
-        return pl.coalesce(
+        """Return an expression that names the first column to break its rule, else null.
+
+        Where each column is right but they cannot be right together, it says so in words.
+        """
+        columns = [
             pl.when(broken).then(pl.lit(column.name))
             for column in self.columns
             if (broken := column.broken()) is not None
-        )
+        ]
+        laws = [pl.when(~holds).then(pl.lit(words)) for words, holds in _LAWS.get(self.kind, ())]
+        return pl.coalesce(*columns, *laws)
 
     def identity(self) -> list[pl.Expr]:
         """Return the key as expressions, with the time snapped where the kind snaps it."""

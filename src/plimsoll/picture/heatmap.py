@@ -12,10 +12,11 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
-from matplotlib.patheffects import Stroke, withStroke
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -39,6 +40,7 @@ _PURPLE_TO_YELLOW = LinearSegmentedColormap.from_list(
     ],
     N=512,
 )
+_GAMMA = 0.7
 _CANDLES = 240
 """More than this are joined: a body narrower than three points is a smear."""
 
@@ -89,9 +91,9 @@ def draw(
     bar = figure.colorbar(mesh, cax=scale, extend="max")
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda usd, _: _dollars(usd)))
     bar.ax.tick_params(colors=_FAINT, labelsize=8.5, length=0)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_label(
-        f"US dollars liquidated per {width:.2g} % of price, square-root scale",
+        f"US dollars liquidated per {width:.2g} % of price (power scale, {_GAMMA})",
         color=_FAINT,
         fontsize=9,
     )
@@ -110,7 +112,7 @@ def _plain(axes: Axes) -> None:
 
 def _edges(heat_map: HeatMap) -> Floats:
     ends = np.append(heat_map.time, heat_map.time[-1] + np.timedelta64(heat_map.interval))
-    edges: Floats = date2num(ends)
+    edges: Floats = date2num(ends)  # type: ignore[no-untyped-call]
     return edges
 
 
@@ -124,14 +126,14 @@ def _cells(axes: Axes, heat_map: HeatMap) -> mpl.collections.QuadMesh:
         heat_map.edges,
         np.ma.masked_invalid(usd.T),
         cmap=_PURPLE_TO_YELLOW,
-        norm=PowerNorm(0.5, vmin=0, vmax=top),
+        norm=PowerNorm(_GAMMA, vmin=0, vmax=top),
         rasterized=True,
     )
     axes.set_xlim(times[0], times[-1])
     axes.set_ylim(heat_map.edges[0], heat_map.edges[-1])
-    locator = AutoDateLocator(minticks=5, maxticks=11, tz=UTC)
+    locator = AutoDateLocator(minticks=5, maxticks=11, tz=UTC)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=UTC))  # type: ignore[no-untyped-call]
     axes.xaxis.get_offset_text().set_color(_FAINT)
     axes.yaxis.set_major_locator(MaxNLocator(12, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda price, _: _number(price)))
@@ -199,29 +201,37 @@ def _first(values: Floats) -> float:
 
 
 def _profile(axes: Axes, heat_map: HeatMap) -> None:
-    profile = heat_map.profile()
+    profile, edges = heat_map.profile(), heat_map.edges
     column = int(np.flatnonzero(heat_map.known)[-1])
     price = heat_map.open[column]
-    axes.tick_params(labelleft=False)
     above = axes.twiny()
     _plain(above)
     above.grid(visible=False)
-    edges = heat_map.edges
     for side, color in (("long", _LONG), ("short", _SHORT)):
         usd = profile[f"{side}_usd"].to_numpy()
-        axes.stairs(usd, edges, orientation="horizontal", fill=True, color=color, alpha=0.75)
         total = profile[f"{side}_cumulative_usd"].to_numpy()
         reach = edges[:-1] if side == "long" else edges[1:]
         beyond = reach < price if side == "long" else reach > price
-        above.plot(total[beyond], reach[beyond], color=color, linewidth=1.6)
+        axes.stairs(usd, edges, orientation="horizontal", fill=True, color=color, alpha=0.6)
+        above.plot(total[beyond], reach[beyond], color=color, linewidth=1.8)
+        top, words = side == "short", "up to" if side == "short" else "down to"
+        above.text(
+            0.96,
+            0.985 if top else 0.015,
+            f"{_dollars(usd.sum())} of {side}s\n{words} {_number(edges[-1 if top else 0])}",
+            transform=above.transAxes,
+            ha="right",
+            va="top" if top else "bottom",
+            color=color,
+            fontsize=10,
+            fontweight="bold",
+            bbox={"boxstyle": "round,pad=0.3", "facecolor": _NIGHT, "alpha": 0.75, "linewidth": 0},
+        )
     for panel in (axes, above):
-        panel.set_xlim(left=0)
-        panel.margins(x=0.08)
-        panel.autoscale_view(scaley=False)
-        panel.set_xlim(left=0)
+        panel.set_xlim(0, 1.1 * panel.dataLim.xmax)
         panel.xaxis.set_major_locator(MaxNLocator(3))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda usd, _: _dollars(usd)))
-        panel.tick_params(labelsize=8)
+        panel.tick_params(labelsize=8, labelleft=False)
     axes.axhline(price, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.8)
     axes.annotate(
         _number(price),
@@ -235,22 +245,8 @@ def _profile(axes: Axes, heat_map: HeatMap) -> None:
         bbox={"boxstyle": "round,pad=0.25", "facecolor": _INK, "edgecolor": "none"},
     )
     stamp = np.datetime_as_string(heat_map.time[column], unit="m").replace("T", " ")
-    for name, y, va, color in (("shorts", 0.985, "top", _SHORT), ("longs", 0.015, "bottom", _LONG)):
-        total = profile[f"{name[:-1]}_usd"].sum()
-        text = f"{name} {_dollars(total)}"
-        axes.text(
-            0.95,
-            y,
-            text,
-            transform=axes.transAxes,
-            ha="right",
-            va=va,
-            color=color,
-            fontsize=10,
-            fontweight="bold",
-        )
     axes.set_xlabel(
-        f"{stamp} UTC\nper row (filled), cumulative (line, above)",
+        f"{stamp} UTC\nby price (filled), summed from it (line)",
         color=_FAINT,
         fontsize=8,
         labelpad=2,
@@ -277,7 +273,18 @@ def _words(figure: Figure, heat_map: HeatMap, title: str, source: str) -> None:
         color=_FAINT,
         fontsize=9.5,
     )
-    figure.text(0.055, 0.022, source, color=_FAINT, fontsize=8.5)
+    join = -(-len(heat_map) // _CANDLES)
+    drawn = f"Columns of {_span(heat_map.interval)}, candles of {_span(heat_map.interval * join)}."
+    figure.text(0.055, 0.022, f"{source} {drawn}".strip(), color=_FAINT, fontsize=8.5)
+
+
+def _span(interval: timedelta) -> str:
+    """Return a length in its largest whole unit: ``4 h``."""
+    seconds = round(interval.total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
 
 
 def _dollars(usd: float) -> str:

@@ -235,9 +235,8 @@ class Writer:
             broken = frame.select(TABLES[kind].violations().alias("broken"))["broken"]
             if broken.null_count() < frame.height:
                 bad = broken.is_not_null().arg_max() or 0
-                raise ValueError(
-                    f"{kind}: {broken[bad]} breaks its rule in {frame.row(bad, named=True)}"
-                )
+                row = frame.row(bad, named=True)
+                raise ValueError(f"{kind}: {broken[bad]} breaks its rule in {row}")
         try:
             for kind, frame in frames.items():
                 self._journal.append(kind, frame)

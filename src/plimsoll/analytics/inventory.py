@@ -1,0 +1,451 @@
+r"""Which positions stand open, and where they would be liquidated: an inventory moved by flows.
+
+The inventory holds open, liquidatable positions in base units by side, leverage tier, age class
+and liquidation price. At one leverage the liquidation price is the entry price times a constant,
+so that it says where a position was entered as well. Prices are kept in buckets of an absolute
+logarithmic grid: bucket :math:`i` covers :math:`[e^{is}, e^{(i+1)s})` for a step :math:`s`.
+
+A bar brings prices, volume :math:`V` and the open interest at its end, which changed by
+:math:`\Delta`. Every trade opens or closes on each side, so openings and closings of longs
+(:math:`L^\pm`) and shorts (:math:`S^\pm`) obey
+
+.. math:: L^+ - L^- = S^+ - S^- = \Delta, \qquad L^+ + S^- = S^+ + L^- = V',
+
+which leaves one unknown. Two priors settle it: a share :math:`\eta` of the volume beyond
+:math:`|\Delta|` outlives the bar, :math:`V' = |\Delta| + \eta (V - |\Delta|)`, and longs take
+the share :math:`\varphi` of it, the logistic of :math:`a (2 V_{\mathrm{taker\,buy}}/V - 1)`:
+
+.. math:: L^+ = \max(0, \Delta) + \varphi\,(V' - |\Delta|).
+
+Only a share :math:`\lambda` of the open interest can be liquidated; all flows are multiplied by
+it. For each bar, in this order:
+
+0. *Predict.* Where a column is wanted, copy what stands at the bar's open. It knows nothing of
+   the bar but its open price.
+1. *Cross.* A long's bucket touched by the low, a short's touched by the high, is emptied: these
+   are the predicted liquidations.
+2. *Flow.* Solve the identities above.
+3. *Age.* A share :math:`1 - e^{-h/w}` of each class of width :math:`w` moves to the next.
+4. *Close.* Closings beyond those crossed (a liquidation is a closing: it is not taken out twice)
+   leave in proportion to mass times the readiness of its class.
+5. *Open.* Openings are spread evenly in log price over the bar's range and over tiers by weight.
+   What the bar's close already touches did not outlive the bar.
+6. *Reconcile.* Each side totals :math:`\lambda` times the open interest. What has no known entry
+   is *unplaced*; the map is never scaled up to invent one. Where more is known than can stand,
+   it is scaled down.
+
+A bar without open interest only crosses and ages; its range and volume join those of the next bar
+with one, whose :math:`\Delta` counts from the last known. Without a price nothing is crossed.
+
+References
+----------
+.. [1] Cheng, Deng, Wang, Yu (2021), "Liquidation, Leverage and Optimal Margin in Bitcoin Futures
+   Markets", Applied Economics 53(47), arXiv:2102.04591: leverage of liquidated positions.
+.. [2] BitMEX blog, 15 May 2019: notional-weighted effective leverage, 2018 and 2019.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+from msgspec import Struct
+
+from plimsoll.analytics.inventory_numba import BAR, Laws, Record, State, advance, show
+from plimsoll.analytics.liquidation import distance_factor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["Grid", "Inventory", "Parameters", "Record", "matrix"]
+
+_FAR = 2**62
+
+
+class Parameters(Struct, frozen=True, kw_only=True):
+    """What the model assumes; every default is a prior, none is fitted.
+
+    Attributes
+    ----------
+    leverage : tuple of float, dimensionless
+        The tiers, rising.
+    weights : tuple of float, fraction
+        How new positions spread over the tiers; judgement, from effective leverage of 22 to 30 on
+        BitMEX in 2018 and 2019 [2]_ and of 60 among the liquidated [1]_, lowered for the
+        institutions that trade most volume since.
+    liquidatable : float, fraction, λ
+        What part of the open interest leverage can liquidate: the rest is hedged, in portfolio
+        margin, or hardly leveraged. Judgement.
+    churn : float, fraction, η
+        What part of the volume that leaves open interest unchanged changes hands for longer than
+        a bar; low, because market makers' round trips are most of it. Judgement.
+    taker : float, dimensionless, a
+        How strongly takers' side leans the churn to longs; at 1, buyers only give longs 73 %.
+    maintenance : float, fraction of notional
+        Maintenance rate; the default is Binance's first bracket of BTC/USDT.
+    fee : float, fraction of notional
+        Closing fee, where the exchange adds it to the maintenance.
+    settlement : {"linear", "inverse"}
+        Whether margin and profit are in quote or in base.
+    step : float, log price
+        The width of a bucket.
+    ages : tuple of float, hours
+        Where age classes end; one more class has no end.
+    closing : tuple of float, dimensionless
+        How readily each class closes relative to the others; the unplaced close as the oldest.
+        Recent positions turn over first. Judgement.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of range, the weights do not sum to one, or a tier's initial margin
+        1/L does not exceed maintenance and fee.
+    """
+
+    leverage: tuple[float, ...] = (2, 3, 5, 10, 20, 25, 50, 100)
+    weights: tuple[float, ...] = (0.10, 0.15, 0.20, 0.25, 0.10, 0.08, 0.08, 0.04)
+    liquidatable: float = 0.5
+    churn: float = 0.2
+    taker: float = 1.0
+    maintenance: float = 0.004
+    fee: float = 0.0
+    settlement: Literal["linear", "inverse"] = "linear"
+    step: float = 0.001
+    ages: tuple[float, ...] = (1.0, 8.0, 24.0)
+    closing: tuple[float, ...] = (1.0, 0.8, 0.5, 0.1)
+
+    def __post_init__(self) -> None:
+        for broken, message in self._rules():
+            if broken:
+                raise ValueError(message)
+
+    def _rules(self) -> Iterator[tuple[bool, str]]:
+        tiers, margin = self.leverage, self.maintenance + self.fee
+        yield len(tiers) != len(self.weights) or not tiers, "give one weight for each leverage"
+        yield tiers != tuple(sorted(set(tiers))), f"leverage must rise from tier to tier: {tiers}"
+        yield min(self.weights) < 0, f"weights must not be negative: {self.weights}"
+        total = math.fsum(self.weights)
+        yield abs(total - 1) > 1e-9, f"weights must sum to 1; they sum to {total:.6g}"
+        yield (
+            self.maintenance < 0 or self.fee < 0 or tiers[0] <= 1 or 1 / tiers[-1] <= margin,
+            f"each leverage L needs L > 1 and 1/L > maintenance + fee, here {margin:g}: {tiers}",
+        )
+        shares = {"liquidatable": self.liquidatable, "churn": self.churn}
+        for name, share in shares.items():
+            yield not 0 <= share <= 1, f"{name} is a fraction from 0 to 1; got {share}"
+        yield not math.isfinite(self.taker), f"taker must be finite; got {self.taker}"
+        yield self.settlement not in {"linear", "inverse"}, "settlement is linear or inverse"
+        yield not 1e-5 <= self.step <= 0.1, f"step is from 0.00001 to 0.1; got {self.step}"
+        ends = (0.0, *self.ages)
+        yield ends != tuple(sorted(set(ends))), f"ages must rise from above zero: {self.ages}"
+        yield (
+            len(self.closing) != len(self.ages) + 1 or min(self.closing) <= 0,
+            "closing needs one positive weight for each age and one for the oldest class",
+        )
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A window on the absolute logarithmic grid of prices.
+
+    Attributes
+    ----------
+    step : float, log price
+        The width of a bucket.
+    first : int
+        The first row, counted in rows from price one.
+    rows : int
+    span : int
+        Buckets in a row; rows start at multiples of it.
+    """
+
+    step: float
+    first: int
+    rows: int
+    span: int = 1
+
+    @classmethod
+    def covering(cls, low: float, high: float, step: float, rows: int | None = None) -> Grid:
+        """Return the smallest window that holds both prices.
+
+        Parameters
+        ----------
+        low, high : float, quote per base
+        step : float, log price
+        rows : int or None
+            Join neighboring buckets until no more rows than this remain.
+
+        Raises
+        ------
+        ValueError
+            If not 0 < low ≤ high, or `rows` is below two.
+
+        Examples
+        --------
+        >>> Grid.covering(50_000, 100_000, 0.001, rows=400).span
+        2
+        """
+        if not 0 < low <= high < math.inf:
+            raise ValueError(f"a range of prices needs 0 < low ≤ high; got {low} to {high}")
+        if rows is not None and rows < 2:
+            raise ValueError(f"a range of prices needs two rows or more; got {rows}")
+        first, last = (math.floor(math.log(price) / step) for price in (low, high))
+        span = 1 if rows is None else max(1, (last - first) // rows)
+        while rows is not None and last // span - first // span + 1 > rows:
+            span += 1
+        return cls(step, first // span, last // span - first // span + 1, span)
+
+    @property
+    def edges(self) -> Floats:
+        """Where rows start and the last one ends; shape (rows + 1,), quote per base."""
+        edges: Floats = np.exp(
+            np.arange(self.first, self.first + self.rows + 1) * self.span * self.step
+        )
+        return edges
+
+    @property
+    def view(self) -> tuple[int, int]:
+        """The first bucket, and the buckets in a row."""
+        return self.first * self.span, self.span
+
+
+class Inventory:
+    """Positions by side, tier, age and liquidation price, moved bar by bar.
+
+    Any split of the same bars into calls of `update` gives the same numbers to the bit, and what
+    stands in a bucket does not depend on the window that holds it.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    interval : timedelta
+        The length of a bar.
+    grid : Grid
+        The window kept, of span one. It must hold every price; positions liquidated outside it
+        are kept by age only.
+
+    Examples
+    --------
+    >>> from datetime import timedelta
+    >>> day = {"open": 100.0, "high": 100.0, "low": 100.0, "close": 100.0, "volume": None,
+    ...        "taker_buy": None}
+    >>> bars = pl.DataFrame([day | {"open_interest": 1_000.0}, day | {"open_interest": 1_400.0}])
+    >>> inventory = Inventory(Parameters(), interval=timedelta(hours=1),
+    ...                       grid=Grid.covering(40, 200, 0.001))
+    >>> moves = inventory.update(bars)
+    >>> inventory.placed.round(6), inventory.unplaced.round(6)
+    (array([200., 200.]), array([500., 500.]))
+    """
+
+    def __init__(self, parameters: Parameters, *, interval: timedelta, grid: Grid) -> None:
+        if interval.total_seconds() <= 0:
+            raise ValueError(f"a bar needs a positive length; got {interval}")
+        if grid.span != 1 or grid.step != parameters.step:
+            raise ValueError(f"the grid needs span 1 and the step {parameters.step}; got {grid}")
+        self.parameters = parameters
+        self.grid = grid
+        self._laws = _laws(parameters, interval, grid)
+        tiers, ages = len(parameters.weights), len(parameters.closing)
+        self._state = State(
+            cells=np.zeros((2, tiers, ages, grid.rows)),
+            sums=np.zeros((2, ages, grid.rows)),
+            known=np.zeros((2, ages)),
+            decay=np.stack([np.eye(ages)] * 2),
+            unplaced=np.zeros(2),
+            frontier=np.array([-_FAR, _FAR]),
+            open_interest=np.array([np.nan]),
+            pending=np.array([np.nan, np.nan, np.nan, np.nan, 0.0, 0.0]),
+            waiting=np.array([1]),
+            crossed=np.zeros(2),
+        )
+
+    def update(
+        self,
+        bars: pl.DataFrame,
+        *,
+        shown: NDArray[np.bool_] | None = None,
+        view: Grid | None = None,
+    ) -> Record:
+        """Move through the bars that follow.
+
+        Parameters
+        ----------
+        bars : DataFrame
+            `open`, `high`, `low`, `close` (quote per base), `volume`, `taker_buy` and
+            `open_interest` at the bar's end (base units); null where unknown. No bar is left out:
+            one nobody knows anything of is a row of nulls.
+        shown : ndarray of bool, shape (bars,)
+            At which bars' open to write a column; by default at all.
+        view : Grid
+            The rows of a column; by default the whole window.
+
+        Returns
+        -------
+        Record
+            Sides are in the order long, short.
+
+        Raises
+        ------
+        ValueError
+            If a bar cannot be, or leaves the window; nothing has moved then.
+        """
+        return self.advance(matrix(bars), shown=shown, view=view)
+
+    def advance(
+        self, bars: Floats, *, shown: NDArray[np.bool_] | None = None, view: Grid | None = None
+    ) -> Record:
+        """Do as `update`, from the array that `matrix` makes of the bars."""
+        self._check_window(bars)
+        view = view or self.grid
+        shown = np.ones(len(bars), dtype=np.bool_) if shown is None else shown
+        columns, tiers = np.count_nonzero(shown), len(self.parameters.weights)
+        per_bar = (len(bars), 2)
+        record = Record(
+            columns=np.empty((columns, 2, view.rows)),
+            coverage=np.empty((columns, 2)),
+            open_interest=np.empty(columns),
+            crossed=np.zeros((*per_bar, tiers)),
+            opened=np.full(per_bar, np.nan),
+            closed=np.full(per_bar, np.nan),
+            placed=np.empty(per_bar),
+            unplaced=np.empty(per_bar),
+            inconsistent=np.zeros(len(bars), dtype=np.bool_),
+        )
+        advance(bars, shown, view.view, self._laws, self._state, record)
+        return record
+
+    def column(self, price: float, view: Grid | None = None) -> Floats:
+        """Return what stands now, at a price.
+
+        Parameters
+        ----------
+        price : float, quote per base
+            Buckets it touches are left out.
+        view : Grid
+            The rows; by default the whole window.
+
+        Returns
+        -------
+        ndarray, shape (2, rows), base units
+            Longs, shorts; NaN where the last bar was not fully known.
+        """
+        view = view or self.grid
+        column = np.empty((2, view.rows))
+        complete = bool(self._state.waiting[0] == 0)
+        show(float(price), complete, view.view, self._laws, self._state, column)
+        return column
+
+    @property
+    def by_age(self) -> Floats:
+        """What stands with a known entry; shape (2, ages), longs first, base units."""
+        mass = np.einsum("sab,sb->sa", self._state.decay, self._state.known)
+        by_age: Floats = np.maximum(0.0, mass)
+        return by_age
+
+    @property
+    def placed(self) -> Floats:
+        """What stands with a known entry, on the window or beyond; (long, short), base units."""
+        placed: Floats = self.by_age.sum(axis=1)
+        return placed
+
+    @property
+    def beyond(self) -> Floats:
+        """What part of `placed` would be liquidated outside the window; (long, short)."""
+        inside = np.einsum("sab,sbr->s", self._state.decay, self._state.sums)
+        beyond: Floats = np.maximum(0.0, self.placed - inside)
+        return beyond
+
+    @property
+    def unplaced(self) -> Floats:
+        """What stands with an unknown entry; (long, short), base units."""
+        return self._state.unplaced.copy()
+
+    @property
+    def by_tier(self) -> Floats:
+        """What stands on the window; shape (2, tiers, rows), longs first, base units."""
+        mass = np.einsum("sab,skbr->skar", self._state.decay, self._state.cells)
+        by_tier: Floats = np.maximum(0.0, mass).sum(axis=2)
+        return by_tier
+
+    def _check_window(self, bars: Floats) -> None:
+        if np.isnan(bars[:, :4]).all():
+            return
+        grid, low, high = self.grid, np.nanmin(bars[:, :4]), np.nanmax(bars[:, :4])
+        needed = Grid.covering(float(low), float(high), grid.step)
+        if needed.first < grid.first or needed.first + needed.rows > grid.first + grid.rows:
+            floor, ceiling = grid.edges[[0, -1]]
+            raise ValueError(
+                f"prices from {low:g} to {high:g} leave the window from {floor:g} to "
+                f"{ceiling:g}; start the inventory with a wider one"
+            )
+
+
+def _laws(parameters: Parameters, interval: timedelta, grid: Grid) -> Laws:
+    factors = [
+        distance_factor(
+            parameters.leverage,
+            parameters.maintenance,
+            side=side,
+            settlement=parameters.settlement,
+            fee=parameters.fee,
+        )
+        for side in ("long", "short")
+    ]
+    hours = np.diff([0.0, *parameters.ages])
+    leaving = -np.expm1(-interval.total_seconds() / 3_600 / hours)
+    return Laws(
+        step=parameters.step,
+        first=grid.first,
+        shift=np.log(np.stack(factors)),
+        weight=np.asarray(parameters.weights, dtype=np.float64),
+        liquidatable=float(parameters.liquidatable),
+        churn=float(parameters.churn),
+        taker=float(parameters.taker),
+        ageing=np.append(leaving, 0.0),
+        closing=np.append(parameters.closing, parameters.closing[-1]),
+    )
+
+
+def matrix(bars: pl.DataFrame) -> Floats:
+    """Return bars as an array, checked.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        With the columns of `Inventory.update`.
+
+    Returns
+    -------
+    ndarray, shape (bars, 7)
+        In the order of `inventory_numba.BAR`; NaN where unknown.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, a price is not positive and finite, an amount is negative, or an
+        open or close lies outside low to high.
+    """
+    if missing := [name for name in BAR if name not in bars.columns]:
+        raise ValueError(f"bars need the columns {', '.join(BAR)}; missing: {', '.join(missing)}")
+    frame = bars.select(pl.col(BAR).cast(pl.Float64).fill_nan(None))
+    prices, amounts = pl.col(BAR[:4]), pl.col(BAR[4:])
+    broken = frame.select(
+        pl.any_horizontal(
+            (prices <= 0) | prices.is_infinite(),
+            (amounts < 0) | amounts.is_infinite(),
+            pl.col("high") < pl.max_horizontal("open", "low", "close"),
+            pl.col("low") > pl.min_horizontal("open", "close"),
+        ).fill_null(value=False)
+    ).to_series()
+    if broken.any():
+        row = int(broken.arg_true()[0])
+        raise ValueError(f"bar {row} cannot be: {frame.row(row, named=True)}")
+    return np.ascontiguousarray(frame.to_numpy(), dtype=np.float64)

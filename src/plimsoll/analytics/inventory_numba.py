@@ -1,0 +1,496 @@
+"""The inventory's engine: compiled, and lazy where a plain one would touch every cell.
+
+Ageing, closing and scaling multiply every cell of a side by the same small lower-triangular
+matrix over age classes, whatever its tier and bucket. So they are not done to the cells. With
+``m`` the masses of a cell by age class, the engine stores ``c`` and keeps one matrix for a side:
+
+    m = B c
+
+A bar then costs a few products of size ages × ages, and only the buckets that are opened in or
+crossed are written. A deposit of ``x`` into the youngest class adds ``x B⁻¹ e₀`` to ``c``.
+`B`'s diagonal falls with time and its inverse loses digits with it, so before a deposit that
+finds an entry below `FLUSH`, `B` is applied to the cells and reset; about three of sixteen digits
+are lost at most. The rule looks at the state alone: what is displayed, or how the bars arrive,
+cannot change a bit of the result.
+
+Steps are inlined by force: the state is a tuple of ten arrays, and handing it to a function costs
+more than what the function does.
+
+`inventory` states the model; `inventory_numpy` is the same model without any of this.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+__all__ = [
+    "BAR",
+    "CLOSE",
+    "HIGH",
+    "LONG",
+    "LOW",
+    "OPEN",
+    "OPEN_INTEREST",
+    "SHORT",
+    "TAKER_BUY",
+    "VOLUME",
+    "Laws",
+    "Record",
+    "State",
+    "advance",
+    "show",
+]
+
+LONG, SHORT = 0, 1
+OPEN, HIGH, LOW, CLOSE, VOLUME, TAKER_BUY, OPEN_INTEREST = range(7)
+BAR = ("open", "high", "low", "close", "volume", "taker_buy", "open_interest")
+"""The columns of a bar, in the order of the constants above."""
+FLUSH = 1e-3
+DUST = 1e-100
+"""Less than this is nothing: what decays for ever would end in denormal numbers, which are slow."""
+
+
+class Laws(NamedTuple):
+    """What stays the same from bar to bar.
+
+    Attributes
+    ----------
+    step : float, log price
+        The width of a bucket.
+    first : int
+        The bucket of row 0.
+    shift : ndarray, shape (sides, tiers), log price
+        Liquidation price over entry price.
+    weight : ndarray, shape (tiers,), fraction
+    liquidatable, churn, taker : float
+        See `Parameters`.
+    ageing : ndarray, shape (ages,), fraction
+        What moves on to the next class in one bar; zero for the last.
+    closing : ndarray, shape (ages + 1,), dimensionless
+        How readily each class closes; the last is the unplaced.
+    """
+
+    step: float
+    first: int
+    shift: Floats
+    weight: Floats
+    liquidatable: float
+    churn: float
+    taker: float
+    ageing: Floats
+    closing: Floats
+
+
+class State(NamedTuple):
+    """What changes, in place. Amounts are base units; see the module for `B`.
+
+    Attributes
+    ----------
+    cells : ndarray, shape (sides, tiers, ages, rows)
+        Stored masses ``c``.
+    sums : ndarray, shape (sides, ages, rows)
+        `cells` summed over tiers.
+    known : ndarray, shape (sides, ages)
+        `cells` summed over tiers and over all buckets, off the grid as well.
+    decay : ndarray, shape (sides, ages, ages)
+        ``B``.
+    unplaced : ndarray, shape (sides,)
+        Positions whose entry is not known.
+    frontier : ndarray of int, shape (sides,)
+        No long stands in a higher bucket, no short in a lower one.
+    open_interest : ndarray, shape (1,)
+        As last known; NaN before that.
+    pending : ndarray, shape (6,)
+        High, low, volume and taker buys of the bars since then, placed as in a bar.
+    waiting : ndarray of int, shape (1,)
+        How many bars those are.
+    crossed : ndarray, shape (sides,)
+        What was crossed in them.
+    """
+
+    cells: Floats
+    sums: Floats
+    known: Floats
+    decay: Floats
+    unplaced: Floats
+    frontier: NDArray[np.int64]
+    open_interest: Floats
+    pending: Floats
+    waiting: NDArray[np.int64]
+    crossed: Floats
+
+
+class Record(NamedTuple):
+    """What a run writes down; NaN where it is not known. Base units.
+
+    Attributes
+    ----------
+    columns : ndarray, shape (columns, sides, view rows)
+    coverage : ndarray, shape (columns, sides), fraction
+        How much of what can be liquidated has a known entry.
+    open_interest : ndarray, shape (columns,)
+    crossed : ndarray, shape (bars, sides, tiers)
+    opened, closed, placed, unplaced : ndarray, shape (bars, sides)
+    inconsistent : ndarray of bool, shape (bars,)
+    """
+
+    columns: Floats
+    coverage: Floats
+    open_interest: Floats
+    crossed: Floats
+    opened: Floats
+    closed: Floats
+    placed: Floats
+    unplaced: Floats
+    inconsistent: NDArray[np.bool_]
+
+
+@njit(cache=True, nogil=True)
+def advance(
+    bars: Floats,
+    shown: NDArray[np.bool_],
+    view: tuple[int, int],
+    laws: Laws,
+    state: State,
+    record: Record,
+) -> None:
+    """Move the state through the bars, writing the record.
+
+    Parameters
+    ----------
+    bars : ndarray, shape (bars, 7)
+        Columns as in `BAR`; NaN where unknown.
+    shown : ndarray of bool, shape (bars,)
+        Whether to write a column at the bar's open.
+    view : (int, int)
+        The columns' first bucket, and how many buckets make a row.
+    laws, state, record
+        Arrays of matching shapes.
+    """
+    column = 0
+    for t in range(len(bars)):
+        bar = bars[t]
+        if shown[t]:
+            complete = state.waiting[0] == 0
+            show(bar[OPEN], complete, view, laws, state, record.columns[column])
+            _cover(complete and not math.isnan(bar[OPEN]), laws, state, column, record)
+            column += 1
+        priced = not math.isnan(bar[OPEN] + bar[HIGH] + bar[LOW] + bar[CLOSE])
+        if priced:
+            for side in range(2):
+                reached = _bucket(bar[LOW] if side == LONG else bar[HIGH], laws.step)
+                _cross(side, reached, laws.first, state, record.crossed[t, side])
+        _age(laws, state)
+        _pend(bar, record.crossed[t], state)
+        if priced and not math.isnan(bar[OPEN_INTEREST]):
+            record.inconsistent[t] = _trade(
+                bar[CLOSE], bar[OPEN_INTEREST], laws, state, record.opened[t], record.closed[t]
+            )
+        for side in range(2):
+            record.placed[t, side] = _standing(side, state)
+            record.unplaced[t, side] = state.unplaced[side]
+
+
+@njit(cache=True, nogil=True)
+def show(
+    price: float, complete: bool, view: tuple[int, int], laws: Laws, state: State, column: Floats
+) -> None:
+    """Write what stands, without what the price already touches; NaN where not known.
+
+    Parameters
+    ----------
+    price : float, quote per base
+    complete : bool
+        Whether the state knows all up to now.
+    view : (int, int)
+        The column's first bucket, and how many buckets make a row.
+    laws, state
+    column : ndarray, shape (sides, view rows), base units
+        Written to.
+    """
+    if math.isnan(price) or not complete:
+        column[:] = np.nan
+        return
+    column[:] = 0.0
+    touched = _bucket(price, laws.step)
+    for side in range(2):
+        stored, factor = state.sums[side], _total(side, state.decay)
+        start = max(laws.first, view[0])
+        stop = min(laws.first + stored.shape[1], view[0] + view[1] * column.shape[1])
+        if side == LONG:
+            stop = min(stop, touched)
+        else:
+            start = max(start, touched + 1)
+        row, part = divmod(start - view[0], view[1])
+        for place in range(start - laws.first, stop - laws.first):
+            mass = 0.0
+            for age in range(len(factor)):
+                mass += factor[age] * stored[age, place]
+            column[side, row] += max(0.0, mass)
+            part += 1
+            if part == view[1]:
+                row, part = row + 1, 0
+
+
+@njit(forceinline=True)
+def _standing(side: int, state: State) -> Any:
+    """Return what stands on a side with a known entry, on the grid or off it; base units."""
+    total = 0.0
+    for age in range(state.known.shape[1]):
+        total += _mass(side, age, state.decay, state.known)
+    return total
+
+
+@njit(forceinline=True)
+def _mass(side: int, age: int, decay: Floats, known: Floats) -> Any:
+    mass = 0.0
+    for stored in range(age + 1):
+        mass += decay[side, age, stored] * known[side, stored]
+    return max(0.0, mass)
+
+
+@njit(forceinline=True)
+def _bucket(price: float, step: float) -> int:
+    return math.floor(math.log(price) / step)
+
+
+@njit(forceinline=True)
+def _total(side: int, decay: Floats) -> Any:
+    """Return what one stored unit of each class is worth, over all classes."""
+    total = np.zeros(decay.shape[1])
+    for age in range(len(total)):
+        for stored in range(age + 1):
+            total[stored] += decay[side, age, stored]
+    return total
+
+
+@njit(forceinline=True)
+def _cover(complete: bool, laws: Laws, state: State, column: int, record: Record) -> None:
+    """Write the open interest, and how much of it has a known entry."""
+    record.open_interest[column] = state.open_interest[0] if complete else np.nan
+    total = laws.liquidatable * state.open_interest[0]
+    for side in range(2):
+        coverage = np.nan
+        if complete and total > 0.0:
+            coverage = min(1.0, _standing(side, state) / total)
+        record.coverage[column, side] = coverage
+
+
+@njit(forceinline=True)
+def _cross(side: int, reached: int, first: int, state: State, crossed: Floats) -> None:
+    """Take out every bucket the price touches, into `crossed` by tier."""
+    frontier = state.frontier[side]
+    start, stop = (reached, frontier + 1) if side == LONG else (frontier, reached + 1)
+    if start >= stop:
+        return
+    tiers, ages = state.cells.shape[1:3]
+    factor = _total(side, state.decay)
+    for tier in range(tiers):
+        for age in range(ages):
+            stored = 0.0
+            for row in range(start - first, stop - first):
+                stored += state.cells[side, tier, age, row]
+                state.cells[side, tier, age, row] = 0.0
+                state.sums[side, age, row] = 0.0
+            crossed[tier] += factor[age] * stored
+            state.known[side, age] -= stored
+        crossed[tier] = max(0.0, crossed[tier])
+    state.frontier[side] = start - 1 if side == LONG else stop
+
+
+@njit(forceinline=True)
+def _age(laws: Laws, state: State) -> None:
+    decay = state.decay
+    for side in range(2):
+        for age in range(decay.shape[1] - 1, -1, -1):  # so that what came does not move on
+            for stored in range(age + 1):
+                decay[side, age, stored] *= 1.0 - laws.ageing[age]
+                if age:
+                    decay[side, age, stored] += laws.ageing[age - 1] * decay[side, age - 1, stored]
+
+
+@njit(forceinline=True)
+def _pend(bar: Floats, crossed: Floats, state: State) -> None:
+    """Join the bar to those that wait for the next known open interest."""
+    pending = state.pending
+    pending[HIGH] = np.fmax(pending[HIGH], bar[HIGH])
+    pending[LOW] = np.fmin(pending[LOW], bar[LOW])
+    pending[VOLUME] += bar[VOLUME]
+    pending[TAKER_BUY] += bar[TAKER_BUY]
+    state.waiting[0] += 1
+    for side in range(2):
+        state.crossed[side] += crossed[side].sum()
+
+
+@njit(forceinline=True)
+def _trade(
+    close: float, open_interest: float, laws: Laws, state: State, opened: Floats, closed: Floats
+) -> bool:
+    """Close, open and reconcile both sides; return whether |ΔOI| exceeds the volume."""
+    pending, inconsistent = state.pending, False
+    if not math.isnan(state.open_interest[0]):
+        change = open_interest - state.open_interest[0]
+        inconsistent = abs(change) > pending[VOLUME]
+        _flows(change, pending[VOLUME], pending[TAKER_BUY], laws, opened, closed)
+        for side in range(2):
+            _close(side, closed[side] - state.crossed[side], laws, state)
+            _flush(side, state)
+            _open(side, opened[side], close, laws, state)
+    for side in range(2):
+        _reconcile(side, laws.liquidatable * open_interest, state)
+    state.open_interest[0] = open_interest
+    pending[HIGH] = pending[LOW] = np.nan
+    pending[VOLUME] = pending[TAKER_BUY] = 0.0
+    state.waiting[0] = 0
+    state.crossed[:] = 0.0
+    return inconsistent
+
+
+@njit(forceinline=True)
+def _flows(
+    change: float, volume: float, taker_buy: float, laws: Laws, opened: Floats, closed: Floats
+) -> None:
+    """Solve the flow identities for what opened and closed on each side."""
+    lean = 0.0
+    if volume > 0.0 and not math.isnan(taker_buy):
+        lean = laws.taker * (2.0 * taker_buy / volume - 1.0)
+    kept = 0.0  # churn that outlives the bar
+    if volume > abs(change):
+        kept = laws.churn * (volume - abs(change))
+    long_share = 1.0 / (1.0 + math.exp(-lean))
+    for side in range(2):
+        share = long_share if side == LONG else 1.0 - long_share
+        opened[side] = laws.liquidatable * (max(0.0, change) + share * kept)
+        closed[side] = laws.liquidatable * (max(0.0, -change) + share * kept)
+
+
+@njit(forceinline=True)
+def _close(side: int, amount: float, laws: Laws, state: State) -> None:
+    """Take closings from all classes by mass × readiness."""
+    ages = state.known.shape[1]
+    mass, left = np.zeros(ages + 1), np.ones(ages + 1)
+    for age in range(ages):
+        mass[age] = _mass(side, age, state.decay, state.known)
+    mass[ages] = state.unplaced[side]
+    _leave(amount, mass, laws.closing, left)
+    for age in range(ages):
+        for stored in range(age + 1):
+            state.decay[side, age, stored] *= left[age]
+    state.unplaced[side] *= left[ages]
+
+
+@njit(forceinline=True)
+def _leave(amount: float, mass: Floats, readiness: Floats, left: Floats) -> None:
+    """Turn `left` from ones into shares that stay; what a class cannot give, the others do."""
+    while amount > 0.0:
+        reach = 0.0
+        for age in range(len(mass)):
+            reach += left[age] * mass[age] * readiness[age]
+        if reach <= 0.0:
+            return
+        emptied = 0.0
+        for age in range(len(mass)):
+            if left[age] * mass[age] > 0.0 and amount * readiness[age] >= reach:
+                left[age] = 0.0
+                emptied += mass[age]
+        if emptied == 0.0:
+            for age in range(len(mass)):
+                left[age] *= max(0.0, 1.0 - amount * readiness[age] / reach)
+            return
+        amount -= emptied
+
+
+@njit(forceinline=True)
+def _flush(side: int, state: State) -> None:
+    """Apply `decay` to the cells and reset it, where a deposit would lose digits."""
+    ages, smallest = state.known.shape[1], 1.0
+    for age in range(ages):
+        smallest = min(smallest, state.decay[side, age, age])
+    if smallest >= FLUSH:
+        return
+    decay = state.decay[side]
+    for tier in range(state.cells.shape[1]):
+        _apply(decay, state.cells[side, tier])
+    _apply(decay, state.sums[side])
+    _apply(decay, state.known[side].reshape(-1, 1))
+    for age in range(ages):
+        for stored in range(ages):
+            decay[age, stored] = 1.0 if age == stored else 0.0
+
+
+@njit(forceinline=True)
+def _apply(decay: Floats, stored: Floats) -> None:
+    for age in range(len(decay) - 1, -1, -1):  # from the oldest, which needs all the younger
+        mass = stored[age]
+        for row in range(len(mass)):
+            mass[row] *= decay[age, age]
+        for younger in range(age):
+            for row in range(len(mass)):
+                mass[row] += decay[age, younger] * stored[younger, row]
+        for row in range(len(mass)):
+            mass[row] = mass[row] if mass[row] > DUST else 0.0
+
+
+@njit(forceinline=True)
+def _open(side: int, amount: float, close: float, laws: Laws, state: State) -> None:
+    """Spread openings over the pending range of entries, tier by tier."""
+    touched = _bucket(close, laws.step)
+    lowest, highest = math.log(state.pending[LOW]), math.log(state.pending[HIGH])
+    unit = _deposit(side, state.decay)
+    cells, sums = state.cells, state.sums
+    frontier, kept = state.frontier[side], 0.0
+    for tier in range(len(laws.weight)):
+        low = (lowest + laws.shift[side, tier]) / laws.step
+        high = (highest + laws.shift[side, tier]) / laws.step
+        start, stop = math.floor(low), math.floor(high) + 1
+        if side == LONG:
+            stop = min(stop, touched)
+        else:
+            start = max(start, touched + 1)
+        for bucket in range(start, stop):
+            share = 1.0
+            if high > low:
+                share = (min(high, bucket + 1.0) - max(low, float(bucket))) / (high - low)
+            mass = amount * laws.weight[tier] * share
+            kept += mass
+            row = bucket - laws.first
+            if mass > 0.0 and 0 <= row < sums.shape[2]:
+                for age in range(len(unit)):
+                    cells[side, tier, age, row] += mass * unit[age]
+                    sums[side, age, row] += mass * unit[age]
+                frontier = max(frontier, bucket) if side == LONG else min(frontier, bucket)
+    state.frontier[side] = frontier
+    for age in range(len(unit)):
+        state.known[side, age] += kept * unit[age]
+
+
+@njit(forceinline=True)
+def _deposit(side: int, decay: Floats) -> Any:
+    """Solve B x = e₀: what to store so that one unit stands in the youngest class."""
+    x = np.zeros(decay.shape[1])
+    x[0] = 1.0 / decay[side, 0, 0]
+    for age in range(1, len(x)):
+        for younger in range(age):
+            x[age] -= decay[side, age, younger] * x[younger]
+        x[age] /= decay[side, age, age]
+    return x
+
+
+@njit(forceinline=True)
+def _reconcile(side: int, total: float, state: State) -> None:
+    """Hold known + unplaced to the total; known entries are never invented, only scaled down."""
+    known = _standing(side, state)
+    if known > total:
+        for age in range(state.known.shape[1]):
+            for stored in range(age + 1):
+                state.decay[side, age, stored] *= total / known
+    state.unplaced[side] = max(0.0, total - known)

@@ -1,0 +1,110 @@
+"""What a store holds of an instrument, made into its heat map."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from plimsoll.analytics import heatmap as model
+from plimsoll.analytics.inventory import Parameters
+from plimsoll.errors import NoSuchData
+from plimsoll.market.schema import TABLES
+from plimsoll.market.symbols import Symbol
+from plimsoll.store.catalogue import Catalogue
+
+if TYPE_CHECKING:
+    from plimsoll.store.reader import Reader
+
+__all__ = ["WARM_UP", "heatmap"]
+
+WARM_UP = timedelta(days=30)
+"""How much history before the first column fills the inventory."""
+
+Span = tuple[datetime | None, datetime | None, datetime | None]
+
+
+def heatmap(
+    reader: Reader,
+    symbol: str,
+    exchange: str,
+    *,
+    span: Span,
+    interval: timedelta | None,
+    rows: int,
+    parameters: Parameters | None,
+) -> model.HeatMap:
+    """Return the map of one instrument.
+
+    Parameters
+    ----------
+    reader : Reader
+    symbol, exchange : str
+    span : tuple of since, until and as_of
+        In UTC; None for no bound.
+    interval : timedelta or None
+        The length of a bar; None for the shortest the data allow.
+    rows : int
+        About how many price rows.
+    parameters : Parameters or None
+        None for the priors.
+
+    Returns
+    -------
+    HeatMap
+
+    Raises
+    ------
+    NoSuchData
+        If no open interest is stored for that span.
+    ValueError
+        If the symbol is no linear or inverse contract, or the bar is too short.
+    """
+    settlement = Symbol.parse(symbol).settlement
+    if settlement not in {"linear", "inverse"}:
+        raise ValueError(f"{symbol} is no linear or inverse contract: it has no such map")
+    since, until, as_of = span
+    held = reader.read(
+        "open_interest",
+        exchanges=[exchange],
+        symbol=symbol,
+        since=None if since is None else since - WARM_UP,
+        until=until,
+        as_of=as_of,
+    )
+    if not held.height:
+        raise NoSuchData(f"no open interest of {exchange} {symbol} is stored in that span")
+    first: datetime = held.select(pl.col("time").min()).item()
+    last: datetime = held.select(pl.col("time").max()).item()
+    candles = _trade_candles(reader, symbol, exchange, (first, until, as_of))
+    length = interval or model.shortest_interval(candles, held)
+    bars = model.bars(candles, held, length, first, until or last + length)
+    chosen = parameters or _priors(reader, symbol, exchange, first)
+    return model.liquidation_map(bars, chosen, since=since, rows=rows)
+
+
+def _trade_candles(reader: Reader, symbol: str, exchange: str, span: Span) -> pl.DataFrame:
+    """Return trade candles of the shortest bar stored; none where none are."""
+    since, until, as_of = span
+    try:
+        candles = reader.read(
+            "candle", exchanges=[exchange], symbol=symbol, since=since, until=until, as_of=as_of
+        )
+    except NoSuchData:
+        return pl.DataFrame(schema=TABLES["candle"].schema)
+    traded = candles.filter(pl.col("price_kind") == "trade")
+    return traded.filter(pl.col("interval") == pl.col("interval").min())
+
+
+def _priors(reader: Reader, symbol: str, exchange: str, at: datetime) -> Parameters:
+    """Return the priors, with the first maintenance bracket in force where one is stored."""
+    inverse = Symbol.parse(symbol).settlement == "inverse"
+    priors = Parameters(settlement="inverse" if inverse else "linear")
+    with closing(Catalogue(reader.layout)) as catalogue:
+        known = catalogue.brackets(exchange, symbol, at)
+    if known is None:
+        return priors
+    rate = known.brackets[0].maintenance_rate
+    return Parameters(settlement=priors.settlement, maintenance=rate)
