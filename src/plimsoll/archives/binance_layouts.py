@@ -40,10 +40,11 @@ _TYPES = _typed(
     "calc_time update_id transaction_time event_time hour",
     pl.Int64(),
 ) | _typed(
-    "is_buyer_maker is_best_match ignore create_time timestamp symbol side order_type "
-    "time_in_force order_status base_asset quote_asset date underlying type strike",
+    "is_best_match ignore create_time timestamp symbol side order_type time_in_force "
+    "order_status base_asset quote_asset date underlying type strike",
     pl.String(),
 )
+_TYPES["is_buyer_maker"] = pl.Boolean()
 
 
 @dataclass(frozen=True)
@@ -178,10 +179,10 @@ def _positive(column: str) -> pl.Expr:
 
 
 def _trade(series: Series, columns: Mapping[str, pl.Expr], grain: str) -> list[Facts]:
-    maker = {"sell": ("true", "True", "TRUE"), "buy": ("false", "False", "FALSE")}
+    buyer_waited = pl.col("is_buyer_maker")
     common = {
         "symbol": pl.lit(series.symbol),
-        "side": _word(maker, "is_buyer_maker"),
+        "side": pl.when(buyer_waited).then(pl.lit("sell")).when(~buyer_waited).then(pl.lit("buy")),
         "price": pl.col("price"),
         "grain": pl.lit(grain),
     }

@@ -34,12 +34,13 @@ __all__ = [
 ]
 
 ROW_GROUP = 262_144
-"""Rows that are encoded together."""
+"""About how many rows are encoded together."""
 FLOAT = -1
 """The scale of a column that stays as floats."""
 _EXACT = 2.0**53
 _LARGEST = 15
 _DIGITS = 18
+_FEW = 8
 
 
 def scales(frame: pl.DataFrame, at_least: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -82,26 +83,27 @@ def _carries(values: np.ndarray, scale: int) -> bool:
 
 
 def _decimal(values: pl.Series, scale: int) -> pa.Array:
-    """Build the 16-byte decimals directly: their low halves are the integers."""
-    missing = values.is_null()
-    units = np.rint(values.fill_null(0.0).to_numpy() * 10.0**scale).astype(np.int64)
-    words = np.empty((len(units), 2), dtype=np.int64)
-    words[:, 0] = units
-    words[:, 1] = units >> 63
+    units = values.fill_null(0.0).to_numpy() * 10.0**scale
+    np.rint(units, out=units)
     valid = None
-    if missing.any():
-        valid = pa.py_buffer(np.packbits(~missing.to_numpy(), bitorder="little"))
-    return pa.Array.from_buffers(
-        pa.decimal128(_DIGITS, scale), len(units), [valid, pa.py_buffer(words)]
-    )
+    if values.null_count():
+        valid = pa.py_buffer(np.packbits(values.is_not_null().to_numpy(), bitorder="little"))
+    buffers = [valid, pa.py_buffer(units.astype(np.int64))]
+    return pa.Array.from_buffers(pa.decimal64(_DIGITS, scale), len(units), buffers)
 
 
 def _words(values: pl.Series) -> pa.Array:
-    """Dictionary-encode; one word throughout, the usual case, costs nothing."""
-    if len(values) and values.null_count() == 0 and (values == values[0]).all():
-        index = pa.array(np.zeros(len(values), dtype=np.int32))
-        return pa.DictionaryArray.from_arrays(index, pa.array([values[0]], pa.string()))
-    return values.to_arrow().cast(pa.string()).dictionary_encode()
+    """Dictionary-encode; to compare with each of a few words is faster than to hash every row."""
+    alike = len(values) > 0 and (values == values[0]).fill_null(value=False).all()
+    words = values.head(1) if alike else values.drop_nulls().unique(maintain_order=True)
+    if not 0 < len(words) <= _FEW:
+        return values.to_arrow().cast(pa.string()).dictionary_encode()
+    codes = pl.select(
+        pl.coalesce(
+            pl.when(values == word).then(pl.lit(code, pl.Int32)) for code, word in enumerate(words)
+        )
+    ).to_series()
+    return pa.DictionaryArray.from_arrays(codes.to_arrow(), words.to_arrow().cast(pa.string()))
 
 
 def _encode(frame: pl.DataFrame, decimals: Mapping[str, int]) -> pa.Table:
@@ -182,7 +184,8 @@ class TableWriter:
         table = _encode(frame, self.decimals)
         if self._writer is None:
             self._writer = self._open(table.schema)
-        self._writer.write_table(table, row_group_size=ROW_GROUP)
+        groups = max(1, round(table.num_rows / ROW_GROUP))
+        self._writer.write_table(table, row_group_size=-(-table.num_rows // groups) or None)
         self.rows += frame.height
 
     def annotate(self, **words: str) -> None:
@@ -226,5 +229,6 @@ class TableWriter:
             column_encoding=encoding,
             store_decimal_as_integer=True,
             store_schema=False,
+            write_statistics=[f.name for f in schema if pa.types.is_timestamp(f.type)],
             write_page_checksum=True,
         )

@@ -1,0 +1,1 @@
+"""What the documentation claims of speed and memory, measured against a named rival."""
