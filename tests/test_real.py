@@ -103,7 +103,7 @@ def test_the_interval_is_read_off_the_settlements(session, exchange, symbol, hou
 
 
 def test_funding_agrees_between_exchanges_more_often_than_not(session):
-    binance = session.read("funding", BTC, exchange="binance", until="2024-03-17")
+    binance = session.read("funding", BTC, exchange="binance", until="2024-03-16T09:00Z")
     bitmex = session.read("funding", "BTC/USD:BTC", exchange="bitmex")
     by_year = funding.sign_agreement(binance, bitmex, timedelta(hours=5))
     assert by_year["year"].to_list() == [2019, 2020, 2021, 2022, 2023, 2024]
@@ -135,7 +135,7 @@ def test_no_cell_of_the_map_is_on_the_wrong_side_of_the_price(winter):
     assert not ((winter.short_usd > 0) & (winter.edges[None, :-1] <= price)).any()
 
 
-@pytest.mark.parametrize("until", ["2025-12-20", "2026-02-05T13:00Z", "2026-03-31"])
+@pytest.mark.parametrize("until", ["2025-12-21", "2026-02-05T13:00Z", "2026-03-31"])
 def test_the_future_cut_off_leaves_the_past_of_the_map_as_it_was(session, winter, until):
     cut = session.heatmap(BTC, exchange="binance", since="2025-12-01", until=until)
     shared = winter.time[: len(cut)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plimsoll.analytics import bars as timeline
 from plimsoll.analytics import heatmap as model
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.errors import NoSuchData
@@ -33,7 +34,7 @@ def heatmap(
     *,
     span: Span,
     interval: timedelta | None,
-    rows: int,
+    rows: int | None,
     parameters: Parameters | None,
 ) -> model.HeatMap:
     """Return the map of one instrument.
@@ -46,8 +47,8 @@ def heatmap(
         In UTC; None for no bound.
     interval : timedelta or None
         The length of a bar; None for the shortest the data allow.
-    rows : int
-        About how many price rows.
+    rows : int or None
+        Join price rows to at most this many; None for one a bucket.
     parameters : Parameters or None
         None for the priors.
 
@@ -79,8 +80,8 @@ def heatmap(
     first: datetime = held.select(pl.col("time").min()).item()
     last: datetime = held.select(pl.col("time").max()).item()
     candles = _trade_candles(reader, symbol, exchange, (first, until, as_of))
-    length = interval or model.shortest_interval(candles, held)
-    bars = model.bars(candles, held, length, first, until or last + length)
+    length = interval or timeline.shortest_interval(candles, held)
+    bars = timeline.bars(candles, held, length, first, until or last + length)
     chosen = parameters or _priors(reader, symbol, exchange, first)
     return model.liquidation_map(bars, chosen, since=since, rows=rows)
 

@@ -324,7 +324,7 @@ class Session:
         until: When = None,
         as_of: When = None,
         interval: str | None = None,
-        rows: int = 400,
+        rows: int | None = None,
         parameters: Parameters | None = None,
     ) -> HeatMap:
         """Return the map of predicted liquidations.
@@ -343,8 +343,8 @@ class Session:
         interval : str, optional
             The length of a bar; if left out the shortest that both open
             interest and prices allow.
-        rows : int
-            About how many price rows.
+        rows : int, optional
+            Join price rows to at most this many; by default each spans 0.1 %.
         parameters : Parameters, optional
             Of the model; if left out, the priors, with the settlement of the
             symbol and the first maintenance bracket where one is stored.

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,3 +79,29 @@ def test_a_tick_grid_takes_a_third_of_what_floats_take(tmp_path):
     ours = (tmp_path / "ours.parquet").stat().st_size
     assert ours < 0.7 * (tmp_path / "floats.parquet").stat().st_size
     assert ours < frame.height * 16 / 3
+
+
+@given(st.lists(st.one_of(st.none(), st.sampled_from("abcdefghijkl")), min_size=1))
+def test_words_few_or_many_come_back_as_they_were(tmp_path, words):
+    frame = pl.DataFrame({"word": words}, schema={"word": pl.String})
+    written(tmp_path / "a.parquet", frame)
+    assert parquet.read(tmp_path / "a.parquet")["word"].to_list() == words
+
+
+def test_rows_are_encoded_in_groups_of_like_size(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROW_GROUP", 100)
+    written(tmp_path / "a.parquet", pl.DataFrame({"x": range(260)}))
+    file = pq.read_metadata(tmp_path / "a.parquet")
+    assert [file.row_group(n).num_rows for n in range(file.num_row_groups)] == [87, 87, 86]
+
+
+def test_the_span_of_each_group_is_known_without_reading_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "ROW_GROUP", 2)
+    times = [datetime(2026, 1, day, tzinfo=UTC) + timedelta(microseconds=day) for day in (1, 2, 4)]
+    frame = pl.DataFrame({"time": times}, schema={"time": pl.Datetime("us", "UTC")})
+    writer = parquet.TableWriter(tmp_path / "a.parquet", {})
+    writer.write(frame.head(2))
+    writer.write(frame.tail(1))
+    writer.close()
+    spans = parquet.spans(tmp_path / "a.parquet")
+    assert spans == [(times[0], times[1], 2), (times[2], times[2], 1)]

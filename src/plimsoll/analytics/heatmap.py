@@ -1,13 +1,13 @@
 """The liquidation heat map: where leverage stands over time, from candles and open interest.
 
-`bars` aligns what a store holds, `liquidation_map` runs the inventory over it and keeps columns.
+`liquidation_map` runs the inventory over bars (see `bars`) and keeps columns.
 Every column is a prediction: it knows the bars before it, and the open price it is shown at.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,6 @@ import polars as pl
 from msgspec.structs import asdict
 
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
-from plimsoll.market.schema import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["HeatMap", "Parameters", "bars", "liquidation_map", "shortest_interval"]
+__all__ = ["HeatMap", "Parameters", "liquidation_map"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _MARGIN = 0.88  # shows tenfold leverage entered anywhere in the range, about 10 % away
 
 
@@ -189,34 +186,6 @@ class HeatMap:
         }
 
 
-def shortest_interval(candles: pl.DataFrame, open_interest: pl.DataFrame) -> timedelta:
-    """Return the shortest bar that both prices and open interest allow.
-
-    Parameters
-    ----------
-    candles : DataFrame
-        Rows of the `candle` table, of one length; none for prices from open interest.
-    open_interest : DataFrame
-        Rows of the `open_interest` table.
-
-    Returns
-    -------
-    timedelta
-        The longer of a candle and the usual step of open interest.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two stamps.
-    """
-    seconds = open_interest["time"].sort().diff().drop_nulls().dt.total_seconds()
-    usual = seconds.filter(seconds > 0).mode().sort()
-    if not len(usual):
-        raise ValueError("two stamps of open interest are needed to see how far apart they are")
-    length = 0 if candles.is_empty() else candles["interval"][0]
-    return timedelta(seconds=max(int(usual[0]), length))
-
-
 def liquidation_map(
     bars: pl.DataFrame,
     parameters: Parameters | None = None,
@@ -225,7 +194,7 @@ def liquidation_map(
     every: int = 1,
     low: float | None = None,
     high: float | None = None,
-    rows: int = 400,
+    rows: int | None = None,
 ) -> HeatMap:
     """Return the heat map of some bars.
 
@@ -241,8 +210,9 @@ def liquidation_map(
         Bars from one column to the next.
     low, high : float, quote per base
         The prices shown; by default somewhat beyond those of the bars shown.
-    rows : int
-        At most how many; the grid is joined to at most as many.
+    rows : int, optional
+        Join neighboring buckets until no more rows than this remain. How many are joined depends
+        on the range of prices; by default none are, so that maps of different ranges share rows.
 
     Returns
     -------
@@ -274,7 +244,7 @@ def liquidation_map(
     contracts = matrix(_in_dollars(bars) if inverse else bars)
     record = inventory.advance(contracts, shown=shown, view=view)
     price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
-    usd = record.columns * price[shown, None, None]
+    usd = _ahead(record.columns, bars["open"].to_numpy()[shown], view) * price[shown, None, None]
     swept = (record.crossed.sum(axis=2) * price[:, None])[start:]
     candles = _join(seen, every)
     return HeatMap(
@@ -297,13 +267,23 @@ def liquidation_map(
     )
 
 
+def _ahead(columns: Floats, price: Floats, view: Grid) -> Floats:
+    """Leave out the row the price stands in: part of it is on the wrong side."""
+    long, short = columns[:, 0], columns[:, 1]
+    below = view.edges[None, 1:] <= price[:, None]
+    above = view.edges[None, :-1] > price[:, None]
+    unknown = np.isnan(columns)
+    ahead = np.stack([np.where(below, long, 0.0), np.where(above, short, 0.0)], axis=1)
+    return np.where(unknown, np.nan, ahead)
+
+
 def _grids(
     bars: pl.DataFrame,
     seen: pl.DataFrame,
     step: float,
     low: float | None,
     high: float | None,
-    rows: int,
+    rows: int | None,
 ) -> tuple[Grid, Grid]:
     """Return the rows shown, and the window kept, which holds every price as well."""
     lows, highs = (bars[name].drop_nulls().to_numpy() for name in ("low", "high"))
@@ -312,8 +292,11 @@ def _grids(
     near_lows, near_highs = (seen[name].drop_nulls().to_numpy() for name in ("low", "high"))
     low = low or _MARGIN * float(min(near_lows, default=lows[-1]))
     high = high or float(max(near_highs, default=highs[-1])) / _MARGIN
-    window = Grid.covering(min(low, float(lows.min())), max(high, float(highs.max())), step)
-    return Grid.covering(low, high, step, rows), window
+    view = Grid.covering(low, high, step, rows)
+    # Joined rows may begin below `low` and end above `high`; the window holds their buckets.
+    ends = np.exp((np.array([view.first, view.first + view.rows]) * view.span + (0.5, -0.5)) * step)
+    lowest, highest = min(ends[0], lows.min()), max(ends[1], highs.max())
+    return view, Grid.covering(float(lowest), float(highest), step)
 
 
 def _spacing(bars: pl.DataFrame) -> timedelta:
@@ -344,152 +327,5 @@ def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:
             pl.col("high").max(),
             pl.col("low").min(),
             pl.col("close").drop_nulls().last(),
-        )
-    )
-
-
-def bars(
-    candles: pl.DataFrame,
-    open_interest: pl.DataFrame,
-    interval: timedelta,
-    since: datetime,
-    until: datetime,
-) -> pl.DataFrame:
-    """Return candles and open interest of one instrument as gapless bars.
-
-    Parameters
-    ----------
-    candles : DataFrame
-        Rows of the `candle` table, of one length that divides `interval`. Where there are none,
-        prices are those of the open interest, its value over its amount; what the price did
-        between two stamps is then not seen, and the volume is unknown.
-    open_interest : DataFrame
-        Rows of the `open_interest` table.
-    interval : timedelta
-        The length of a bar; bars open at its multiples, in UTC.
-    since, until : datetime
-        Only bars wholly inside.
-
-    Returns
-    -------
-    DataFrame
-        `time` (the open), `open`, `high`, `low`, `close` (quote per base), `volume`, `taker_buy`,
-        `open_interest` (base units) and `open_interest_usd` (US dollars); null where unknown.
-
-    Raises
-    ------
-    ValueError
-        If the rows are of several instruments, candle lengths or price kinds, candles are too
-        long, or no bar fits.
-
-    Notes
-    -----
-    Open interest is that of the last stamp in (t, t + interval]; without one the bar's is null,
-    never an older one. Where some candles of a bar are missing, prices are those of the rest, its
-    open is the close before it (a later one is not known at the open), and its volume is null.
-    """
-    step = interval // _MICROSECOND
-    if step <= 0:
-        raise ValueError(f"a bar needs a positive length; got {interval}")
-    first = -(-((since - _EPOCH) // _MICROSECOND) // step)
-    last = (until - _EPOCH) // _MICROSECOND // step
-    if last <= first:
-        raise ValueError(f"no bar of {interval} fits between {since} and {until}")
-    candles, open_interest = _one_instrument(candles, open_interest)
-    spine = pl.DataFrame({"bar": pl.int_range(first, last, eager=True)})
-    # A stamp on the border of two bars belongs to the earlier: it is the end of that one.
-    ending = ((pl.col("time").dt.epoch("us") - 1) // step).alias("bar")
-    stamps = open_interest.with_columns(ending).drop_nulls("amount").sort("time")
-    prices = _marked(stamps, spine) if candles.is_empty() else _traded(candles, spine, step)
-    standing = stamps.group_by("bar").agg(
-        open_interest=pl.col("amount").last(), open_interest_usd=pl.col("value_usd").last()
-    )
-    return prices.join(standing, on="bar", how="left", maintain_order="left").select(
-        (pl.col("bar") * step).cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("time"),
-        pl.exclude("bar"),
-    )
-
-
-def _one_instrument(
-    candles: pl.DataFrame, open_interest: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    candles = TABLES["candle"].conform(candles)
-    open_interest = TABLES["open_interest"].conform(open_interest)
-    names = ["exchange", "symbol"]
-    found = pl.concat([candles.select(names), open_interest.select(names)]).unique().sort(names)
-    if len(found) > 1:
-        listed = ", ".join(" ".join(map(str, row)) for row in found.rows())
-        raise ValueError(f"bars are of one instrument, but these rows are of {listed}")
-    kinds = candles.select("interval", "price_kind").unique().sort("interval", "price_kind")
-    if len(kinds) > 1:
-        raise ValueError(
-            "bars are made of candles of one length in seconds and one kind of price; "
-            f"choose among {', '.join(map(str, kinds.rows()))}"
-        )
-    return candles, open_interest
-
-
-def _traded(candles: pl.DataFrame, spine: pl.DataFrame, step: int) -> pl.DataFrame:
-    seconds = candles["interval"][0]
-    if seconds is None or step % (length := seconds * 1_000_000):
-        raise ValueError(
-            f"candles of {seconds} s do not fill a bar of {step / 1e6:g} s; choose a multiple"
-        )
-    begun = pl.col("time").dt.epoch("us")
-    complete = pl.len() == step // length
-    totals = {"volume": pl.col("volume"), "taker_buy": pl.col("taker_buy_volume")}
-    joined = (
-        candles.unique("time", keep="last")
-        .sort("time")
-        .group_by(bar=begun // step)
-        .agg(
-            pl.col("open").first(),
-            pl.col("close").last(),
-            pl.col("high").max(),
-            pl.col("low").min(),
-            (begun.first() % step == 0).alias("from_open"),
-            *(
-                pl.when(complete & (value.null_count() == 0)).then(value.sum()).alias(name)
-                for name, value in totals.items()
-            ),
-        )
-    )
-    known = pl.col("close").is_not_null()
-    opened = pl.when("from_open").then("open").otherwise(pl.col("close").shift())
-    return (
-        spine.join(joined, on="bar", how="left", maintain_order="left")
-        .with_columns(open=pl.when(known).then(opened))
-        .select(
-            "bar",
-            "open",
-            pl.when(known).then(pl.max_horizontal("high", "open")).alias("high"),
-            pl.when(known).then(pl.min_horizontal("low", "open")).alias("low"),
-            "close",
-            "volume",
-            "taker_buy",
-        )
-    )
-
-
-def _marked(stamps: pl.DataFrame, spine: pl.DataFrame) -> pl.DataFrame:
-    mark = pl.col("value_usd") / pl.col("amount")
-    marks = (
-        stamps.filter(pl.col("amount") > 0, pl.col("value_usd") > 0)
-        .group_by("bar", maintain_order=True)
-        .agg(mark.max().alias("high"), mark.min().alias("low"), mark.last().alias("close"))
-    )
-    before = marks.select("bar", pl.col("close").alias("open"))
-    known = pl.col("close").is_not_null()
-    return (
-        spine.join_asof(before, on="bar", strategy="backward", allow_exact_matches=False)
-        .join(marks, on="bar", how="left", maintain_order="left")
-        .select(
-            "bar",
-            pl.when(known).then("open").alias("open"),
-            pl.when(known).then(pl.max_horizontal("high", "open")).alias("high"),
-            pl.when(known).then(pl.min_horizontal("low", "open")).alias("low"),
-            "close",
-            volume=pl.lit(None, pl.Float64),
-            taker_buy=pl.lit(None, pl.Float64),
         )
     )

@@ -35,16 +35,19 @@ def _typed(names: str, dtype: pl.DataType) -> dict[str, pl.DataType]:
     return dict.fromkeys(names.split(), dtype)
 
 
-_TYPES = _typed(
-    "agg_trade_id first_trade_id last_trade_id transact_time id time open_time close_time count "
-    "calc_time update_id transaction_time event_time hour",
-    pl.Int64(),
-) | _typed(
-    "is_best_match ignore create_time timestamp symbol side order_type time_in_force "
-    "order_status base_asset quote_asset date underlying type strike",
-    pl.String(),
+_TYPES = (
+    _typed(
+        "agg_trade_id first_trade_id last_trade_id transact_time id time open_time close_time "
+        "count calc_time update_id transaction_time event_time hour",
+        pl.Int64(),
+    )
+    | _typed("is_buyer_maker", pl.Boolean())
+    | _typed(
+        "is_best_match ignore create_time timestamp symbol side order_type time_in_force "
+        "order_status base_asset quote_asset date underlying type strike",
+        pl.String(),
+    )
 )
-_TYPES["is_buyer_maker"] = pl.Boolean()
 
 
 @dataclass(frozen=True)

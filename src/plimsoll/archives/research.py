@@ -1,7 +1,7 @@
 """Tables of public research collections, told apart by their exact columns.
 
-Each says what it is in one entry of `_LAYOUTS`; what a table does not say
-(which exchange, which clock) is taken from its publisher's description.
+What a table does not say (which exchange, which clock) is taken from its
+publisher's description.
 """
 
 from __future__ import annotations

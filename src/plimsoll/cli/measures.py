@@ -115,7 +115,7 @@ def funding(symbol: str, span: Span, store: Path | None, output: Output) -> None
 @click.option("--until", help="The end of the last column.")
 @click.option("--as-of", help="With what was known by then.")
 @click.option("--interval", help="The length of a bar (else the shortest the data allow).")
-@click.option("--rows", default=400, show_default=True, help="About how many price rows.")
+@click.option("--rows", type=click.IntRange(2), help="Join price rows to at most this many.")
 @options.store
 @options.output
 def heatmap(
@@ -126,7 +126,7 @@ def heatmap(
     until: str | None,
     as_of: str | None,
     interval: str | None,
-    rows: int,
+    rows: int | None,
     store: Path | None,
     output: Output,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -76,29 +77,34 @@ def draw(
             "nothing to draw: no column of this map is known; it needs open interest and prices "
             "for the bars before the first column"
         )
-    figure = Figure(figsize=(size[0] / 120, size[1] / 120), dpi=120, facecolor=_NIGHT)
+    width, height = size
+    # Always 16 inches wide, so that words keep their share of any number of pixels.
+    figure = Figure(figsize=(16, 16 * height / width), dpi=width / 16, facecolor=_NIGHT)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.055, 0.095, 0.735, 0.775))
     beside = figure.add_axes((0.795, 0.095, 0.135, 0.775), sharey=axes)
-    scale = figure.add_axes((0.942, 0.095, 0.009, 0.775))
     for panel in (axes, beside):
         _plain(panel)
     mesh = _cells(axes, heat_map)
     _unknown(axes, heat_map)
     _candles(axes, heat_map)
     _profile(beside, heat_map)
-    width = 100 * np.expm1(np.log(heat_map.edges[1] / heat_map.edges[0]))
-    bar = figure.colorbar(mesh, cax=scale, extend="max")
+    _scale(figure, mesh, heat_map)
+    _words(figure, heat_map, title, source)
+    figure.savefig(path, facecolor=_NIGHT)
+
+
+def _scale(figure: Figure, mesh: mpl.collections.QuadMesh, heat_map: HeatMap) -> None:
+    percent = 100 * (heat_map.edges[1] / heat_map.edges[0] - 1)
+    bar = figure.colorbar(mesh, cax=figure.add_axes((0.942, 0.095, 0.009, 0.775)), extend="max")
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda usd, _: _dollars(usd)))
     bar.ax.tick_params(colors=_FAINT, labelsize=8.5, length=0)
     bar.outline.set_visible(False)
     bar.set_label(
-        f"US dollars liquidated per {width:.2g} % of price (power scale, {_GAMMA})",
+        f"US dollars liquidated per {percent:.2g} % of price (power scale, {_GAMMA})",
         color=_FAINT,
         fontsize=9,
     )
-    _words(figure, heat_map, title, source)
-    figure.savefig(path, facecolor=_NIGHT)
 
 
 def _plain(axes: Axes) -> None:
@@ -214,22 +220,11 @@ def _profile(axes: Axes, heat_map: HeatMap) -> None:
         beyond = reach < price if side == "long" else reach > price
         axes.stairs(usd, edges, orientation="horizontal", fill=True, color=color, alpha=0.6)
         above.plot(total[beyond], reach[beyond], color=color, linewidth=1.8)
-        top, words = side == "short", "up to" if side == "short" else "down to"
-        above.text(
-            0.96,
-            0.985 if top else 0.015,
-            f"{_dollars(usd.sum())} of {side}s\n{words} {_number(edges[-1 if top else 0])}",
-            transform=above.transAxes,
-            ha="right",
-            va="top" if top else "bottom",
-            color=color,
-            fontsize=10,
-            fontweight="bold",
-            bbox={"boxstyle": "round,pad=0.3", "facecolor": _NIGHT, "alpha": 0.75, "linewidth": 0},
-        )
+        end = _number(edges[-1 if side == "short" else 0])
+        _total(above, side, f"{_dollars(usd.sum())} of {side}s", end, color)
     for panel in (axes, above):
         panel.set_xlim(0, 1.1 * panel.dataLim.xmax)
-        panel.xaxis.set_major_locator(MaxNLocator(3))
+        panel.xaxis.set_major_locator(MaxNLocator(3, prune="lower"))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda usd, _: _dollars(usd)))
         panel.tick_params(labelsize=8, labelleft=False)
     axes.axhline(price, color=_INK, linewidth=0.8, linestyle=(0, (4, 3)), alpha=0.8)
@@ -250,6 +245,22 @@ def _profile(axes: Axes, heat_map: HeatMap) -> None:
         color=_FAINT,
         fontsize=8,
         labelpad=2,
+    )
+
+
+def _total(axes: Axes, side: str, dollars: str, end: str, color: str) -> None:
+    top, words = side == "short", "up to" if side == "short" else "down to"
+    axes.text(
+        0.96,
+        0.985 if top else 0.015,
+        f"{dollars}\n{words} {end}",
+        transform=axes.transAxes,
+        ha="right",
+        va="top" if top else "bottom",
+        color=color,
+        fontsize=10,
+        fontweight="bold",
+        bbox={"boxstyle": "round,pad=0.3", "facecolor": _NIGHT, "alpha": 0.75, "linewidth": 0},
     )
 
 
@@ -296,4 +307,7 @@ def _dollars(usd: float) -> str:
 
 
 def _number(price: float) -> str:
-    return f"{price:,.0f}" if price >= 1_000 else f"{price:.5g}"
+    """Return a price with thousands, or with four figures."""
+    if price >= 1_000 or price <= 0:
+        return f"{price:,.0f}"
+    return f"{price:.{max(0, 3 - math.floor(math.log10(price)))}f}"

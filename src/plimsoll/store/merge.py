@@ -16,7 +16,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from plimsoll.market.schema import TIME
 from plimsoll.store import parquet
@@ -159,17 +158,15 @@ def _slices(
     inputs: list[tuple[int, Path | pl.DataFrame]],
 ) -> Iterator[tuple[datetime | None, datetime | None]]:
     """Cut the time line so that each stretch holds a bearable number of rows."""
-    total, starts = 0, []
+    total = 0
+    starts: list[tuple[datetime, int]] = []
     for _, item in inputs:
         if isinstance(item, pl.DataFrame):
             total += item.height
             continue
-        metadata = pq.ParquetFile(item).metadata
-        column = metadata.schema.names.index("time")
-        total += metadata.num_rows
-        for group in range(metadata.num_row_groups):
-            part = metadata.row_group(group)
-            starts.append((part.column(column).statistics.min, part.num_rows))
+        groups = parquet.spans(item)
+        total += sum(rows for _, _, rows in groups)
+        starts += [(first, rows) for first, _, rows in groups]
     cuts: list[datetime] = []
     if total > _SLICE:
         held = 0

@@ -10,6 +10,7 @@ can carry exactly stays as floats.
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,7 @@ __all__ = [
     "read",
     "scales",
     "scan",
+    "spans",
 ]
 
 ROW_GROUP = 262_144
@@ -41,6 +43,7 @@ _EXACT = 2.0**53
 _LARGEST = 15
 _DIGITS = 18
 _FEW = 8
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def scales(frame: pl.DataFrame, at_least: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -94,7 +97,7 @@ def _decimal(values: pl.Series, scale: int) -> pa.Array:
 
 def _words(values: pl.Series) -> pa.Array:
     """Dictionary-encode; to compare with each of a few words is faster than to hash every row."""
-    alike = len(values) > 0 and (values == values[0]).fill_null(value=False).all()
+    alike = len(values) > 0 and not values.null_count() and (values == values[0]).all()
     words = values.head(1) if alike else values.drop_nulls().unique(maintain_order=True)
     if not 0 < len(words) <= _FEW:
         return values.to_arrow().cast(pa.string()).dictionary_encode()
@@ -151,6 +154,21 @@ def metadata(path: Path) -> dict[str, str]:
     """Return the words kept in a file."""
     words = pq.read_metadata(path).metadata or {}
     return {key.decode(): value.decode(errors="replace") for key, value in words.items()}
+
+
+def spans(path: Path) -> list[tuple[datetime, datetime, int]]:
+    """Return for each row group the first time, the last, and the number of rows."""
+    file = pq.read_metadata(path)
+    column = file.schema.names.index("time")
+    groups = [file.row_group(number) for number in range(file.num_row_groups)]
+    found = []
+    for group in groups:
+        known = group.column(column).statistics
+        first, last = (  # as they lie there: to make them times, pyarrow would import pandas
+            _EPOCH + timedelta(microseconds=raw) for raw in (known.min_raw, known.max_raw)
+        )
+        found.append((first, last, group.num_rows))
+    return found
 
 
 class TableWriter:

@@ -70,18 +70,21 @@ class Reader:
         symbol : str, optional
             A symbol; for an option its whole family matches.
         """
-        found = set(self.layout.series(kind))
-        for stage in self.layout.staged.glob("[!.]*"):
-            for folder in stage.glob(f"{kind or '*'}/*/*"):
-                found.add(Series.of(folder.relative_to(stage).as_posix()))
-        found.update(series for series, _, _ in self._journal(kind))
         wanted, filed = set(exchanges), family(symbol) if symbol else None
-        return sorted(
+        trees = [self.layout.root / "tables", *self.layout.staged.glob("[!.]*")]
+        found = {
+            Series.of(folder.relative_to(tree).as_posix())
+            for exchange in wanted or {""}
+            for tree in trees
+            for folder in tree.glob(_pattern(Series(kind or "", exchange, filed or "")))
+        }
+        found.update(
             series
-            for series in found
+            for series, _, _ in self._journal(kind)
             if (not wanted or series.exchange in wanted)
             and (filed is None or series.symbol == filed)
         )
+        return sorted(found)
 
     def read(
         self,
@@ -269,6 +272,11 @@ class Reader:
         shown = ", ".join(f"{s.exchange} {s.symbol}" for s in stored[:12])
         more = f" and {len(stored) - 12} more" if len(stored) > 12 else ""
         return f"nothing stored for {asked}; stored {kind}: {shown}{more}"
+
+
+def _pattern(series: Series) -> str:
+    """Return the place of a series, any where it leaves something open: computed, not listed."""
+    return "/".join(part or "*" for part in series.folder.split("/"))
 
 
 def _identity(path: Path) -> tuple[int, int, int] | None:
