@@ -40,7 +40,7 @@ def run() -> dict[str, object]:
     with TemporaryDirectory() as folder:
         small, large = Path(folder, "small"), Path(folder, "large")
         for place, rows in ((small, ROWS), (large, 2 * ROWS)):
-            apart(__name__, "make", place, rows)
+            apart(__name__, "make", place, rows)  # elsewhere, to stay small
         sides = {side: [] for side in _SIDES}  # type: dict[str, list[dict[str, float]]]
         for _ in range(REPEATS):
             for side, measured in sides.items():
@@ -55,12 +55,12 @@ def _figures(
     seconds = {side: [one["seconds"] for one in runs] for side, runs in sides.items()}
     peaks = {side: max(one["peak"] for one in runs) / MIB for side, runs in sides.items()}
     return {
-        "compared": f"{ROWS:,} rows of a zipped {NAME}.csv into a new store, against Polars: the "
-        "same zip read whole, read_csv, write_parquet (polars_zip), and read_csv of the file "
-        "already unzipped on disk, write_parquet (polars_csv); imports of modules not counted",
-        "aim": "ratio to polars_zip at most 2; peak below 1024 MiB whatever the file's size",
-        "ratio": versus(seconds["plimsoll"], seconds["polars_zip"]),
-        "ratio_to_csv": versus(seconds["plimsoll"], seconds["polars_csv"]),
+        "compared": f"{ROWS:,} rows of {NAME} into a new store, against Polars: read_csv and "
+        "write_parquet with their defaults; both from the zip (Polars holds it unzipped in memory) "
+        "and both from the csv unzipped before; importing the modules is not counted",
+        "aim": "ratio at most 2; peak of plimsoll below 1024 MiB whatever the file's size",
+        "ratio": versus(seconds["plimsoll_zip"], seconds["polars_zip"]),
+        "ratio_unzipped": versus(seconds["plimsoll_csv"], seconds["polars_csv"]),
         "seconds": {side: spread(values) for side, values in seconds.items()},
         "peak_mib": {side: round(peak) for side, peak in peaks.items()},
         "twice_the_rows": {
@@ -72,7 +72,7 @@ def _figures(
 
 def _make(folder: Path, rows: int) -> None:
     """Write a zip as the archive has it, and its content unzipped."""
-    place = folder / _FOLDER
+    place = folder / "zipped" / _FOLDER
     place.mkdir(parents=True)
     random, price, at, trade = np.random.default_rng(1), 900_000, _START, 0
     with (
@@ -98,29 +98,38 @@ def _make(folder: Path, rows: int) -> None:
             packed.write(frame.write_csv(include_header=first == 0).encode())
             price, at, trade = int(ticks[-1]), int(times[-1]), int(fills[-1])
     with zipfile.ZipFile(place / f"{NAME}.zip") as archive:
-        archive.extractall(folder / "unzipped")
+        archive.extractall(folder / "unzipped" / _FOLDER)
 
 
-def _plimsoll(folder: Path, into: Path) -> None:
+def _plimsoll_zip(folder: Path, into: Path) -> None:
+    _import(folder / "zipped", into)
+
+
+def _plimsoll_csv(folder: Path, into: Path) -> None:
+    _import(folder / "unzipped", into)
+
+
+def _import(folder: Path, into: Path) -> None:
     with Writer(into / "store") as writer:
-        outcomes = import_files(writer, [folder / _FOLDER]).outcomes
+        outcomes = import_files(writer, [folder]).outcomes
     if [(one.status, one.rejected) for one in outcomes] != [("imported", 0)]:
         raise RuntimeError(f"the import went wrong: {outcomes}")
 
 
 def _polars_zip(folder: Path, into: Path) -> None:
-    with zipfile.ZipFile(folder / _FOLDER / f"{NAME}.zip") as archive:
+    with zipfile.ZipFile(folder / "zipped" / _FOLDER / f"{NAME}.zip") as archive:
         data = archive.read(f"{NAME}.csv")
     pl.read_csv(io.BytesIO(data)).write_parquet(into / "rival.parquet")
 
 
 def _polars_csv(folder: Path, into: Path) -> None:
-    pl.read_csv(folder / "unzipped" / f"{NAME}.csv").write_parquet(into / "rival.parquet")
+    pl.read_csv(folder / "unzipped" / _FOLDER / f"{NAME}.csv").write_parquet(into / "rival.parquet")
 
 
 _SIDES: dict[str, Callable[[Path, Path], None]] = {
-    "plimsoll": _plimsoll,
+    "plimsoll_zip": _plimsoll_zip,
     "polars_zip": _polars_zip,
+    "plimsoll_csv": _plimsoll_csv,
     "polars_csv": _polars_csv,
 }
 
@@ -129,11 +138,13 @@ def _measure(side: str, folder: Path) -> None:
     into = folder / "out"
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir()
-    report(clocked(lambda: _SIDES[side](folder, into)))
+    seconds, _ = clocked(_SIDES[side], folder, into)
+    report(seconds)
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "make":
-        report(clocked(lambda: _make(Path(sys.argv[2]), int(sys.argv[3]))))
+        seconds, _ = clocked(_make, Path(sys.argv[2]), int(sys.argv[3]))
+        report(seconds)
     else:
         _measure(sys.argv[1], Path(sys.argv[2]))

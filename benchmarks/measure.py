@@ -11,7 +11,7 @@ import sys
 from importlib.metadata import version
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["MIB", "apart", "clocked", "machine", "report", "spread", "versus"]
 
 MIB = 1024 * 1024
+T = TypeVar("T")
 _LIBRARIES = ("plimsoll", "polars", "pyarrow", "numpy", "duckdb")
 
 
@@ -33,11 +34,11 @@ def versus(ours: Sequence[float], theirs: Sequence[float]) -> dict[str, float]:
     return spread([mine / other for mine, other in zip(ours, theirs, strict=True)], digits=3)
 
 
-def clocked(work: Callable[[], object]) -> float:
-    """Return the seconds some work takes."""
+def clocked(work: Callable[..., T], *arguments: object) -> tuple[float, T]:
+    """Return the seconds some work takes, and what it returns."""
     start = perf_counter()
-    work()
-    return perf_counter() - start
+    result = work(*arguments)
+    return perf_counter() - start, result
 
 
 def report(seconds: float) -> None:

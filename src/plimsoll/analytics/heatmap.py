@@ -244,7 +244,8 @@ def liquidation_map(
     contracts = matrix(_in_dollars(bars) if inverse else bars)
     record = inventory.advance(contracts, shown=shown, view=view)
     price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
-    usd = _ahead(record.columns, bars["open"].to_numpy()[shown], view) * price[shown, None, None]
+    usd = record.columns
+    usd *= price[shown, None, None]
     swept = (record.crossed.sum(axis=2) * price[:, None])[start:]
     candles = _join(seen, every)
     return HeatMap(
@@ -265,16 +266,6 @@ def liquidation_map(
         inconsistent=int(record.inconsistent.sum()),
         parameters=parameters,
     )
-
-
-def _ahead(columns: Floats, price: Floats, view: Grid) -> Floats:
-    """Leave out the row the price stands in: part of it is on the wrong side."""
-    long, short = columns[:, 0], columns[:, 1]
-    below = view.edges[None, 1:] <= price[:, None]
-    above = view.edges[None, :-1] > price[:, None]
-    unknown = np.isnan(columns)
-    ahead = np.stack([np.where(below, long, 0.0), np.where(above, short, 0.0)], axis=1)
-    return np.where(unknown, np.nan, ahead)
 
 
 def _grids(

@@ -328,7 +328,7 @@ class Inventory:
         Parameters
         ----------
         price : float, quote per base
-            Buckets it touches are left out.
+            The row it stands in is left out.
         view : Grid
             The rows; by default the whole window.
 

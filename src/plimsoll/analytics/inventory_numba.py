@@ -204,7 +204,9 @@ def advance(
 def show(
     price: float, complete: bool, view: tuple[int, int], laws: Laws, state: State, column: Floats
 ) -> None:
-    """Write what stands, without what the price already touches; NaN where not known.
+    """Write what stands, but not in the row the price stands in; NaN where not known.
+
+    Part of that row is on the wrong side of the price.
 
     Parameters
     ----------
@@ -226,10 +228,11 @@ def show(
         stored, factor = state.sums[side], _total(side, state.decay)
         start = max(laws.first, view[0])
         stop = min(laws.first + stored.shape[1], view[0] + view[1] * column.shape[1])
+        at = view[0] + (touched - view[0]) // view[1] * view[1]  # the row the price stands in
         if side == LONG:
-            stop = min(stop, touched)
+            stop = min(stop, at)
         else:
-            start = max(start, touched + 1)
+            start = max(start, at + view[1])
         row, part = divmod(start - view[0], view[1])
         for place in range(start - laws.first, stop - laws.first):
             mass = 0.0
