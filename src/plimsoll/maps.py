@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ Span = tuple[datetime | None, datetime | None, datetime | None]
 def heatmap(
     reader: Reader,
     symbol: str,
-    exchange: str,
+    exchange: str | None,
     *,
     span: Span,
     interval: timedelta | None,
@@ -42,7 +43,9 @@ def heatmap(
     Parameters
     ----------
     reader : Reader
-    symbol, exchange : str
+    symbol : str
+    exchange : str or None
+        None for the only one there is.
     span : tuple of since, until and as_of
         In UTC; None for no bound.
     interval : timedelta or None
@@ -61,11 +64,13 @@ def heatmap(
     NoSuchData
         If no open interest is stored for that span.
     ValueError
-        If the symbol is no linear or inverse contract, or the bar is too short.
+        If the symbol is no linear or inverse contract, several exchanges could be meant, or the
+        bar is too short.
     """
     settlement = Symbol.parse(symbol).settlement
     if settlement not in {"linear", "inverse"}:
         raise ValueError(f"{symbol} is no linear or inverse contract: it has no such map")
+    exchange = exchange or _only_exchange(reader, symbol)
     since, until, as_of = span
     held = reader.read(
         "open_interest",
@@ -83,7 +88,17 @@ def heatmap(
     length = interval or timeline.shortest_interval(candles, held)
     bars = timeline.bars(candles, held, length, first, until or last + length)
     chosen = parameters or _priors(reader, symbol, exchange, first)
-    return model.liquidation_map(bars, chosen, since=since, rows=rows)
+    drawn = model.liquidation_map(bars, chosen, since=since, rows=rows)
+    return replace(drawn, exchange=exchange, symbol=symbol)
+
+
+def _only_exchange(reader: Reader, symbol: str) -> str:
+    found = [series.exchange for series in reader.series("open_interest", symbol=symbol)]
+    if not found:
+        raise NoSuchData(f"no open interest of {symbol} is stored")
+    if len(found) > 1:
+        raise ValueError(f"a map is of one exchange; say which with exchange: {', '.join(found)}")
+    return found[0]
 
 
 def _trade_candles(reader: Reader, symbol: str, exchange: str, span: Span) -> pl.DataFrame:

@@ -319,7 +319,7 @@ class Session:
         self,
         symbol: str,
         *,
-        exchange: str,
+        exchange: str | None = None,
         since: When = None,
         until: When = None,
         as_of: When = None,
@@ -336,8 +336,8 @@ class Session:
         ----------
         symbol : str
             A unified symbol of a perpetual or future.
-        exchange : str
-            One exchange.
+        exchange : str, optional
+            May be left out where the open interest of one exchange only is stored.
         since, until, as_of : datetime or str, optional
             The columns shown. Up to 30 days before `since` warm the map up.
         interval : str, optional
@@ -358,8 +358,8 @@ class Session:
         NoSuchData
             If no open interest is stored for that symbol and exchange.
         ValueError
-            If the symbol is no perpetual or future, or the bar is shorter than
-            the data allow.
+            If the symbol is no linear or inverse contract, several exchanges could be
+            meant, or the bar is shorter than the data allow.
         """
         from plimsoll import maps  # noqa: PLC0415 (brings numba)
 

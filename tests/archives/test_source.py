@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import gzip
+import zipfile
+
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.archives.source import LINE, Source
+from plimsoll.errors import DamagedFile
 
 SCHEMA = {"id": pl.Int64(), "price": pl.Float64(), "maker": pl.Boolean()}
 GOOD = [["7", "1.5", "true"], ["8", "", "False"], ["9", "2", ""]]
@@ -52,3 +57,36 @@ def test_a_line_is_kept_if_and_only_if_it_has_as_many_cells_as_columns(tmp_path,
     whole = [number for number, cells in enumerate(lines, 1) if len(cells) == 3]
     assert frame[LINE].to_list() == whole
     assert [item.line for item in rejected] == sorted({*range(1, len(lines) + 1)} - {*whole})
+
+
+def test_progress_follows_the_packed_bytes(tmp_path):
+    path = tmp_path / "a.csv.gz"
+    random = np.random.default_rng(0)
+    text = "\n".join(map(str, random.integers(0, 10**9, 200_000)))
+    path.write_bytes(gzip.compress(text.encode()))
+    told = []
+    source = Source(path, progress=told.append)
+    for _ in source.pieces(size=200_000):
+        pass
+    assert sum(told) == path.stat().st_size
+    assert max(told) < path.stat().st_size / 2
+
+
+def test_a_line_that_never_ends_is_no_table(tmp_path, monkeypatch):
+    monkeypatch.setattr("plimsoll.archives.source._LONGEST", 1_000)
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"1" * 10_000)
+    with pytest.raises(DamagedFile, match="line 1 does not end"):
+        list(Source(path).pieces(size=500))
+
+
+def test_an_encrypted_zip_is_refused(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.csv", "1,2\n")
+    data = bytearray(path.read_bytes())
+    for magic, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(magic) + offset] |= 1
+    path.write_bytes(data)
+    with pytest.raises(DamagedFile, match="encrypted"):
+        Source(path).head  # noqa: B018 (reading is the act)

@@ -219,7 +219,9 @@ def test_sql_sees_every_table(run):
     ("words", "code", "hint"),
     [
         (("nonsense",), 2, "No such command"),
-        (("heatmap", SYMBOL), 2, "--exchange"),
+        (("heatmap", SYMBOL), 2, "say which with exchange"),
+        (("heatmap", SYMBOL, *("--exchange", "bybit") * 2), 2, "one exchange"),
+        (("show", SYMBOL, "--out", "x.csv"), 2, "several tables"),
         (("funding", "BTC/"), 2, "BASE/QUOTE"),
         (("funding", "XYZ/USDT:USDT"), 3, "stored funding: binance BTC/USDT:USDT"),
         (("heatmap", SYMBOL, "--exchange", "okx"), 3, "stored open_interest"),

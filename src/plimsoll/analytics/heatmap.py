@@ -56,6 +56,8 @@ class HeatMap:
     inconsistent : int
         Bars, warm-up included, whose open interest changed by more than their volume.
     parameters : Parameters
+    exchange, symbol : str or None
+        Whose positions they are, where the bars came from a store.
     """
 
     time: NDArray[np.datetime64]
@@ -72,6 +74,8 @@ class HeatMap:
     crossed: pl.DataFrame
     inconsistent: int
     parameters: Parameters
+    exchange: str | None = None
+    symbol: str | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -174,6 +178,8 @@ class HeatMap:
     def describe(self) -> dict[str, object]:
         """Return what the map was made with, and how much it knows."""
         return {
+            "exchange": self.exchange,
+            "symbol": self.symbol,
             "model": "inventory, prior leverage mix",
             "fitted": False,
             "scored": False,

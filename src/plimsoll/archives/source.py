@@ -36,6 +36,16 @@ PIECE = 16 * 1024 * 1024
 LINE = "_line"
 """The column that carries the number of a row's line in its file, from 1."""
 _HEAD = 64 * 1024
+_LONGEST = 64 * 1024 * 1024
+# An encrypted zip is a RuntimeError, an unknown way of packing a NotImplementedError.
+_BROKEN = (
+    zipfile.BadZipFile,
+    gzip.BadGzipFile,
+    EOFError,
+    zlib.error,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ class Source:
         """The file's name, or for a zip that of the one file inside."""
         if self.packing != "zip":
             return self.path.name.removesuffix(".gz")
-        with self._zip() as archive:
+        with self.path.open("rb") as raw, self._zip(raw) as archive:
             return self._member(archive).filename.rsplit("/", 1)[-1]
 
     @cached_property
@@ -106,7 +116,7 @@ class Source:
         """The first text of the file; empty for Parquet."""
         if self.packing == "parquet":
             return ""
-        with self.open() as stream:
+        with self._open() as (stream, _):
             data = stream.read(_HEAD)
         if b"\0" in data:
             raise DamagedFile(self.path, "the file is neither text, zip, gzip nor Parquet")
@@ -162,28 +172,23 @@ class Source:
         return True
 
     @contextmanager
-    def open(self) -> Iterator[IO[bytes]]:
-        """Open the unpacked bytes.
-
-        Raises
-        ------
-        DamagedFile
-            If the packing breaks off or does not hold together, when read.
-        """
-        try:
-            if self.packing == "zip":
-                with self._zip() as archive, archive.open(self._member(archive)) as stream:
-                    yield stream
-            elif self.packing == "gzip":
-                with gzip.open(self.path, "rb") as stream:
-                    yield stream  # type: ignore[misc]
-            else:
-                with self.path.open("rb") as stream:
-                    yield stream
-        except (zipfile.BadZipFile, gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise DamagedFile(
-                self.path, f"the {self.packing} is truncated or damaged ({error}); fetch it again"
-            ) from error
+    def _open(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+        """Open the unpacked bytes, and the file they are read from."""
+        with self.path.open("rb") as raw:
+            try:
+                if self.packing == "zip":
+                    with self._zip(raw) as archive, archive.open(self._member(archive)) as stream:
+                        yield stream, raw
+                elif self.packing == "gzip":
+                    with gzip.open(raw, "rb") as stream:
+                        yield stream, raw  # type: ignore[misc]
+                else:
+                    yield raw, raw
+            except _BROKEN as error:
+                raise DamagedFile(
+                    self.path,
+                    f"the {self.packing} is truncated or damaged ({error}); fetch it again",
+                ) from error
 
     def pieces(self, size: int = PIECE) -> Iterator[tuple[int, bytes]]:
         """Yield the text in whole lines.
@@ -200,24 +205,24 @@ class Source:
         text : bytes
             Whole lines.
         """
-        line, rest, total = 1, b"", max(self.path.stat().st_size, 1)
-        told = 0
-        with self.open() as stream:
+        line, rest, told = 1, b"", 0
+        with self._open() as (stream, raw):
             while block := stream.read(size):
                 cut = block.rfind(b"\n") + 1
-                if not cut:
+                if cut:
+                    piece = rest + block[:cut]
+                    yield line, piece
+                    line += piece.count(b"\n")
+                    rest = block[cut:]
+                elif len(rest) > _LONGEST:
+                    raise DamagedFile(self.path, f"line {line} does not end; is this a table?")
+                else:
                     rest += block
-                    continue
-                piece = rest + block[:cut]
-                yield line, piece
-                line += piece.count(b"\n")
-                rest = block[cut:]
-                if self.packing == "plain":
-                    self.progress(len(block))
-                    told += len(block)
+                self.progress(max(0, raw.tell() - told))
+                told = max(told, raw.tell())
             if rest:
                 yield line, rest
-        self.progress(total - told)
+        self.progress(self.path.stat().st_size - told)
 
     def csv(self, schema: Mapping[str, pl.DataType]) -> Iterator[pl.DataFrame]:
         """Yield a CSV as typed frames.
@@ -291,7 +296,7 @@ class Source:
 
     def text(self) -> str:
         """Return the whole text; for formats that are one document."""
-        with self.open() as stream:
+        with self._open() as (stream, _):
             data = stream.read()
         self.progress(self.path.stat().st_size)
         return data.decode("utf-8-sig", errors="replace")
@@ -304,9 +309,9 @@ class Source:
                 self.path, f"the Parquet file is truncated or damaged ({error})"
             ) from error
 
-    def _zip(self) -> zipfile.ZipFile:
+    def _zip(self, raw: IO[bytes]) -> zipfile.ZipFile:
         try:
-            return zipfile.ZipFile(self.path)
+            return zipfile.ZipFile(raw)
         except zipfile.BadZipFile as error:
             raise DamagedFile(
                 self.path, f"the zip is truncated or damaged ({error}); fetch it again"

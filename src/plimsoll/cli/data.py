@@ -110,7 +110,13 @@ def _bar(paths: tuple[Path, ...], store: Path) -> Iterator[Callable[[Path, int],
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("reading", total=total)
-        yield lambda path, count: bar.update(task, advance=count, description=path.name[:40])
+
+        def told(path: Path, count: int) -> None:
+            bar.update(task, advance=count, description=path.name[:40])
+            if bar.finished:
+                bar.update(task, description="sealing")
+
+        yield told
 
 
 @click.command()

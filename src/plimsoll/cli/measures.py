@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +9,7 @@ import polars as pl
 
 from plimsoll import session
 from plimsoll.cli import options
-from plimsoll.cli.output import answer, document, dollars, percent, table
+from plimsoll.cli.output import answer, dollars, give, percent, table
 from plimsoll.errors import NoSuchData
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ def funding(symbol: str, span: Span, store: Path | None, output: Output) -> None
 
 @click.command()
 @click.argument("symbol")
-@click.option("--exchange", required=True, help="The exchange whose positions are mapped.")
+@click.option("--exchange", multiple=True, help="The exchange mapped (else the only one stored).")
 @click.option("--since", help="The first column: 2026-01-15, or 7d.")
 @click.option("--until", help="The end of the last column.")
 @click.option("--as-of", help="With what was known by then.")
@@ -121,7 +120,7 @@ def funding(symbol: str, span: Span, store: Path | None, output: Output) -> None
 def heatmap(
     symbol: str,
     *,
-    exchange: str,
+    exchange: tuple[str, ...],
     since: str | None,
     until: str | None,
     as_of: str | None,
@@ -136,31 +135,27 @@ def heatmap(
     prior, not fitted, and the map is not scored. Each column is what stood
     before its bar, from what was known then.
     """
+    if len(exchange) > 1:
+        raise click.UsageError("a map is of one exchange: draw one for each")
     drawn = session.open(store).heatmap(
         symbol,
-        exchange=exchange,
+        exchange=exchange[0] if exchange else None,
         since=since,
         until=until,
         as_of=as_of,
         interval=interval,
         rows=rows,
     )
-    parameters = {
-        "symbol": symbol,
-        "exchange": exchange,
-        "since": since,
-        "until": until,
-        "as_of": as_of,
-        **drawn.describe(),
-    }
+    parameters = {"since": since, "until": until, "as_of": as_of, **drawn.describe()}
+    title = f"Predicted liquidations, {symbol} on {drawn.exchange}"
 
     def picture(path: Path) -> None:
         from plimsoll.picture import heatmap as pictures  # noqa: PLC0415 (matplotlib)
 
-        pictures.draw(drawn, path, title=f"Predicted liquidations, {symbol} on {exchange}")
+        pictures.draw(drawn, path, title=title)
 
     def words() -> None:
-        table(drawn.within((0.02, 0.05, 0.10)), title=f"Predicted liquidations, {symbol}")
+        table(_readable(drawn.within((0.02, 0.05, 0.10))), title=title, right=_SAID)
         click.echo("dollars that would be liquidated within that distance of the last price")
         click.echo("an estimate: leverage mix is a prior, not fitted, not scored; --out map.png")
 
@@ -172,9 +167,14 @@ def heatmap(
 @click.option("--exchange", multiple=True, help="Only this exchange (repeatable).")
 @click.option("--as-of", help="With what was known by then.")
 @options.store
-@options.as_json
+@options.output
 def show(
-    symbol: str, exchange: tuple[str, ...], as_of: str | None, store: Path | None, as_json: bool
+    symbol: str,
+    *,
+    exchange: tuple[str, ...],
+    as_of: str | None,
+    store: Path | None,
+    output: Output,
 ) -> None:
     """Show the load on one market at a glance.
 
@@ -184,12 +184,9 @@ def show(
     found = session.open(store).show(symbol, exchange=list(exchange) or None, as_of=as_of)
     if all(frame is None for frame in found.values()):
         raise NoSuchData(f"nothing is stored for {symbol}")
-    if as_json:
-        parts = {
-            name: None if f is None else f.to_dict(as_series=False) for name, f in found.items()
-        }
-        body = {"parameters": {"symbol": symbol, "exchange": exchange, "as_of": as_of}, **parts}
-        sys.stdout.buffer.write(document(body))
+    parts = {name: None if f is None else f.to_dict(as_series=False) for name, f in found.items()}
+    parameters = {"symbol": symbol, "exchange": exchange, "as_of": as_of}
+    if give(output, {"parameters": parameters, **parts}):
         return
     for name, frame in found.items():
         if frame is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from plimsoll.cli.options import Output
 
-__all__ = ["SUFFIXES", "answer", "document", "dollars", "table"]
+__all__ = ["SUFFIXES", "answer", "dollars", "give", "percent", "table"]
 
 SUFFIXES = (".csv", ".parquet", ".json", ".png")
 _WIDE = 160
@@ -79,6 +79,29 @@ def answer(
         sys.stdout.buffer.write(document(body))
     elif output.out is None:
         words()
+
+
+def give(output: Output, body: dict[str, Any]) -> bool:
+    """Give an answer of several tables as one document, if a document was asked for.
+
+    Returns
+    -------
+    bool
+        Whether it was, so that no words are wanted.
+
+    Raises
+    ------
+    click.UsageError
+        If another kind of file is asked for.
+    """
+    if output.out is not None:
+        if output.out.suffix != ".json":
+            raise click.UsageError("this answer is several tables: write it to a .json file")
+        output.out.write_bytes(document(body))
+        click.echo(f"wrote {output.out}", err=True)
+    if output.as_json:
+        sys.stdout.buffer.write(document(body))
+    return output.as_json or output.out is not None
 
 
 def _write(

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
-import pyarrow.parquet as pq
 
 from plimsoll.market.instrument import Brackets, Instrument
+from plimsoll.store import parquet
 from plimsoll.store.layout import Layout, Series
 
 if TYPE_CHECKING:
@@ -257,16 +257,12 @@ def describe(
         The checksum of the file it will replace.
     """
     path = path or layout.sealed(series, month)
-    with pq.ParquetFile(path) as file:
-        metadata = file.metadata
-        column = metadata.schema.names.index("time")
-        groups = [metadata.row_group(g).column(column) for g in range(metadata.num_row_groups)]
-        first = min(group.statistics.min for group in groups)
-        last = max(group.statistics.max for group in groups)
+    spans = parquet.spans(path)
+    first, last = min(since for since, _, _ in spans), max(until for _, until, _ in spans)
     return Sealed(
         series,
         month,
-        metadata.num_rows,
+        sum(rows for _, _, rows in spans),
         first.isoformat(),
         last.isoformat(),
         checksum(path),

@@ -42,27 +42,21 @@ def filing(kind: str, frame: pl.DataFrame) -> Iterator[tuple[Series, str, pl.Dat
     """Yield rows by the series and month they are filed under, in the order they came."""
     table = TABLES[kind]
     time = next(e for e in table.identity() if e.meta.output_name() == "time")
-    labels = frame.select(
-        "exchange",
-        pl.col("symbol"),
-        month=time.dt.truncate("1mo"),
-    )
-    symbols = labels["symbol"].unique()
-    if symbols.len() > 1:
-        families = {symbol: family(symbol) for symbol in symbols}
-        labels = labels.with_columns(pl.col("symbol").replace_strict(families))
-    else:
-        labels = labels.with_columns(symbol=pl.lit(family(symbols[0])))
-    names = labels.unique()
-    if names.height == 1:
-        exchange, symbol, month = names.row(0)
-        yield Series(kind, exchange, symbol), f"{month:%Y-%m}", frame
+    month = time.dt.truncate("1mo")
+    first, last = frame.select(month.min().alias("first"), month.max().alias("last")).row(0)
+    exchange, symbol = frame["exchange"], frame["symbol"]
+    if first == last and (exchange == exchange[0]).all() and (symbol == symbol[0]).all():
+        yield Series(kind, exchange[0], family(symbol[0])), f"{first:%Y-%m}", frame
         return
-    keys = ["_exchange", "_symbol", "_month"]
-    labels = labels.rename(dict(zip(labels.columns, keys, strict=True)))
-    grouped = frame.hstack(labels).partition_by(keys, maintain_order=True, as_dict=True)
-    for (exchange, symbol, month), part in grouped.items():
-        yield Series(kind, str(exchange), str(symbol)), f"{month:%Y-%m}", part.drop(keys)
+    families = {name: family(name) for name in symbol.unique()}
+    keys = {
+        "_exchange": pl.col("exchange"),
+        "_symbol": pl.col("symbol").replace_strict(families),
+        "_month": month.dt.strftime("%Y-%m"),
+    }
+    groups = frame.with_columns(**keys).partition_by(list(keys), maintain_order=True, as_dict=True)
+    for (place, filed, when), part in groups.items():
+        yield Series(kind, str(place), str(filed)), str(when), part.drop(list(keys))
 
 
 @dataclass
