@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from plimsoll.archives import recognise
 from plimsoll.archives.source import Source, split_rejects
@@ -16,13 +16,11 @@ from plimsoll.errors import ArchiveError, StoreUnusable, UnknownSymbol, Unrecogn
 from plimsoll.store.catalogue import Imported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Future
     from pathlib import Path
 
-    import polars as pl
-
-    from plimsoll.archives.source import Format, Rejected
+    from plimsoll.archives.source import Format
     from plimsoll.store.writer import Stage, Writer
 
 __all__ = ["Outcome", "Report", "find_files", "import_files"]
@@ -210,69 +208,88 @@ def _importer() -> str:
     return f"plimsoll {version('plimsoll')}"
 
 
-def _read(stage: Stage, source: Source, chosen: Format, rejects: Path) -> Outcome:
+def _read(stage: Stage, source: Source, chosen: Format, folder: Path) -> Outcome:
     verified = source.verify()
-    _write_all(stage, source, chosen)
-    note = Imported(
-        sha256=source.sha256,
-        format=chosen.NAME,
-        path=str(source.path.resolve()),
-        importer=_importer(),
-        imported_at=datetime.now(tz=UTC).isoformat(),
-        verified=verified,
-        rows=stage.rows,
-        rejected=len(source.rejected),
-    )
-    if stage.rows == 0 and source.rejected:
-        first = _describe(source.path, source.rejected[0])
-        raise ArchiveError(
-            source.path, f"none of its {len(source.rejected)} rows can be kept; the first: {first}"
+    rejects = _Rejects(folder / f"{source.sha256}.jsonl")
+    try:
+        _write_all(stage, source, chosen, rejects)
+        if stage.rows == 0 and rejects.count:
+            raise ArchiveError(
+                source.path, f"none of its {rejects.count} rows can be kept; {rejects.first}"
+            )
+        rejects.keep()
+    finally:
+        rejects.close()
+    stage.accept(
+        note := Imported(
+            sha256=source.sha256,
+            format=chosen.NAME,
+            path=str(source.path.resolve()),
+            importer=_importer(),
+            imported_at=datetime.now(tz=UTC).isoformat(),
+            verified=verified,
+            rows=stage.rows,
+            rejected=rejects.count,
         )
-    if source.rejected:
-        _keep_rejects(rejects / f"{source.sha256}.jsonl", source)
-    stage.accept(note)
-    first_reject = _describe(source.path, source.rejected[0]) if source.rejected else None
+    )
     return Outcome(
         source.path,
         "imported",
         format=chosen.NAME,
         rows=note.rows,
         rejected=note.rejected,
-        first_reject=first_reject,
+        first_reject=rejects.first,
     )
 
 
-def _write_all(stage: Stage, source: Source, chosen: Format) -> None:
+def _write_all(stage: Stage, source: Source, chosen: Format, rejects: _Rejects) -> None:
     """Read in this thread and write in another, a few pieces apart."""
     with ThreadPoolExecutor(max_workers=1) as pool:
         waiting: list[Future[None]] = []
-        for kind, frame in _checked(source, chosen):
-            waiting.append(pool.submit(stage.write, kind, frame))
+        for kind, frame in chosen.read(source):
+            if frame.height:
+                good = split_rejects(source, kind, frame)
+                waiting.append(pool.submit(stage.write, kind, good))
+            rejects.take(source)
             if len(waiting) > _IN_FLIGHT:
                 waiting.pop(0).result()
         for write in waiting:
             write.result()
+    rejects.take(source)
 
 
-def _checked(source: Source, chosen: Format) -> Iterator[tuple[str, pl.DataFrame]]:
-    for kind, frame in chosen.read(source):
-        if frame.height:
-            yield kind, split_rejects(source, kind, frame)
+class _Rejects:
+    """The rows of one file that cannot be kept, written down as they are met."""
 
+    def __init__(self, place: Path) -> None:
+        self.count = 0
+        self.first: str | None = None
+        self._place = place
+        self._aside = place.with_suffix(".new")
+        self._file: TextIO | None = None
 
-def _describe(path: Path, rejected: Rejected) -> str:
-    return f"{path}:{rejected.line}: {rejected.reason}"
+    def take(self, source: Source) -> None:
+        """Take what the source has rejected since."""
+        if not source.rejected:
+            return
+        if self._file is None:
+            self._file = self._aside.open("w", encoding="utf-8")
+        for item in sorted(source.rejected, key=lambda item: item.line):
+            self.first = self.first or f"{source.path}:{item.line}: {item.reason}"
+            row = {"file": str(source.path), "line": item.line, "reason": item.reason}
+            self._file.write(json.dumps({**row, "row": item.row}, default=str) + "\n")
+        self.count += len(source.rejected)
+        source.rejected.clear()
 
+    def keep(self) -> None:
+        """Make them durable."""
+        if self._file is not None:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._aside.replace(self._place)
 
-def _keep_rejects(place: Path, source: Source) -> None:
-    with place.open("w", encoding="utf-8") as file:
-        for item in source.rejected:
-            row = {
-                "file": str(source.path),
-                "line": item.line,
-                "reason": item.reason,
-                "row": item.row,
-            }
-            file.write(json.dumps(row, default=str) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    def close(self) -> None:
+        """Let go of them, and forget them if they were not kept."""
+        if self._file is not None:
+            self._file.close()
+            self._aside.unlink(missing_ok=True)
