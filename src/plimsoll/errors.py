@@ -19,6 +19,7 @@ Wrong arguments are `ValueError` or `TypeError`, raised at the public door.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ class ArchiveError(PlimsollError):
     """A file is not what its format promises."""
 
     def __init__(self, path: Path, message: str) -> None:
-        super().__init__(f"{path}: {message}")
+        name = os.fsencode(path).decode("utf-8", errors="backslashreplace")
+        super().__init__(f"{name}: {message}")
         self.path = path
 
 

@@ -118,7 +118,7 @@ def _priors(reader: Reader, symbol: str, exchange: str, at: datetime) -> Paramet
     """Return the priors, with the first maintenance bracket in force where one is stored."""
     inverse = Symbol.parse(symbol).settlement == "inverse"
     priors = Parameters(settlement="inverse" if inverse else "linear")
-    with closing(Catalogue(reader.layout)) as catalogue:
+    with closing(Catalogue(reader.layout, read_only=True)) as catalogue:
         known = catalogue.brackets(exchange, symbol, at)
     if known is None:
         return priors

@@ -99,6 +99,7 @@ class Session:
         paths: Iterable[str | os.PathLike[str]],
         *,
         time_zone: str | None = None,
+        again: bool = False,
         progress: Callable[[Path, int], None] = lambda _path, _count: None,
     ) -> ingest.Report:
         """Import published files; see `plimsoll.ingest.import_files`.
@@ -109,12 +110,18 @@ class Session:
             Files, and folders to be searched.
         time_zone : str, optional
             The zone of stamps that name none; without it they are refused.
+        again : bool
+            Read files that were imported before once more.
         progress : callable
             Told a file and how many of its bytes were consumed since last told.
         """
         with Writer(self.path) as writer:
             return ingest.import_files(
-                writer, [Path(path) for path in paths], time_zone=time_zone, progress=progress
+                writer,
+                [Path(path) for path in paths],
+                time_zone=time_zone,
+                again=again,
+                progress=progress,
             )
 
     def status(self) -> pl.DataFrame:
@@ -397,6 +404,7 @@ class Session:
             the last stored day by side and completeness) and `load` (dollars the map
             holds within 2, 5 and 10 % of the price, by side); None where nothing is stored.
         """
+        Symbol.parse(symbol)
 
         def rows(kind: str) -> pl.DataFrame:
             return self._of_market(kind, symbol, exchange, as_of=as_of)
@@ -472,10 +480,12 @@ def _latest(frame: pl.DataFrame, *by: str) -> pl.DataFrame:
 
 
 def _or_none(question: Callable[[], pl.DataFrame]) -> pl.DataFrame | None:
+    """Return an answer, None where nothing is stored or too little to compute it."""
     try:
-        return question()
-    except NoSuchData:
+        answer = question()
+    except (NoSuchData, ValueError):
         return None
+    return answer if answer.height else None
 
 
 def _day_by_side(frame: pl.DataFrame) -> pl.DataFrame:

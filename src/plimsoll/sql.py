@@ -13,6 +13,7 @@ from plimsoll.market.schema import TABLES
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from plimsoll.store.reader import Reader
 
@@ -40,31 +41,51 @@ def ask(reader: Reader, query: str, as_of: datetime | None) -> pl.DataFrame:
         If the query cannot be run; the message is DuckDB's.
     """
     words = set(re.findall(r"\w+", query.lower()))
-    with duckdb.connect(":memory:") as database:
+    with reader.layout.sealing(shared=True), duckdb.connect(":memory:") as database:
         database.execute("SET TimeZone = 'UTC'")
         for kind in TABLES:
             if kind in words:
                 _show(database, reader, kind, as_of)
+        database.execute(f"SET allowed_directories = ['{_quoted(reader.layout.root)}']")
+        database.execute("SET enable_external_access = false")
         try:
-            found: pl.DataFrame = database.sql(query).pl()
+            _only_question(database, query)
+            return _plain(database.sql(query).pl())
         except duckdb.Error as error:
             raise ValueError(str(error)) from error
-        except AttributeError:
-            raise ValueError("a query must return rows: write SELECT …") from None
-    return found
+
+
+def _only_question(database: duckdb.DuckDBPyConnection, query: str) -> None:
+    statements = database.extract_statements(query)
+    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+        raise ValueError("ask one question: a single SELECT")
+
+
+def _plain(found: pl.DataFrame) -> pl.DataFrame:
+    """Return DuckDB's decimals and wide integers (its sums) as ordinary numbers."""
+    return found.with_columns(
+        pl.col(name).cast(pl.Int64 if dtype == pl.Int128 else pl.Float64)
+        for name, dtype in found.schema.items()
+        if dtype.is_decimal() or dtype == pl.Int128
+    )
+
+
+def _quoted(path: Path) -> str:
+    return str(path.resolve()).replace("'", "''")
 
 
 def _show(
     database: duckdb.DuckDBPyConnection, reader: Reader, kind: str, as_of: datetime | None
 ) -> None:
     """Let queries see a kind: its sealed files where they say all, else its rows."""
-    files = reader.sealed_files(kind)
-    if as_of is None and files and reader.all_sealed(kind):
+    sealed = as_of is None and reader.all_sealed(kind)
+    files = reader.sealed_files(kind) if sealed else []
+    if files:
         columns = ", ".join(
             f'CAST("{name}" AS DOUBLE) AS "{name}"' if dtype == pl.Float64 else f'"{name}"'
             for name, dtype in TABLES[kind].schema.items()
         )
-        names = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
+        names = ", ".join(f"'{_quoted(path)}'" for path in files)
         database.execute(
             f"CREATE VIEW {kind} AS SELECT {columns} "  # noqa: S608 (our own names)
             f"FROM read_parquet([{names}], union_by_name = true)"

@@ -33,7 +33,7 @@ def findings(root):
 def test_a_sound_store_is_clean_and_counted(filled):
     counts, found = audit(Reader(filled))
     assert found == []
-    assert (counts["files"], counts["rows"]) == (2, 1_000)
+    assert (counts["files"], counts["rows"], counts["waiting"]) == (2, 1_000, 0)
 
 
 def test_a_flipped_byte_is_found(filled):
@@ -55,7 +55,7 @@ def test_a_file_nobody_sealed_is_found(filled):
     path = next((filled / "tables").rglob("2026-02.parquet"))
     path.with_name("2026-03.parquet").write_bytes(path.read_bytes())
     (found,) = findings(filled)
-    assert "not in the catalogue" in found
+    assert "nobody sealed it" in found
 
 
 def test_a_damaged_journal_is_found_and_its_whole_batches_are_kept(root):

@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plimsoll.errors import NoSuchData, StoreTooNew, StoreUnusable
+from plimsoll.errors import NoSuchData, StoreDamaged, StoreTooNew, StoreUnusable
+from plimsoll.ingest import import_files
 from plimsoll.market.events import Funding, OpenInterest, OptionQuote, Trade
 from plimsoll.market.instrument import Brackets, Instrument
 from plimsoll.market.interval import HOUR, SECOND
 from plimsoll.market.schema import TABLES, rows
 from plimsoll.store import merge
+from plimsoll.store.catalogue import Catalogue
 from plimsoll.store.layout import Layout, Series, months
 from plimsoll.store.reader import Reader
 from plimsoll.store.writer import Writer
@@ -97,6 +99,58 @@ def test_versions_known_at_stated_times_are_chosen_by_those_times(root):
     assert kept(root, as_of=datetime(2026, 1, 1, 1, tzinfo=UTC)) == []
     assert kept(root, as_of=datetime(2026, 1, 1, 3, tzinfo=UTC)) == [90.0]
     assert kept(root) == [100.0]
+
+
+def versions(root, *rows):
+    for row in rows:
+        with Writer(root) as writer:
+            writer.append([interest(0, **row)])
+
+
+def known_on(day: int) -> int:
+    return START + day * 24 * HOUR
+
+
+def value(root, day: int | None = None) -> tuple[float | None, float | None]:
+    as_of = None if day is None else datetime(2026, 1, day + 1, 12, tzinfo=UTC)
+    row = Reader(root).read("open_interest", as_of=as_of).row(0, named=True)
+    return row["amount"], row["value_usd"]
+
+
+def test_a_correction_may_be_corrected_back(root):
+    versions(
+        root,
+        {"amount": 1.0, "known_at": known_on(3)},
+        {"amount": 2.0, "known_at": known_on(4)},
+        {"amount": 1.0, "known_at": known_on(5)},
+    )
+    assert [value(root, day)[0] for day in (3, 4, 5)] == [1.0, 2.0, 1.0]
+    assert value(root)[0] == 1.0
+
+
+def test_an_old_file_imported_again_takes_no_correction_back(root):
+    versions(root, {"amount": 1.0}, {"amount": 2.0}, {"amount": 3.0}, {"amount": 2.0})
+    assert value(root)[0] == 3.0
+
+
+def test_what_a_version_leaves_unknown_stays_as_before_it_but_never_as_after(root):
+    versions(
+        root,
+        {"amount": 5.0, "value_usd": 1_000.0, "known_at": known_on(9)},
+        {"amount": 4.0, "known_at": known_on(3)},
+        {"amount": 6.0, "known_at": known_on(12)},
+    )
+    assert value(root, 3) == (4.0, None)
+    assert value(root, 9) == (5.0, 1_000.0)
+    assert value(root) == (6.0, 1_000.0)
+
+
+def test_a_revision_is_seen_before_it_is_sealed(root):
+    versions(root, {"amount": 1.0})
+    with Writer(root) as writer:
+        writer.append([interest(0, 2.0)])
+        assert value(root)[0] == 2.0
+    assert value(root)[0] == 2.0
 
 
 def test_a_row_that_knows_less_contradicts_nothing(root):
@@ -252,13 +306,11 @@ def test_the_catalogue_is_rebuilt_from_the_files(root):
 def test_instruments_and_dated_brackets_are_remembered(root):
     catalogue = Writer(root).catalogue
     instrument = Instrument(exchange="okx", symbol="BTC/USD:BTC", contract_size=Decimal(100))
-    catalogue.enter_instrument(instrument)
+    catalogue.remember(instrument)
     assert catalogue.instrument("okx", "BTC/USD:BTC").symbol == "BTC/USD:BTC"
     old, new = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
     for since, rate in ((old, 0.004), (new, 0.005)):
-        catalogue.enter_brackets(
-            Brackets.build("okx", "BTC/USD:BTC", since, [(50_000.0, rate, 125.0)])
-        )
+        catalogue.remember(Brackets.build("okx", "BTC/USD:BTC", since, [(50_000.0, rate, 125.0)]))
     found = catalogue.brackets("okx", "BTC/USD:BTC", datetime(2024, 6, 1, tzinfo=UTC))
     assert found.brackets[0].maintenance_rate == 0.004
     assert catalogue.brackets("okx", "BTC/USD:BTC", datetime(2023, 1, 1, tzinfo=UTC)) is None
@@ -268,6 +320,56 @@ def test_the_catalogue_is_an_sqlite_file_in_wal_mode(root):
     Writer(root).close()
     with sqlite3.connect(root / "catalogue.sqlite") as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_busy_catalogue_is_not_thrown_away(root, monkeypatch):
+    instrument = Instrument(exchange="x", symbol="BTC/USD:BTC", contract_size=Decimal(100))
+    with Writer(root) as writer:
+        writer.catalogue.remember(instrument)
+    before = (root / "catalogue.sqlite").stat().st_ino
+
+    def busy(_catalogue):
+        raise sqlite3.OperationalError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Catalogue, "_is_whole", busy)
+        with pytest.raises(sqlite3.OperationalError):
+            Catalogue(writer.layout)
+    assert (root / "catalogue.sqlite").stat().st_ino == before
+    for path in root.glob("catalogue.sqlite*"):
+        path.unlink()
+    assert Catalogue(writer.layout).instrument("x", "BTC/USD:BTC") == instrument
+
+
+def test_a_stage_half_removed_by_a_crash_is_nobodys(root, tmp_path, monkeypatch):
+    path = tmp_path / "open_interest.csv"
+    path.write_text("time,exchange,symbol,amount\n2026-01-01T00:00:00Z,x,BTC/USDT:USDT,1\n")
+
+    def killed(stage):
+        gone = stage.with_name(f".{stage.name}.sealed")
+        stage.rename(gone)
+        (gone / "source.json").unlink()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("plimsoll.store.writer.discard", killed)
+        with pytest.raises(KeyboardInterrupt):
+            import_files(Writer(root), [path])
+    Writer(root).close()
+    assert kept(root) == [1.0]
+    assert not list((root / "staged").iterdir())
+
+
+def test_a_damaged_file_does_not_grow(root):
+    with Writer(root) as writer:
+        writer.append([interest(0, 1.0)])
+    path = next((root / "tables").rglob("*.parquet"))
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(StoreDamaged, match="--again"), Writer(root) as writer:
+        writer.append([interest(1, 2.0)])
+    path.unlink()
+    Writer(root).close()
+    assert kept(root) == [2.0]
 
 
 @given(
@@ -309,10 +411,11 @@ trades = st.lists(
 @given(st.lists(trades, min_size=1, max_size=4))
 def test_merging_keeps_the_first_of_each_fact_like_a_dictionary(batches):
     known: dict[tuple[int, int], Trade] = {}
-    contradictions = 0
+    versions = set()
     for trade in (trade for batch in batches for trade in batch):
-        first = known.setdefault((trade.time, trade.id), trade)
-        contradictions += first != trade
+        known.setdefault((trade.time, trade.id), trade)
+        versions.add(trade)
+    contradictions = len(versions) - len(known)
     inputs = [(rank, rows(batch)["trade"]) for rank, batch in enumerate(batches, 1)]
     merged = merge.Merged()
     table = TABLES["trade"]
@@ -324,6 +427,7 @@ def test_merging_keeps_the_first_of_each_fact_like_a_dictionary(batches):
     assert whole["side"].to_list() == [trade.side for trade in expected]
     assert merged.revisions.height == contradictions
     counted = sum(merged.added.values()) + sum(merged.duplicates.values()) + contradictions
+    assert merged.rows == len(known)
     assert counted == sum(map(len, batches))
 
 

@@ -238,9 +238,10 @@ def _answers(source: Source) -> Iterator[tuple[int, _Answer]]:
 
 def _frame(line: int, answer: _Answer) -> pl.DataFrame:
     items = [msgspec.structs.astuple(item) for item in answer.result]
+    made, sent = pl.col("creation_timestamp") * 1000, pl.lit(answer.usOut, pl.Int64)
     return pl.DataFrame(items, schema=_SUMMARY, orient="row").with_columns(
-        (pl.col("creation_timestamp") * 1000).cast(TIME).alias("time"),
-        pl.lit(answer.usOut, pl.Int64).cast(TIME).alias("known_at"),
+        made.cast(TIME).alias("time"),
+        pl.max_horizontal(made, sent).cast(TIME).alias("known_at"),
         pl.lit(line, pl.Int64).alias(LINE),
     )
 

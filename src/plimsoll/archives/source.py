@@ -162,7 +162,7 @@ class Source:
         beside = self.path.with_name(self.path.name + ".CHECKSUM")
         if not beside.is_file():
             return False
-        words = beside.read_text(encoding="utf-8").split()
+        words = beside.read_text(encoding="utf-8", errors="replace").split()
         if not words or words[0].lower() != self.sha256:
             raise DamagedFile(
                 self.path,
@@ -397,5 +397,5 @@ def split_rejects(source: Source, kind: str, frame: pl.DataFrame) -> pl.DataFram
 def _complaint(column: Column, value: object) -> str:
     want = " or ".join(column.choices) or column.rule or "a value"
     if column.rule == "time":
-        want = "a time since 2009 (are these stamps in another unit?)"
+        want = "a time from 2009 to 2100 (are these stamps in another unit?)"
     return f"{column.name} is {value!r}, expected {want}"

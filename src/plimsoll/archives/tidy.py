@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from plimsoll.archives.source import LINE
+from plimsoll.archives.stamps import stamps
 from plimsoll.errors import ArchiveError, Unrecognised
 from plimsoll.market.schema import TABLES, TIME, Table
 from plimsoll.market.symbols import Symbol
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 NAME = "tidy"
 ACCEPTS = "Parquet or CSV with the columns of one table: time, exchange, symbol and its values"
 
-_EPOCHS = (("s", 10), ("ms", 13), ("us", 16), ("ns", 19))
 _BARE = {"liquidation_total", "stablecoin_supply"}
 """Kinds whose symbol may be a coin rather than a market."""
 
@@ -50,14 +50,9 @@ def read(source: Source) -> Iterator[tuple[str, pl.DataFrame]]:
     table = _table(source.path, names)
     lengths: dict[tuple[str, str], int] = {}
     for piece in _pieces(source, table, names):
-        frame = piece.with_columns(_time(source, piece["time"]))
-        frame = _known_symbols(source, table.kind, frame)
+        frame = _known_symbols(source, table.kind, piece)
         if table.kind in _BUCKETS and "interval" not in names:
             frame = _with_interval(source.path, frame, lengths)
-        if table.kind == "candle":
-            close = pl.col("time") + pl.duration(seconds="interval")
-            given = pl.col("known_at") if "known_at" in names else pl.lit(None, dtype=TIME)
-            frame = frame.with_columns(known_at=pl.coalesce(given, close))
         yield table.kind, frame
 
 
@@ -108,64 +103,23 @@ def _why(given: set[str]) -> str:
 
 
 def _pieces(source: Source, table: Table, names: tuple[str, ...]) -> Iterator[pl.DataFrame]:
-    if source.packing == "parquet":
-        yield from source.parquet()
-        return
     times = {column.name for column in table.columns if column.dtype == TIME}
     schema = {name: pl.String() if name in times else table.schema[name] for name in names}
-    for frame in source.csv(schema):
-        others = [name for name in names if name in times and name != "time"]
-        yield frame.with_columns(_time(source, frame[name]) for name in others)
-
-
-def _time(source: Source, column: pl.Series) -> pl.Series:
-    """Return stamps as UTC, whatever unambiguous form they come in."""
-    if isinstance(column.dtype, pl.Datetime):
-        zone = column.dtype.time_zone
-        return (
-            (column if zone else _localize(source, column)).dt.convert_time_zone("UTC").cast(TIME)
+    pieces = source.parquet() if source.packing == "parquet" else source.csv(schema)
+    for frame in pieces:
+        yield frame.with_columns(
+            stamps(source, frame[name]) if name in times else _whole(frame[name], schema[name])
+            for name in names
         )
-    if column.dtype.is_integer() or _digits(column):
-        return _epoch(source, column.cast(pl.Int64, strict=False))
-    text = column.cast(pl.String)
-    zoned = text.str.contains(r"(?:Z|UTC|[+-]\d\d:?\d\d)$").fill_null(value=False)
-    if zoned.all():
-        return _iso(text.str.replace(r"\s*UTC$", "Z"))
-    naive = text.str.to_datetime(strict=False, time_unit="us")
-    return _localize(source, naive).dt.convert_time_zone("UTC")
 
 
-def _digits(column: pl.Series) -> bool:
-    return column.dtype == pl.String and bool(column.drop_nulls().str.contains(r"^\d{9,19}$").all())
-
-
-def _iso(text: pl.Series) -> pl.Series:
-    frame = text.to_frame()
-    formats = [
-        pl.col(text.name).str.to_datetime(f, strict=False, time_unit="us", time_zone="UTC")
-        for f in ("%+", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f%#z")
-    ]
-    return frame.select(pl.coalesce(formats).alias(text.name)).to_series()
-
-
-def _localize(source: Source, naive: pl.Series) -> pl.Series:
-    if source.time_zone is None:
-        raise ArchiveError(
-            source.path,
-            "its times name no zone; say which with --time-zone UTC (or Europe/London, …)",
-        )
-    return naive.dt.replace_time_zone(source.time_zone, ambiguous="earliest", non_existent="null")
-
-
-def _epoch(source: Source, numbers: pl.Series) -> pl.Series:
-    known = numbers.drop_nulls()
-    digits = len(str(abs(known[0]))) if known.len() else 13
-    unit = next((unit for unit, length in _EPOCHS if digits <= length), "ns")
-    if digits < 9:
-        raise ArchiveError(
-            source.path, f"its times start with {known[0]}, which is no time since 2009 in any unit"
-        )
-    return pl.from_epoch(numbers, unit).dt.cast_time_unit("us").dt.replace_time_zone("UTC")  # type: ignore[call-overload,no-any-return]
+def _whole(column: pl.Series, dtype: pl.DataType) -> pl.Series:
+    """Return a column of whole numbers as such; a fraction where none belongs is null."""
+    if not (dtype.is_integer() and column.dtype.is_float()):
+        return column
+    frame = column.to_frame()
+    value = pl.col(column.name)
+    return frame.select(pl.when(value == value.floor()).then(value.cast(dtype))).to_series()
 
 
 def _known_symbols(source: Source, kind: str, frame: pl.DataFrame) -> pl.DataFrame:
@@ -190,7 +144,8 @@ def _with_interval(
     path: Path, frame: pl.DataFrame, lengths: dict[tuple[str, str], int]
 ) -> pl.DataFrame:
     """Add the bar length seen from the usual step of time of each series."""
-    for (exchange, symbol), part in frame.group_by("exchange", "symbol"):
+    named = frame.drop_nulls(["exchange", "symbol"])
+    for (exchange, symbol), part in named.group_by("exchange", "symbol"):
         if (exchange, symbol) in lengths:
             continue
         steps = part["time"].sort().diff().drop_nulls().dt.total_seconds()

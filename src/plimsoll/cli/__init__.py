@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
 
-from plimsoll.errors import (
-    ArchiveError,
-    ExchangeError,
-    NoSuchData,
-    PlimsollError,
-    StoreError,
-    UnknownSymbol,
-)
+from plimsoll.errors import ExchangeError, NoSuchData, PlimsollError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,15 +83,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("stopped; everything acknowledged before is safe", err=True)
         sys.exit(130)
     except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    except (PlimsollError, ValueError, FileNotFoundError) as error:
+        _leave_quietly()
+    except (PlimsollError, ValueError, OverflowError, OSError) as error:
         click.echo(f"plimsoll: {error}", err=True)
         sys.exit(_exit_code(error))
+    try:
+        if sys.stdout is not None:  # a program without a console has none
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_quietly()
+    except OSError as error:
+        click.echo(f"plimsoll: cannot write the answer ({error.strerror})", err=True)
+        os._exit(2)  # the interpreter would try once more to write what is left
+
+
+def _leave_quietly() -> None:
+    """Whoever read the answer has seen enough."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
 
 
 def _exit_code(error: Exception) -> int:
-    usage = (ArchiveError, UnknownSymbol, ValueError, FileNotFoundError)
-    if isinstance(error, usage):
-        return 2
     return next((code for kind, code in _EXIT if isinstance(error, kind)), 2)

@@ -13,6 +13,8 @@ import polars as pl
 from plimsoll import session
 from plimsoll.cli import options
 from plimsoll.cli.output import answer, document, table
+from plimsoll.errors import NoSuchData
+from plimsoll.ingest import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,20 +28,26 @@ __all__ = ["audit", "export", "import_", "sql", "status"]
 @click.command("import")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--time-zone", help="The zone of times that name none, such as UTC or Europe/London.")
+@click.option("--again", is_flag=True, help="Read files imported before once more.")
 @options.store
 @options.as_json
 def import_(
-    paths: tuple[Path, ...], time_zone: str | None, store: Path | None, as_json: bool
+    paths: tuple[Path, ...],
+    *,
+    time_zone: str | None,
+    again: bool,
+    store: Path | None,
+    as_json: bool,
 ) -> None:
     """Bring published files into the store.
 
     PATHS are files, or folders to be searched. The format is found by the
-    content. A file is imported wholly or not at all, and once: the same bytes
-    again change nothing.
+    content. A file is imported wholly or not at all, and once: the same file
+    again changes nothing.
     """
     opened = session.open(store)
     with _bar(paths, opened.path) as progress:
-        report = opened.import_files(paths, time_zone=time_zone, progress=progress)
+        report = opened.import_files(paths, time_zone=time_zone, again=again, progress=progress)
     if as_json:
         sys.stdout.buffer.write(document(_report(report)))
     else:
@@ -55,7 +63,7 @@ def _report(report: Report) -> dict[str, Any]:
     return {
         "total": {name: report.total(name) for name in _COUNTS},
         "files": [
-            {"path": str(o.path), "status": o.status, "format": o.format, "error": o.error}
+            {"path": printable(o.path), "status": o.status, "format": o.format, "error": o.error}
             | {name: getattr(o, name) for name in _COUNTS}
             | {"first_reject": o.first_reject}
             for o in report.outcomes
@@ -66,14 +74,16 @@ def _report(report: Report) -> dict[str, Any]:
 def _tell(report: Report) -> None:
     shown = pl.DataFrame(
         [
-            {"file": o.path.name, "status": o.status, "format": o.format}
+            {"file": printable(o.path).rsplit("/", 1)[-1], "status": o.status, "format": o.format}
             | {name: getattr(o, name) for name in _COUNTS}
             for o in report.outcomes
         ],
         infer_schema_length=None,
     )
     table(shown, title="Import")
-    unknown = [o.path.name for o in report.outcomes if o.status == "unrecognised"]
+    unknown = [
+        printable(o.path).rsplit("/", 1)[-1] for o in report.outcomes if o.status == "unrecognised"
+    ]
     if unknown:
         click.echo(
             f"no format knows {', '.join(unknown)}; import one by its name to see why", err=True
@@ -189,5 +199,7 @@ def export(kind: str, symbol: str | None, span: Span, store: Path | None, output
     imports again as it is.
     """
     frame = session.open(store).read(kind, symbol, **span.arguments)
+    if not frame.height:
+        raise NoSuchData(f"nothing of {kind} is stored in that span of time")
     parameters = {"kind": kind, "symbol": symbol, **span.arguments}
     answer(output, frame, parameters, lambda: table(frame, title=kind, last=20))

@@ -38,11 +38,18 @@ class Output(NamedTuple):
     out: Path | None
 
 
+def _folder(_context: click.Context, _option: click.Parameter, text: str | None) -> Path | None:
+    if text == "":
+        raise click.BadParameter("name a folder")
+    return None if text is None else Path(text)
+
+
 def store(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--store``."""
     return click.option(
         "--store",
-        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        callback=_folder,
         help="The store's folder (else PLIMSOLL_STORE, else the user's data folder).",
     )(command)
 

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import polars as pl
 
     from plimsoll.cli.options import Output
 
@@ -36,7 +35,7 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    return value
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
 def document(body: dict[str, Any]) -> bytes:
@@ -122,8 +121,8 @@ def _write(
                 raise click.UsageError("this answer has no picture; write .csv, .parquet or .json")
             case _:
                 picture(path)
-    except OSError as error:
-        raise click.UsageError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise click.UsageError(f"cannot write {path}: {error}") from error
 
 
 def table(

@@ -64,10 +64,11 @@ Share = Annotated[float, _column("fraction", "share")]
 Ratio = Annotated[float, _column("dimensionless", "nonnegative")]
 Number = Annotated[float, _column("dimensionless", "finite")]
 Volatility = Annotated[float, _column("fraction per square root of a year", "nonnegative")]
-Seconds = Annotated[int, _column("seconds", "positive")]
+Seconds = Annotated[int, _column("seconds", "seconds")]
 Count = Annotated[int, _column("count", "nonnegative")]
 Nanoseconds = Annotated[int, _column("UTC", "time")]
 Word = Annotated[str, _column("", "")]
+Name = Annotated[str, _column("", "name")]
 
 Side = Literal["buy", "sell"]
 PositionSide = Literal["long", "short"]
@@ -86,8 +87,8 @@ class Snap(NamedTuple):
 class Event(Struct, frozen=True, kw_only=True, tag_field="kind"):
     """One fact about one instrument on one exchange."""
 
-    exchange: Word
-    symbol: Word
+    exchange: Name
+    symbol: Name
     time: Nanoseconds
     received: Nanoseconds | None = None
     known_at: Nanoseconds | None = None
@@ -279,7 +280,7 @@ class VolatilityIndex(Event, frozen=True, kw_only=True, tag="volatility_index"):
 class Position(Event, frozen=True, kw_only=True, tag="position"):
     """A wallet's public position."""
 
-    wallet: Word
+    wallet: Name
     side: Annotated[PositionSide, _column("", "", "the side held")]
     amount: Amount
     entry_price: Price

@@ -32,7 +32,7 @@ class Bracket(Struct, frozen=True, kw_only=True):
     cum: float
 
 
-class Brackets(Struct, frozen=True, kw_only=True):
+class Brackets(Struct, frozen=True, kw_only=True, tag=True):
     """The maintenance brackets of an instrument from a date on.
 
     Attributes
@@ -125,7 +125,7 @@ def cumulative(floors: list[float], rates: list[float]) -> list[float]:
     return cums
 
 
-class Instrument(Struct, frozen=True, kw_only=True):
+class Instrument(Struct, frozen=True, kw_only=True, tag=True):
     """One instrument on one exchange.
 
     Attributes

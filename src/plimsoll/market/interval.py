@@ -16,6 +16,7 @@ DAY = 24 * HOUR
 
 _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 _DURATION = re.compile(r"(\d+)([smhdwy])")
+_FIRST, _LAST = 2000, 2200
 _KNOWN = "a number and a unit: 30s, 5m, 8h, 7d, 2w, 1y"
 
 
@@ -46,7 +47,10 @@ def duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text.strip())
     if match is None or int(match[1]) == 0:
         raise ValueError(f"cannot read the span {text!r}; write {_KNOWN}")
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    try:
+        return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    except OverflowError:
+        raise ValueError(f"the span {text!r} is longer than time itself; write {_KNOWN}") from None
 
 
 def instant(text: str, now: datetime) -> datetime:
@@ -77,13 +81,17 @@ def instant(text: str, now: datetime) -> datetime:
     >>> instant("7d", datetime(2026, 2, 1, tzinfo=UTC)).isoformat()
     '2026-01-25T00:00:00+00:00'
     """
-    if _DURATION.fullmatch(text.strip()):
-        return now - duration(text)
     try:
+        if _DURATION.fullmatch(text.strip()):
+            return now - duration(text)
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise ValueError(
             f"cannot read the time {text!r}; write an ISO date (2026-01-15), "
             f"a time (2026-01-15T08:00Z), or {_KNOWN}"
         ) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if not _FIRST <= moment.year < _LAST:
+        raise ValueError(f"{text!r} is before {_FIRST} or after {_LAST}: nothing is stored there")
+    return moment.replace(tzinfo=UTC)

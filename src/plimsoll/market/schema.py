@@ -22,9 +22,19 @@ __all__ = ["EARLIEST", "TABLES", "TIME", "Column", "Table", "events", "rows"]
 TIME = pl.Datetime("us", "UTC")
 EARLIEST = pl.datetime(2009, 1, 3, time_zone="UTC")
 """The first Bitcoin block: no stamp can be older."""
+LATEST = pl.datetime(2100, 1, 1, time_zone="UTC")
+"""No stamp can be later: what seems to be is in another unit."""
+_LONGEST_NAME = 80
+_TEN_YEARS = 315_360_000
 
+_KNOWN = ("nothing can be known before it happens", pl.col("known_at") >= pl.col("time"))
 _LAWS = {
     "candle": (
+        (
+            "a candle is known at its close, not before",  # a month of candles may have 28 days
+            pl.col("known_at")
+            >= pl.col("time") + pl.duration(seconds=pl.min_horizontal("interval", 28 * 86_400)),
+        ),
         (
             "open and close must lie between low and high",
             pl.min_horizontal("open", "close").ge(pl.col("low"))
@@ -54,7 +64,8 @@ class Column:
         Empty where the value is a word.
     rule : str
         What a value must be: ``positive``, ``nonnegative``, ``finite``,
-        ``share`` (in [0, 1]), ``time``, or empty.
+        ``share`` (in [0, 1]), ``time`` (2009 to 2100), ``seconds`` (up to ten
+        years), ``name`` (1 to 80 bytes), or empty.
     choices : tuple of str
         The words allowed; empty for any.
     required : bool
@@ -91,7 +102,11 @@ class Column:
             case "share":
                 checks.append(~value.is_between(0, 1))
             case "time":
-                checks.append(value < EARLIEST)
+                checks.append(~value.is_between(EARLIEST, LATEST, closed="left"))
+            case "name":
+                checks.append(~value.str.len_bytes().is_between(1, _LONGEST_NAME))
+            case "seconds":
+                checks.append(~value.is_between(1, _TEN_YEARS))
         return pl.any_horizontal(checks).fill_null(value=False) if checks else None
 
 
@@ -141,7 +156,7 @@ class Table:
         -------
         DataFrame
             Missing columns take their default, and `known_at` the later of
-            `time` and `received` where it is null.
+            `time` (of a bar, its close) and `received` where it is null.
 
         Raises
         ------
@@ -160,9 +175,14 @@ class Table:
             .alias(c.name)
             for c in self.columns
         )
-        return frame.with_columns(
-            known_at=pl.coalesce("known_at", pl.max_horizontal("time", "received"))
-        )
+        told = pl.max_horizontal(self._end(), "received")
+        return frame.with_columns(known_at=pl.coalesce("known_at", told))
+
+    def _end(self) -> pl.Expr:
+        """Return when what a row tells is over: a bar is known at its close."""
+        bars = any(column.name == "interval" for column in self.columns)
+        time = pl.col("time")
+        return time + pl.duration(seconds="interval") if bars else time
 
     def violations(self) -> pl.Expr:
         """Return an expression that names the first column to break its rule, else null.
@@ -174,7 +194,10 @@ class Table:
             for column in self.columns
             if (broken := column.broken()) is not None
         ]
-        laws = [pl.when(~holds).then(pl.lit(words)) for words, holds in _LAWS.get(self.kind, ())]
+        laws = [
+            pl.when(~holds).then(pl.lit(words))
+            for words, holds in (_KNOWN, *_LAWS.get(self.kind, ()))
+        ]
         return pl.coalesce(*columns, *laws)
 
     def identity(self) -> list[pl.Expr]:

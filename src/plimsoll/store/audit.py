@@ -13,8 +13,11 @@ from plimsoll.market.schema import TABLES, TIME
 from plimsoll.store import merge, parquet
 from plimsoll.store.catalogue import Catalogue, checksum
 from plimsoll.store.journal import read_segment
+from plimsoll.store.stage import accepted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from plimsoll.market.schema import Table
     from plimsoll.store.catalogue import Sealed
     from plimsoll.store.layout import Layout, Series
@@ -67,14 +70,19 @@ def audit(reader: Reader) -> tuple[dict[str, int], list[Finding]]:
     Returns
     -------
     counts : dict of str to int
-        Files, rows, revisions and rejected rows that were looked at.
+        Sealed files and their rows, rows that wait to be sealed, revisions, rejected rows.
     findings : list of Finding
         Empty if the store is sound.
     """
+    with reader.layout.sealing(shared=True):
+        return _audit(reader)
+
+
+def _audit(reader: Reader) -> tuple[dict[str, int], list[Finding]]:
     layout = reader.layout
-    with closing(Catalogue(layout)) as catalogue:
+    with closing(Catalogue(layout, read_only=True)) as catalogue:
         entered = {(item.series, item.month): item for item in catalogue.sealed()}
-    counts = {"files": 0, "rows": 0, "revisions": 0}
+    counts = {"files": 0, "rows": 0, "waiting": 0, "revisions": 0, "rejected": 0}
     findings: list[Finding] = []
     for series in layout.series():
         for month in layout.months(series):
@@ -84,17 +92,30 @@ def audit(reader: Reader) -> tuple[dict[str, int], list[Finding]]:
             counts["rows"] += rows
             if problem:
                 findings.append(Finding(f"tables/{series.folder}/{month}.parquet", problem))
-        counts["revisions"] += reader.revisions(series).height
     findings += [
         Finding(
             f"tables/{item.series.folder}/{item.month}.parquet",
-            f"{item.rows} sealed rows are gone: the file is missing; import its sources again",
+            f"{item.rows} sealed rows are gone: restore the file, or import its sources --again",
         )
         for item in entered.values()
     ]
+    for path in sorted((layout.root / "revisions").glob("*/*/*/*.parquet")):
+        rows, problem = _check_revisions(path)
+        counts["revisions"] += rows
+        if problem:
+            findings.append(Finding(path.relative_to(layout.root).as_posix(), problem))
     findings += _journal(layout)
+    counts["waiting"] = sum(note.rows for note, _ in accepted(layout.staged))
     counts["rejected"] = sum(int(str(note["rejected"])) for note in reader.imports())
     return counts, findings
+
+
+def _check_revisions(path: Path) -> tuple[int, str | None]:
+    try:
+        parquet.verify(path)
+        return parquet.read(path).height, None
+    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
+        return 0, f"it cannot be read ({error}); delete it and import its sources --again"
 
 
 def _check(
@@ -105,11 +126,14 @@ def _check(
     if table is None:
         return 0, f"{series.kind} is no table this version knows"
     if item is None:
-        return 0, "it is not in the catalogue; delete catalogue.sqlite to have it rebuilt"
+        return 0, "nobody sealed it: it was put there, or its catalogue is of another store"
     found = checksum(path)
     waiting = any(layout.staged.glob("[!.]*")) or any(layout.journal.glob("*.journal"))
     if found != item.sha256 and not (waiting and found == item.previous):
-        return 0, "its bytes are not those that were sealed: restore it, or import its sources"
+        return 0, (
+            "its bytes are not those that were sealed: restore it, or delete it and import its "
+            "sources --again"
+        )
     try:
         frame = parquet.read(path)
     except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sqlite3
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
-import polars as pl
+import pyarrow as pa
 
 from plimsoll.market.instrument import Brackets, Instrument
 from plimsoll.store import parquet
 from plimsoll.store.layout import Layout, Series
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 __all__ = ["Catalogue", "Imported", "Sealed", "checksum"]
@@ -29,7 +31,7 @@ CREATE TABLE IF NOT EXISTS sealed (
     PRIMARY KEY (kind, exchange, symbol, month)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS source (
-    sha256 TEXT PRIMARY KEY, format TEXT, path TEXT, imported_at TEXT, importer TEXT,
+    key TEXT PRIMARY KEY, sha256 TEXT, format TEXT, path TEXT, imported_at TEXT, importer TEXT,
     verified INTEGER, rows INTEGER, added INTEGER, duplicates INTEGER, revisions INTEGER,
     rejected INTEGER
 ) WITHOUT ROWID;
@@ -73,8 +75,10 @@ class Imported:
 
     Attributes
     ----------
+    key : str
+        Names the import: the file's bytes, its name and folders, and how its times were read.
     sha256 : str
-        The file's checksum, which names it.
+        The file's checksum.
     format, path, importer : str
         How and from where it was read, and by which version.
     imported_at : str
@@ -85,6 +89,7 @@ class Imported:
         Rows read; of these new, known before, contradicting; and rows that could not be kept.
     """
 
+    key: str
     sha256: str
     format: str
     path: str
@@ -111,60 +116,94 @@ class Catalogue:
     ----------
     layout : Layout
         Of an existing store. A missing or unreadable catalogue is rebuilt.
+    read_only : bool
+        Change nothing on disk: a catalogue that is missing is rebuilt in memory.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, read_only: bool = False) -> None:
         self._layout = layout
-        self._database = self._connect()
-        try:
-            entered = self._database.execute(
-                "SELECT 1 FROM sqlite_master WHERE name = 'sealed'"
-            ).fetchone()
-        except sqlite3.DatabaseError:
-            self.close()
-            layout.catalogue.unlink(missing_ok=True)
-            self._database, entered = self._connect(), None
-        if entered is None:
+        self._database = self._read_only() if read_only else self._connect()
+        if not self._is_whole():
+            if not read_only:
+                self.close()
+                layout.catalogue.unlink(missing_ok=True)
+            self._database = self._open(":memory:") if read_only else self._connect()
             self.rebuild()
 
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._layout.catalogue, timeout=60)
+    def _is_whole(self) -> bool:
+        query = "SELECT 1 FROM sqlite_master WHERE name = 'sealed'"
+        try:
+            return self._database.execute(query).fetchone() is not None
+        except sqlite3.OperationalError:
+            raise  # busy, or no room: nothing is wrong with the file
+        except sqlite3.DatabaseError:
+            return False  # not a database, or a damaged one
+
+    def _open(self, name: str) -> sqlite3.Connection:
+        database = sqlite3.connect(name, timeout=60, isolation_level=None, uri=True)
         database.row_factory = sqlite3.Row
+        return database
+
+    def _connect(self) -> sqlite3.Connection:
+        database = self._open(self._layout.catalogue.absolute().as_uri())
         with suppress(sqlite3.DatabaseError):  # no database: found out by the first question
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")  # what is lost can be rebuilt
         return database
+
+    def _read_only(self) -> sqlite3.Connection:
+        place = self._layout.catalogue.absolute().as_uri()
+        for how in ("mode=ro", "immutable=1"):  # a folder that may not be written has no WAL
+            database = self._open(f"{place}?{how}")
+            with suppress(sqlite3.OperationalError):
+                database.execute("SELECT 1 FROM sqlite_master").fetchone()
+                return database
+            database.close()
+        return self._open(":memory:")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._database
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
 
     def close(self) -> None:
         """Let go of the file."""
         self._database.close()
 
     def rebuild(self) -> None:
-        """Make the catalogue anew from the sealed files and the source notes."""
-        self._database.executescript(_SCHEMA)
-        for series in self._layout.series():
-            for month in self._layout.months(series):
-                self.seal(describe(self._layout, series, month))
-        for note in sorted(self._layout.sources.glob("*.json")):
-            self._note(Imported(**json.loads(note.read_text(encoding="utf-8"))))
+        """Make the catalogue anew from the other files, wholly or not at all.
+
+        A sealed file whose pages do not match their checksums is entered without one, so that an
+        audit names it.
+        """
+        with self._transaction() as database:
+            for statement in _SCHEMA.split(";"):
+                database.execute(statement)
+            for series in self._layout.series():
+                for month in self._layout.months(series):
+                    self._seal(_verified(self._layout, series, month))
+            for note in sorted(self._layout.sources.glob("*.json")):
+                self._note(Imported(**json.loads(note.read_text(encoding="utf-8"))))
+            if self._layout.instruments.exists():
+                for line in self._layout.instruments.read_bytes().splitlines():
+                    self._remember(msgspec.json.decode(line, type=Instrument | Brackets))
 
     def seal(self, item: Sealed) -> None:
         """Enter a sealed file, or what is about to be one."""
-        with self._database as database:
-            database.execute(
-                "INSERT OR REPLACE INTO sealed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    item.series.kind,
-                    item.series.exchange,
-                    item.series.symbol,
-                    item.month,
-                    item.rows,
-                    item.first,
-                    item.last,
-                    item.sha256,
-                    item.previous,
-                ),
-            )
+        with self._transaction():
+            self._seal(item)
+
+    def _seal(self, item: Sealed) -> None:
+        series = (item.series.kind, item.series.exchange, item.series.symbol)
+        self._database.execute(
+            "INSERT OR REPLACE INTO sealed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*series, item.month, item.rows, item.first, item.last, item.sha256, item.previous),
+        )
 
     def sealed(self, series: Series | None = None, month: str | None = None) -> list[Sealed]:
         """Return what is known of sealed files, by series and month."""
@@ -172,73 +211,73 @@ class Catalogue:
         if series is not None and month is not None:
             query += " WHERE kind = ? AND exchange = ? AND symbol = ? AND month = ?"
             values = [series.kind, series.exchange, series.symbol, month]
-        with self._database as database:
-            found = database.execute(query + " ORDER BY 1, 2, 3, 4", values).fetchall()
+        found = self._database.execute(query + " ORDER BY 1, 2, 3, 4", values).fetchall()
         return [Sealed(Series(*tuple(row)[:3]), *tuple(row)[3:]) for row in found]
 
     def enter(self, item: Imported) -> None:
         """Enter an imported file, durably, beside the catalogue too."""
-        note = self._layout.sources / f"{item.sha256}.json"
+        note = self._layout.sources / f"{item.key}.json"
         aside = note.with_suffix(".new")
         aside.write_text(json.dumps(asdict(item), indent=1) + "\n", encoding="utf-8")
         aside.replace(note)
-        self._note(item)
+        with self._transaction():
+            self._note(item)
 
     def _note(self, item: Imported) -> None:
-        with self._database as database:
-            database.execute(
-                "INSERT OR REPLACE INTO source (sha256, format, path, importer, imported_at,"
-                " verified, rows, rejected, added, duplicates, revisions)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                tuple(asdict(item).values()),
-            )
+        self._database.execute(
+            "INSERT OR REPLACE INTO source (key, sha256, format, path, importer, imported_at,"
+            " verified, rows, rejected, added, duplicates, revisions)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            tuple(asdict(item).values()),
+        )
 
-    def imported(self, sha256: str) -> Imported | None:
-        """Return what is known of a file by its checksum, None if it was never imported."""
-        with self._database as database:
-            row = database.execute("SELECT * FROM source WHERE sha256 = ?", (sha256,)).fetchone()
+    def imported(self, key: str) -> Imported | None:
+        """Return what is known of an import by its key, None if it never was."""
+        row = self._database.execute("SELECT * FROM source WHERE key = ?", (key,)).fetchone()
         return Imported(**{**dict(row), "verified": bool(row["verified"])}) if row else None
 
-    def sources(self) -> pl.DataFrame:
-        """Return all imported files, one a row, by time of import."""
-        with self._database as database:
-            found = database.execute("SELECT * FROM source ORDER BY imported_at, path").fetchall()
-        return pl.DataFrame([dict(row) for row in found], infer_schema_length=None)
+    def remember(self, item: Instrument | Brackets) -> None:
+        """Enter an instrument, or brackets from a date on, durably, beside the catalogue too."""
+        with self._layout.instruments.open("ab") as file:
+            file.write(msgspec.json.encode(item) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with self._transaction():
+            self._remember(item)
 
-    def enter_instrument(self, instrument: Instrument) -> None:
-        """Enter an instrument, replacing what was known of it."""
-        with self._database as database:
-            database.execute(
-                "INSERT OR REPLACE INTO instrument VALUES (?, ?, ?)",
-                (instrument.exchange, instrument.symbol, msgspec.json.encode(instrument).decode()),
-            )
+    def _remember(self, item: Instrument | Brackets) -> None:
+        body = msgspec.json.encode(item).decode()
+        words = [item.exchange, item.symbol, body]
+        query = "INSERT OR REPLACE INTO instrument VALUES (?, ?, ?)"
+        if isinstance(item, Brackets):
+            words.insert(2, item.since.astimezone(UTC).isoformat())
+            query = "INSERT OR REPLACE INTO brackets VALUES (?, ?, ?, ?)"
+        self._database.execute(query, words)
 
     def instrument(self, exchange: str, symbol: str) -> Instrument | None:
         """Return an instrument, None if nothing is known of it."""
-        with self._database as database:
-            row = database.execute(
-                "SELECT body FROM instrument WHERE exchange = ? AND symbol = ?", (exchange, symbol)
-            ).fetchone()
+        row = self._database.execute(
+            "SELECT body FROM instrument WHERE exchange = ? AND symbol = ?", (exchange, symbol)
+        ).fetchone()
         return msgspec.json.decode(row[0], type=Instrument) if row else None
-
-    def enter_brackets(self, brackets: Brackets) -> None:
-        """Enter maintenance brackets; those of other dates stay."""
-        since = brackets.since.astimezone(UTC).isoformat()
-        with self._database as database:
-            database.execute(
-                "INSERT OR REPLACE INTO brackets VALUES (?, ?, ?, ?)",
-                (brackets.exchange, brackets.symbol, since, msgspec.json.encode(brackets).decode()),
-            )
 
     def brackets(self, exchange: str, symbol: str, at: datetime) -> Brackets | None:
         """Return the brackets in force at a moment, None if none are known."""
-        with self._database as database:
-            row = database.execute(
-                "SELECT body FROM brackets WHERE exchange = ? AND symbol = ? AND since <= ?"
-                " ORDER BY since DESC LIMIT 1",
-                (exchange, symbol, at.astimezone(UTC).isoformat()),
-            ).fetchone()
+        row = self._database.execute(
+            "SELECT body FROM brackets WHERE exchange = ? AND symbol = ? AND since <= ?"
+            " ORDER BY since DESC LIMIT 1",
+            (exchange, symbol, at.astimezone(UTC).isoformat()),
+        ).fetchone()
         return msgspec.json.decode(row[0], type=Brackets) if row else None
+
+
+def _verified(layout: Layout, series: Series, month: str) -> Sealed:
+    path = layout.sealed(series, month)
+    try:
+        parquet.verify(path)
+        return describe(layout, series, month)
+    except (OSError, pa.ArrowException):
+        return Sealed(series, month, 0, "", "", "", None)
 
 
 def describe(

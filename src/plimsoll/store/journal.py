@@ -12,6 +12,7 @@ import fcntl
 import io
 import os
 import struct
+import time
 import uuid
 import zlib
 from dataclasses import dataclass, field
@@ -85,13 +86,18 @@ class Journal:
 
     def _segment(self) -> int:
         if self._handle is None:
-            self.path = self._folder / f"{uuid.uuid4().hex}.journal"
+            name = f"{time.time_ns():020}-{uuid.uuid4().hex}"  # read again in the order written
+            self.path = self._folder / f"{name}.journal"
             unborn = self.path.with_suffix(".new")  # nobody may see it before it is locked
             self._handle = os.open(unborn, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o644)
             fcntl.flock(self._handle, fcntl.LOCK_EX)
-            unborn.rename(self.path)
-            sync_folder(self._folder)
             self._size = 0
+            try:
+                unborn.rename(self.path)
+                sync_folder(self._folder)
+            except OSError:
+                self.close()
+                raise
         return self._handle
 
 
@@ -139,11 +145,10 @@ def read_segment(path: Path) -> Segment:
             at += _HEADER.size + len(payload)
             continue
         nearest = next(_resume(data, at + 1), len(data))
-        lost = nearest - at
-        if nearest < len(data):
-            segment.damaged += lost
+        if nearest == len(data) and _is_cut_short(data, at):
+            segment.torn += nearest - at
         else:
-            segment.torn += lost
+            segment.damaged += nearest - at
         at = nearest
     return segment
 
@@ -156,6 +161,14 @@ def _frame(data: bytes, at: int) -> bytes | None:
     if magic != _MAGIC or len(payload) != length or zlib.crc32(payload) != checksum:
         return None
     return payload
+
+
+def _is_cut_short(data: bytes, at: int) -> bool:
+    """Return whether what stands there is the beginning of a frame, and no more."""
+    if at + _HEADER.size > len(data):
+        return True
+    magic, length, _ = _HEADER.unpack_from(data, at)
+    return bool(magic == _MAGIC and at + _HEADER.size + length > len(data))
 
 
 def _resume(data: bytes, at: int) -> Iterator[int]:

@@ -5,6 +5,7 @@
     STORE/
     ├── plimsoll.json     the format number
     ├── catalogue.sqlite  checksums, sources, instruments; can be rebuilt from the rest
+    ├── instruments.jsonl contract sizes and maintenance brackets, as they came
     ├── journal/          appended rows, not yet sealed: one locked file for each writer
     ├── staged/           accepted files, not yet sealed: one folder for each
     ├── tables/           KIND/EXCHANGE/SYMBOL/YYYY-MM.parquet: what is kept
@@ -18,8 +19,10 @@ underlying are one series; everything else is a series of its own.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -115,6 +118,11 @@ class Layout:
         return self.root / "sources"
 
     @property
+    def instruments(self) -> Path:
+        """The file of instruments and brackets, one a line as they came."""
+        return self.root / "instruments.jsonl"
+
+    @property
     def rejects(self) -> Path:
         """The folder of rejected rows."""
         return self.root / "rejects"
@@ -138,6 +146,21 @@ class Layout:
         folder = self.root / "tables" / series.folder
         return sorted(path.stem for path in folder.glob("????-??.parquet"))
 
+    @contextmanager
+    def sealing(self, *, shared: bool = False) -> Iterator[None]:
+        """Hold the lock under which sealed files change; shared, to see them at rest."""
+        lock = self.root / "seal.lock"
+        if shared and not lock.exists():
+            yield  # nobody has ever sealed here, or nobody may
+            return
+        flags = os.O_RDONLY if shared else os.O_RDWR | os.O_CREAT
+        handle = os.open(lock, flags, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
     def exists(self) -> bool:
         """Return whether there is a store."""
         return (self.root / "plimsoll.json").is_file()
@@ -152,6 +175,8 @@ class Layout:
         StoreTooNew
             If a newer version made the store.
         """
+        if self.exists():
+            self.check()
         try:
             for folder in (self.journal, self.staged, self.sources, self.rejects):
                 folder.mkdir(parents=True, exist_ok=True)

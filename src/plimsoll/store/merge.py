@@ -1,35 +1,30 @@
 """Bringing rows of one series together: sorted, each fact once, contradictions aside.
 
 Rows come from several places in an order of rank: what is sealed first, then
-what came later. For each key the row of lowest rank is kept. A later row that
-says no more than it is a duplicate; one that says something else, or knows what
-the kept one leaves unknown, is a revision. A revision that claims to have been
-known when the kept row was came to light only now, so its `known_at` becomes
-the moment this store met it.
+what came later. For each key the row of lowest rank is kept. Of the others,
+`revisions` tells duplicates from revisions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from plimsoll.market.schema import TIME
 from plimsoll.store import parquet
+from plimsoll.store.revisions import RANK, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from plimsoll.market.schema import Table
 
-__all__ = ["RANK", "Merged", "combine", "strictly_rising", "with_revisions"]
+__all__ = ["Merged", "combine", "strictly_rising"]
 
-RANK = "_rank"
-"""The column that carries where a row came from: 0 is what was kept before."""
 _SLICE = 1_500_000
 
 
@@ -44,13 +39,16 @@ class Merged:
     added, duplicates : dict of int to int
         Rows of each rank that were new, and that said what was known.
     revisions : DataFrame
-        Rows that contradict a kept one, with `RANK`.
+        Rows that say something else of a kept fact, with `RANK`.
+    known : DataFrame or None
+        Revisions that were kept before; given, not found.
     """
 
     rows: int = 0
     added: dict[int, int] = field(default_factory=dict)
     duplicates: dict[int, int] = field(default_factory=dict)
     revisions: pl.DataFrame = field(default_factory=pl.DataFrame)
+    known: pl.DataFrame | None = None
 
 
 def _order(table: Table, frame: pl.DataFrame) -> list[str]:
@@ -68,7 +66,8 @@ def strictly_rising(table: Table, frame: pl.DataFrame) -> bool:
     for name in _order(table, frame):
         column = identity[name]
         before, after = column.slice(0, column.len() - 1), column.slice(1)
-        rises = rises | (ties & (after > before).fill_null(value=False))
+        above = (after > before) | (before.is_null() & after.is_not_null())  # null comes first
+        rises = rises | (ties & above.fill_null(value=False))
         if rises.all():
             return True
         ties = ties & after.eq_missing(before)
@@ -84,31 +83,14 @@ def _unique(table: Table, frame: pl.DataFrame, merged: Merged) -> pl.DataFrame:
     if strictly_rising(table, frame):
         _count(merged.added, frame)
         return frame
-    frame = frame.with_columns(keys)
     names = [f"_key_{name}" for name in order]
+    frame = frame.with_columns(keys)
     first = frame.select(pl.struct(names).is_first_distinct()).to_series()
     kept, later = frame.filter(first), frame.filter(~first)
     _count(merged.added, kept)
-    against = later.join(kept, on=names, how="left", suffix="_kept", nulls_equal=True)
-    same = against.select(
-        pl.all_horizontal(
-            pl.col(name).is_null() | pl.col(name).eq_missing(pl.col(f"{name}_kept"))
-            for name in table.values
-        )
-        if table.values
-        else pl.lit(value=True)
-    ).to_series()
-    _count(merged.duplicates, later.filter(same))
-    met = pl.lit(datetime.now(tz=UTC)).cast(TIME)
-    otherwise_known = pl.col("known_at") != pl.col("known_at_kept")
-    revised = (
-        against.filter(~same)
-        .with_columns(
-            *(pl.coalesce(name, f"{name}_kept").alias(name) for name in table.values),
-            known_at=pl.when(otherwise_known).then("known_at").otherwise(met),
-        )
-        .select(*table.schema, RANK)
-    )
+    known = None if merged.known is None else merged.known.with_columns(keys)
+    duplicates, revised = judge(table, kept, later, known, names)
+    _count(merged.duplicates, duplicates)
     merged.revisions = pl.concat([merged.revisions, revised], how="diagonal")
     return kept.select(*table.schema, RANK)
 
@@ -137,7 +119,7 @@ def combine(
         Rows of the table, in the order of its key. At most some million
         are held at a time, whatever the inputs' size.
     """
-    for since, until in _slices(inputs):
+    for since, until in _slices(inputs, whole=table.snap is not None):
         parts = []
         for rank, item in inputs:
             lazy = item.lazy() if isinstance(item, pl.DataFrame) else parquet.scan(item)
@@ -155,7 +137,7 @@ def combine(
 
 
 def _slices(
-    inputs: list[tuple[int, Path | pl.DataFrame]],
+    inputs: list[tuple[int, Path | pl.DataFrame]], *, whole: bool
 ) -> Iterator[tuple[datetime | None, datetime | None]]:
     """Cut the time line so that each stretch holds a bearable number of rows."""
     total = 0
@@ -168,7 +150,7 @@ def _slices(
         total += sum(rows for _, _, rows in groups)
         starts += [(first, rows) for first, _, rows in groups]
     cuts: list[datetime] = []
-    if total > _SLICE:
+    if total > _SLICE and not whole:  # where times are rounded, a cut could part one fact
         held = 0
         for start, count in sorted(starts):
             if held + count > _SLICE and held and (not cuts or start > cuts[-1]):
@@ -176,32 +158,3 @@ def _slices(
                 held = 0
             held += count
     yield from pairwise([None, *cuts, None])
-
-
-def with_revisions(table: Table, kept: pl.DataFrame, revisions: pl.DataFrame) -> pl.DataFrame:
-    """Return each fact in its latest version.
-
-    Parameters
-    ----------
-    table : Table
-    kept, revisions : DataFrame
-        Rows of the table that were known by the moment asked about. The version
-        with the later `known_at` wins.
-
-    Returns
-    -------
-    DataFrame
-        In the order of the key.
-    """
-    if not revisions.height:
-        return kept
-    names = [f"_key_{e.meta.output_name()}" for e in table.identity()]
-    keys = [e.alias(name) for e, name in zip(table.identity(), names, strict=True)]
-    return (
-        pl.concat([kept, revisions.select(kept.columns)])
-        .with_columns(keys)
-        .sort("known_at", maintain_order=True)
-        .unique(names, keep="last", maintain_order=True)
-        .sort("_key_time", *(name for name in names if name != "_key_time"))
-        .select(*table.schema)
-    )

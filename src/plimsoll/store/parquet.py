@@ -33,6 +33,8 @@ __all__ = [
     "scales",
     "scan",
     "spans",
+    "sync",
+    "verify",
 ]
 
 ROW_GROUP = 262_144
@@ -156,6 +158,19 @@ def metadata(path: Path) -> dict[str, str]:
     return {key.decode(): value.decode(errors="replace") for key, value in words.items()}
 
 
+def verify(path: Path) -> None:
+    """Read a file with the checksums of its pages compared.
+
+    Raises
+    ------
+    OSError
+        If a page is not what was written.
+    """
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for group in range(file.num_row_groups):
+            file.read_row_group(group)
+
+
 def spans(path: Path) -> list[tuple[datetime, datetime, int]]:
     """Return for each row group the first time, the last, and the number of rows."""
     file = pq.read_metadata(path)
@@ -169,6 +184,15 @@ def spans(path: Path) -> list[tuple[datetime, datetime, int]]:
         )
         found.append((first, last, group.num_rows))
     return found
+
+
+def sync(path: Path) -> None:
+    """Make a written file durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class TableWriter:
@@ -216,11 +240,7 @@ class TableWriter:
             return
         self._writer.add_key_value_metadata(self._metadata)
         self._writer.close()
-        handle = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        sync(self.path)
 
     def abandon(self) -> None:
         """Close and remove the unfinished file."""

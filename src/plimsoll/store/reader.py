@@ -12,14 +12,16 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pyarrow as pa
 
-from plimsoll.errors import NoSuchData, StoreUnusable
+from plimsoll.errors import NoSuchData, StoreDamaged, StoreUnusable
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import family
 from plimsoll.store import merge, parquet
 from plimsoll.store.journal import read_segment
 from plimsoll.store.layout import Layout, Series, months
-from plimsoll.store.writer import filing
+from plimsoll.store.revisions import in_force
+from plimsoll.store.stage import accepted, filing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,8 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Reader"]
 
-_TRIES = 20
-_EVER = (datetime(2009, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+_TRIES = 5
+_EVER = (datetime(2009, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC))
+_UNREADABLE = (pl.exceptions.PolarsError, pa.ArrowException)
 
 
 class Reader:
@@ -71,19 +74,17 @@ class Reader:
             A symbol; for an option its whole family matches.
         """
         wanted, filed = set(exchanges), family(symbol) if symbol else None
-        trees = [self.layout.root / "tables", *self.layout.staged.glob("[!.]*")]
+        # What is sealed meanwhile moves from the first of these to the last.
         found = {
-            Series.of(folder.relative_to(tree).as_posix())
-            for exchange in wanted or {""}
-            for tree in trees
-            for folder in tree.glob(_pattern(Series(kind or "", exchange, filed or "")))
-        }
-        found.update(
             series
             for series, _, _ in self._journal(kind)
             if (not wanted or series.exchange in wanted)
             and (filed is None or series.symbol == filed)
-        )
+        }
+        for tree in (*self.layout.staged.glob("[!.]*"), self.layout.root / "tables"):
+            for exchange in wanted or {""}:
+                places = tree.glob(_pattern(Series(kind or "", exchange, filed or "")))
+                found.update(Series.of(place.relative_to(tree).as_posix()) for place in places)
         return sorted(found)
 
     def read(
@@ -163,12 +164,22 @@ class Reader:
     ) -> pl.DataFrame:
         for _ in range(_TRIES):
             try:
-                frames = self._once(series, span, as_of)
-            except FileNotFoundError:
-                continue  # sealed between looking and reading
-            if frames is not None:
-                return frames
-        raise StoreUnusable(self.layout.root, f"{series.folder} changes faster than it is read")
+                frame = self._once(series, span, as_of)
+            except (*_UNREADABLE, OSError):
+                continue  # sealed between looking and reading, most likely
+            if frame is not None:
+                return frame
+        with self.layout.sealing(shared=True):  # nothing moves now: what fails is damaged
+            try:
+                frame = self._once(series, span, as_of)
+            except _UNREADABLE as error:
+                raise StoreDamaged(
+                    self.layout.root,
+                    f"a file of {series.folder} cannot be read ({error}); run: plimsoll audit",
+                ) from error
+        if frame is None:
+            raise StoreUnusable(self.layout.root, "something other than Plimsoll changes its files")
+        return frame
 
     def _once(
         self, series: Series, span: tuple[datetime, datetime], as_of: datetime | None
@@ -177,10 +188,10 @@ class Reader:
         pending = self._pending(series)
         parts = []
         for month in self._months(series, span, pending):
-            place = self.layout.sealed(series, month)
-            before = _identity(place)
+            files = (self.layout.sealed(series, month), self.layout.revisions(series, month))
+            before = [_identity(file) for file in files]
             part = self._month(series, month, span, as_of, pending.get(month, []))
-            if _identity(place) != before:
+            if [_identity(file) for file in files] != before:
                 return None
             parts.append(part)
         empty = pl.DataFrame(schema=TABLES[series.kind].schema)
@@ -228,22 +239,21 @@ class Reader:
         within = pl.col("time").is_between(*span, closed="left")
         if as_of is not None:
             within &= pl.col("known_at") <= as_of
+        file = self.layout.revisions(series, month)
+        revised = parquet.read(file) if file.exists() else pl.DataFrame(schema=table.schema)
         if pending:
             first: list[tuple[int, Path | pl.DataFrame]] = [(0, place)] if place.exists() else []
             inputs = [*first, *((rank, item) for rank, item in enumerate(pending, 1))]
-            merged = list(merge.combine(table, inputs, merge.Merged()))
-            rows = pl.concat(merged).filter(within)
+            merged = merge.Merged(known=revised)
+            kept = pl.concat(merge.combine(table, inputs, merged)).filter(within)
+            revised = pl.concat([revised, merged.revisions], how="diagonal")
         else:
-            rows = parquet.scan(place).filter(within).collect()
-        revised = self.layout.revisions(series, month)
-        if not revised.exists():
-            return rows
-        return merge.with_revisions(table, rows, parquet.scan(revised).filter(within).collect())
+            kept = parquet.scan(place).filter(within).collect()
+        return in_force(table, kept, revised.select(*table.schema).filter(within))
 
     def _pending(self, series: Series) -> dict[str, list[Path | pl.DataFrame]]:
         found: dict[str, list[Path | pl.DataFrame]] = defaultdict(list)
-        stages = sorted(self.layout.staged.glob("[!.]*"), key=_accepted_at)
-        for stage in stages:
+        for _, stage in accepted(self.layout.staged):
             for path in sorted((stage / series.folder).glob("*.parquet")):
                 found[path.name.split(".")[0]].append(path)
         for other, month, frame in self._journal(series.kind):
@@ -285,8 +295,3 @@ def _identity(path: Path) -> tuple[int, int, int] | None:
     except FileNotFoundError:
         return None
     return stat.st_ino, stat.st_mtime_ns, stat.st_size
-
-
-def _accepted_at(stage: Path) -> str:
-    note = json.loads((stage / "source.json").read_text(encoding="utf-8"))
-    return f"{note['imported_at']} {note['path']}"
