@@ -17,7 +17,7 @@ from plimsoll.market.schema import TABLES
 from plimsoll.store import parquet
 from plimsoll.store.layout import Layout
 from plimsoll.store.reader import Reader
-from plimsoll.store.writer import filing
+from plimsoll.store.stage import filing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

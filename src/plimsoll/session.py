@@ -433,9 +433,7 @@ class Session:
             drawn = self.heatmap(symbol, exchange=series.exchange, since=since, as_of=as_of)
             near = drawn.within((0.02, 0.05, 0.10))
             found.append(near.with_columns(exchange=pl.lit(series.exchange)))
-        if not found:
-            raise NoSuchData(f"no open interest is stored for {symbol}")
-        return pl.concat(found)
+        return pl.concat(found) if found else pl.DataFrame()
 
     def _of_market(
         self, kind: str, market: str, exchange: Exchanges = None, **span: When
