@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Catalogue", "Imported", "Sealed", "checksum"]
 
+_VERSION = 1
+"""Of the catalogue's own tables; another is rebuilt."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sealed (
     kind TEXT, exchange TEXT, symbol TEXT, month TEXT, rows INTEGER,
@@ -131,13 +133,13 @@ class Catalogue:
             self.rebuild()
 
     def _is_whole(self) -> bool:
-        query = "SELECT 1 FROM sqlite_master WHERE name = 'sealed'"
         try:
-            return self._database.execute(query).fetchone() is not None
+            (version,) = self._database.execute("PRAGMA user_version").fetchone()
         except sqlite3.OperationalError:
             raise  # busy, or no room: nothing is wrong with the file
         except sqlite3.DatabaseError:
             return False  # not a database, or a damaged one
+        return bool(version == _VERSION)
 
     def _open(self, name: str) -> sqlite3.Connection:
         database = sqlite3.connect(name, timeout=60, isolation_level=None, uri=True)
@@ -184,6 +186,7 @@ class Catalogue:
         with self._transaction() as database:
             for statement in _SCHEMA.split(";"):
                 database.execute(statement)
+            database.execute(f"PRAGMA user_version = {_VERSION}")
             for series in self._layout.series():
                 for month in self._layout.months(series):
                     self._seal(_verified(self._layout, series, month))

@@ -8,6 +8,7 @@ number of processes may write; sealing is done by one at a time.
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
@@ -73,7 +74,7 @@ class Writer:
         try:
             self.catalogue = Catalogue(self.layout)
             self.seal()
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
 
     def __enter__(self) -> Self:
@@ -141,7 +142,7 @@ class Writer:
                 self._seal_staged()
                 while self._seal_journal():
                     pass
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
 
     def _seal_staged(self) -> None:
@@ -264,11 +265,12 @@ class Writer:
         aside.replace(place)
         sync_folder(place.parent)
 
-    def _unusable(self, error: OSError) -> StoreUnusable:
+    def _unusable(self, error: Exception) -> StoreUnusable:
+        why = getattr(error, "strerror", None) or error
         return StoreUnusable(
             self.layout.root,
-            f"the disk refused ({error.strerror or error}); everything acknowledged before is "
-            "safe, make room or mend the disk and run the command again",
+            f"the disk refused ({why}); everything acknowledged before is safe, make room or mend "
+            "the disk and run the command again",
         )
 
 
