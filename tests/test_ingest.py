@@ -10,6 +10,7 @@ import pytest
 
 from plimsoll import ingest
 from plimsoll.errors import StoreUnusable
+from plimsoll.store.audit import audit
 from plimsoll.store.reader import Reader
 from plimsoll.store.writer import Writer
 
@@ -176,3 +177,53 @@ def test_progress_adds_up_to_the_size_of_the_file(root, tmp_path):
             progress=lambda path, count: told.update({path.name: told.get(path.name, 0) + count}),
         )
     assert told == {path.name: path.stat().st_size for path in (plain, packed)}
+
+
+def test_the_same_bytes_under_another_name_are_another_file(root, tmp_path):
+    """Two coins' funding may agree to the byte: only the name tells them apart."""
+    rows = "calc_time,funding_interval_hours,last_funding_rate\n1704067200000,8,0.0001\n"
+    for coin in ("XRP", "DOGE"):
+        (tmp_path / f"{coin}USDT-fundingRate-2024-01.csv").write_text(rows)
+        imported(root, tmp_path)
+    found = Reader(root).read("funding")
+    assert found["symbol"].to_list() == ["DOGE/USDT:USDT", "XRP/USDT:USDT"]
+
+
+def test_a_wrong_time_zone_can_be_corrected(root, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text(HEADER + "2026-07-01 01:00:00,x,BTC/USDT:USDT,1\n")
+    with Writer(root) as writer:
+        ingest.import_files(writer, [path], time_zone="UTC")
+        report = ingest.import_files(writer, [path], time_zone="Europe/London")
+        with pytest.raises(ValueError, match="no time zone 'Mars/Phobos'"):
+            ingest.import_files(writer, [path], time_zone="Mars/Phobos")
+    assert report.total("added") == 1
+
+
+def test_a_lost_file_comes_back_by_importing_again(root, tmp_path):
+    (tmp_path / "a.csv").write_text(csv(0, 1))
+    imported(root, tmp_path)
+    next((root / "tables").rglob("*.parquet")).unlink()
+    assert imported(root, tmp_path).total("added") == 0
+    with Writer(root) as writer:
+        ingest.import_files(writer, [tmp_path], again=True)
+    assert amounts(root) == [1.0, 2.0]
+    assert audit(Reader(root))[1] == []
+
+
+def test_a_name_that_is_no_text_harms_nobody(root, tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.csv")
+    with open(odd, "w") as file:  # noqa: PTH123 (a name pathlib prints as it likes)
+        file.write(csv(0))
+    assert imported(root, tmp_path).total("added") == 1
+    (tmp_path / "good.csv").write_text(csv(1))
+    assert imported(root, tmp_path).total("added") == 1
+    assert Reader(root).imports()[0]["path"].isascii()
+
+
+@pytest.mark.parametrize("junk", ['"' + "x" * 200_000, "1,2\r3,4", "time,time\n1,2"])
+def test_what_a_library_chokes_on_stops_only_its_file(root, tmp_path, junk):
+    (tmp_path / "a.csv").write_text(HEADER + junk + "\n")
+    (tmp_path / "b.csv").write_text(csv(1))
+    imported(root, tmp_path)
+    assert amounts(root) == [2.0]

@@ -63,11 +63,19 @@ def _only_question(database: duckdb.DuckDBPyConnection, query: str) -> None:
 
 def _plain(found: pl.DataFrame) -> pl.DataFrame:
     """Return DuckDB's decimals and wide integers (its sums) as ordinary numbers."""
-    return found.with_columns(
-        pl.col(name).cast(pl.Int64 if dtype == pl.Int128 else pl.Float64)
-        for name, dtype in found.schema.items()
-        if dtype.is_decimal() or dtype == pl.Int128
-    )
+    wide = [
+        column
+        for column in found
+        if isinstance(column.dtype, pl.Decimal) or column.dtype == pl.Int128
+    ]
+    return found.with_columns(_ordinary(column) for column in wide)
+
+
+def _ordinary(column: pl.Series) -> pl.Series:
+    whole = not isinstance(column.dtype, pl.Decimal) or column.dtype.scale == 0
+    if whole and column.is_between(-(2**63), 2**63 - 1).all():
+        return column.cast(pl.Int64)
+    return column.cast(pl.Float64)
 
 
 def _quoted(path: Path) -> str:

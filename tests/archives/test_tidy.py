@@ -101,6 +101,62 @@ def test_a_candle_that_cannot_be_is_rejected(tmp_path):
     assert source.rejected[0].reason == "open and close must lie between low and high"
 
 
+def test_an_impossible_bar_length_is_rejected_and_not_computed_with(tmp_path):
+    path = tmp_path / "x.parquet"
+    pl.DataFrame(
+        {
+            "time": [datetime(2026, 1, 1, tzinfo=UTC)] * 3,
+            "exchange": ["x"] * 3,
+            "symbol": ["BTC/USDT:USDT"] * 3,
+            "interval": [60.0, 60.5, 2.0**62],
+            **dict.fromkeys(("open", "high", "low", "close"), [1.0] * 3),
+        }
+    ).write_parquet(path)
+    source = Source(path)
+    assert rows(source)["candle"].height == 1
+    assert [item.line for item in source.rejected] == [2, 3]
+
+
+def test_zoned_times_keep_their_zone_beside_times_that_name_none(tmp_path):
+    source = written(
+        tmp_path,
+        HEADER,
+        "2026-07-01T01:00:00Z,x,BTC/USDT:USDT,1,1",
+        "2026-07-01 01:00:00,x,BTC/USDT:USDT,2,1",
+        "soon,x,BTC/USDT:USDT,3,1",
+    )
+    source.time_zone = "Europe/London"
+    found = rows(source)["open_interest"]
+    assert found["time"].to_list() == [
+        datetime(2026, 7, 1, 1, tzinfo=UTC),
+        datetime(2026, 7, 1, 0, tzinfo=UTC),
+    ]
+    assert [item.line for item in source.rejected] == [4]
+
+
+def test_a_partly_unknown_time_column_is_no_naive_one(tmp_path):
+    header = "time,exchange,symbol,rate,settles"
+    first = "2026-01-01T00:00:00Z,x,BTC/USDT:USDT,0.1,2026-01-01T08:00:00Z"
+    second = "2026-01-01T01:00:00Z,x,BTC/USDT:USDT,0.1,"
+    found = rows(written(tmp_path, header, first, second))["funding"]
+    assert found["settles"].to_list() == [datetime(2026, 1, 1, 8, tzinfo=UTC), None]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("2300-01-01T00:00:00Z,x,BTC/USDT:USDT,1,1,", "2009 to 2100"),
+        ("2026-01-01T00:00:00Z,,BTC/USDT:USDT,1,1,", "exchange is None"),
+        ("2026-01-01T00:00:00Z,x,BTC/USDT:USDT,1,1,2025-01-01T00:00:00Z", "before it happens"),
+    ],
+)
+def test_what_cannot_be_is_rejected(tmp_path, line, reason):
+    good = "2026-01-01T01:00:00Z,x,BTC/USDT:USDT,1,1,"
+    source = written(tmp_path, HEADER + ",known_at", good, line)
+    assert rows(source)["open_interest"].height == 1
+    assert reason in source.rejected[0].reason
+
+
 def test_a_single_bar_without_a_length_is_refused(tmp_path):
     header = "time,exchange,symbol,open,high,low,close,volume"
     with pytest.raises(ArchiveError, match="add a column interval"):

@@ -212,6 +212,23 @@ def test_sql_sees_every_table(run):
     assert ran.document["columns"] == {"exchange": ["binance", "bybit"], "n": [240, 240]}
     assert run("sql", "SELECT count(*) AS n FROM trade", "--json").document["columns"]["n"] == [0]
     assert run("sql", "SELEC").code == 2
+    numbers = run("sql", "SELECT 1.5 AS a, sum(trades) AS b, 2::HUGEINT AS c FROM candle", "--json")
+    assert numbers.document["columns"] == {"a": [1.5], "b": [None], "c": [2]}
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    "query",
+    [
+        "COPY (SELECT 1) TO '/tmp/plimsoll.csv'",
+        "SELECT 1; SELECT 2",
+        "CREATE TABLE x (a INT)",
+        "SELECT * FROM read_text('/etc/hostname')",
+    ],
+)
+def test_sql_only_asks_the_store(run, query):
+    ran = run("sql", query)
+    assert (ran.code, ran.out) == (2, "")
 
 
 @pytest.mark.usefixtures("store")
@@ -227,6 +244,10 @@ def test_sql_sees_every_table(run):
         (("heatmap", SYMBOL, "--exchange", "okx"), 3, "stored open_interest"),
         (("funding", SYMBOL, "--since", "2030-01-01"), 3, "nothing is stored"),
         (("funding", SYMBOL, "--since", "yesterday"), 2, "write an ISO date"),
+        (("funding", SYMBOL, "--since", "99999999y"), 2, "write an ISO date"),
+        (("export", "candle", "--as-of", "2010-01-01"), 3, "nothing of candle"),
+        (("show", "XYZ/USDT:USDT"), 3, "nothing is stored"),
+        (("status", "--store", ""), 2, "name a folder"),
         (("export", "trades"), 2, "there is no table 'trades'"),
         (("status", "--out", "x.txt"), 2, "must end in"),
         (("status", "--out", "x.png"), 2, "no picture"),

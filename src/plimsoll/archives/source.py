@@ -21,7 +21,7 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from plimsoll.errors import DamagedFile
-from plimsoll.market.schema import TABLES
+from plimsoll.market.schema import TABLES, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -386,6 +386,10 @@ def split_rejects(source: Source, kind: str, frame: pl.DataFrame) -> pl.DataFram
     if broken.null_count() == good.height:
         return good
     bad = good.with_columns(broken, frame[LINE]).filter(pl.col("broken").is_not_null())
+    times = [column.name for column in table.columns if column.dtype == TIME]
+    bad = bad.with_columns(  # Python knows no other years
+        pl.when(pl.col(name).dt.year().is_between(1, 9999)).then(name).alias(name) for name in times
+    )
     rules = {column.name: column for column in table.columns}
     for row in bad.iter_rows(named=True):
         wrong, line = row.pop("broken"), row.pop(LINE)

@@ -181,8 +181,11 @@ class Table:
     def _end(self) -> pl.Expr:
         """Return when what a row tells is over: a bar is known at its close."""
         bars = any(column.name == "interval" for column in self.columns)
-        time = pl.col("time")
-        return time + pl.duration(seconds="interval") if bars else time
+        time, interval = pl.col("time"), pl.col("interval")
+        if not bars:
+            return time
+        sane = interval.is_between(1, _TEN_YEARS)  # another is rejected, and may overflow
+        return pl.when(sane).then(time + pl.duration(seconds=interval)).otherwise(time)
 
     def violations(self) -> pl.Expr:
         """Return an expression that names the first column to break its rule, else null.
