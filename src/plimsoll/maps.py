@@ -20,10 +20,12 @@ from plimsoll.store.catalogue import Catalogue
 if TYPE_CHECKING:
     from plimsoll.store.reader import Reader
 
-__all__ = ["WARM_UP", "heatmap"]
+__all__ = ["SHOWN", "WARM_UP", "heatmap"]
 
 WARM_UP = timedelta(days=30)
 """How much history before the first column fills the inventory."""
+SHOWN = timedelta(days=30)
+"""How much is shown where nobody says since when."""
 
 Span = tuple[datetime | None, datetime | None, datetime | None]
 
@@ -47,7 +49,7 @@ def heatmap(
     exchange : str or None
         None for the only one there is.
     span : tuple of since, until and as_of
-        In UTC; None for no bound.
+        In UTC; None for the last 30 days, for no end, and for what is known now.
     interval : timedelta or None
         The length of a bar; None for the shortest the data allow.
     rows : int or None
@@ -82,8 +84,10 @@ def heatmap(
     )
     if not held.height:
         raise NoSuchData(f"no open interest of {exchange} {symbol} is stored in that span")
-    first: datetime = held.select(pl.col("time").min()).item()
     last: datetime = held.select(pl.col("time").max()).item()
+    since = since or last - SHOWN
+    held = held.filter(pl.col("time") >= since - WARM_UP)
+    first: datetime = held.select(pl.col("time").min()).item()
     candles = _trade_candles(reader, symbol, exchange, (first, until, as_of))
     length = interval or timeline.shortest_interval(candles, held)
     bars = timeline.bars(candles, held, length, first, until or last + length)

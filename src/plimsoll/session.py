@@ -346,7 +346,8 @@ class Session:
         exchange : str, optional
             May be left out where the open interest of one exchange only is stored.
         since, until, as_of : datetime or str, optional
-            The columns shown. Up to 30 days before `since` warm the map up.
+            The columns shown, by default of the last 30 days; 30 days more before
+            `since` warm the map up.
         interval : str, optional
             The length of a bar; if left out the shortest that both open
             interest and prices allow.

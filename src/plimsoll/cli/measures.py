@@ -110,7 +110,7 @@ def funding(symbol: str, span: Span, store: Path | None, output: Output) -> None
 @click.command()
 @click.argument("symbol")
 @click.option("--exchange", multiple=True, help="The exchange mapped (else the only one stored).")
-@click.option("--since", help="The first column: 2026-01-15, or 7d.")
+@click.option("--since", help="The first column: 2026-01-15, or 7d (else the last 30 days).")
 @click.option("--until", help="The end of the last column.")
 @click.option("--as-of", help="With what was known by then.")
 @click.option("--interval", help="The length of a bar (else the shortest the data allow).")
@@ -152,7 +152,8 @@ def heatmap(
     def picture(path: Path) -> None:
         from plimsoll.picture import heatmap as pictures  # noqa: PLC0415 (matplotlib)
 
-        pictures.draw(drawn, path, title=title)
+        source = f"Open interest and prices of {drawn.exchange}, as imported."
+        pictures.draw(drawn, path, title=title, source=source)
 
     def words() -> None:
         table(_readable(drawn.within((0.02, 0.05, 0.10))), title=title, right=_SAID)
