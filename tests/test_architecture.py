@@ -122,7 +122,7 @@ def test_the_search_for_registries_and_paths_finds_them() -> None:
     # Put together here, or the search would find this file.
     host, data = "pypi", Path("/", "home", "someone", "data")
     assert FORBIDDEN.search(f"see {data}")
-    assert FORBIDDEN.search(f"https://{host}.org/simple")
+    assert FORBIDDEN.search(f"get it from {host}.org")
     assert not FORBIDDEN.search("market/homework and a/root/folder")
 
 
