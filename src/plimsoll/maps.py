@@ -26,6 +26,8 @@ WARM_UP = timedelta(days=30)
 """How much history before the first column fills the inventory."""
 SHOWN = timedelta(days=30)
 """How much is shown where nobody says since when."""
+_REACH = timedelta(days=1)
+"""How far before the end candles may break off and still be preferred."""
 
 Span = tuple[datetime | None, datetime | None, datetime | None]
 
@@ -66,8 +68,8 @@ def heatmap(
     NoSuchData
         If no open interest is stored for that span.
     ValueError
-        If the symbol is no linear or inverse contract, several exchanges could be meant, or the
-        bar is too short.
+        If the symbol is no linear or inverse contract, several exchanges could be meant, or a
+        bar is shorter than the step of open interest.
     """
     settlement = Symbol.parse(symbol).settlement
     if settlement not in {"linear", "inverse"}:
@@ -88,12 +90,38 @@ def heatmap(
     since = since or last - SHOWN
     held = held.filter(pl.col("time") >= since - WARM_UP)
     first: datetime = held.select(pl.col("time").min()).item()
-    candles = _trade_candles(reader, symbol, exchange, (first, until, as_of))
+    end = until or last + timedelta(microseconds=1)
+    stored = _trade_candles(reader, symbol, exchange, (first, until, as_of))
+    candles = _usable(stored, interval, min(end, last))
     length = interval or timeline.shortest_interval(candles, held)
+    if length < (usual := timeline.shortest_interval(candles.clear(), held)):
+        raise ValueError(f"open interest is reported every {usual}: bars of {length} are too short")
     bars = timeline.bars(candles, held, length, first, until or last + length)
+    priced = bars["open"].is_not_null().arg_true()
+    bars = bars[: priced[-1] + 1] if priced.len() else bars  # after the last price nothing is known
     chosen = parameters or _priors(reader, symbol, exchange, first)
     drawn = model.liquidation_map(bars, chosen, since=since, rows=rows)
-    return replace(drawn, exchange=exchange, symbol=symbol)
+    return replace(drawn, exchange=exchange, symbol=symbol, prices=_source(candles))
+
+
+def _usable(candles: pl.DataFrame, interval: timedelta | None, end: datetime) -> pl.DataFrame:
+    """Return the shortest candles that fill the bars and reach the end; none if none do.
+
+    Without candles prices are those that open interest implies.
+    """
+    closes = pl.col("time") + pl.duration(seconds="interval")
+    for seconds in candles["interval"].unique().sort():
+        fills = interval is None or interval % timedelta(seconds=seconds) == timedelta(0)
+        chosen = candles.filter(pl.col("interval") == seconds)
+        if fills and chosen.select(closes.max()).item() >= end - _REACH:
+            return chosen
+    return candles.clear()
+
+
+def _source(candles: pl.DataFrame) -> str:
+    if candles.is_empty():
+        return "open interest, its value over its amount"
+    return f"candles of {timedelta(seconds=candles['interval'][0])}"
 
 
 def _only_exchange(reader: Reader, symbol: str) -> str:
@@ -106,7 +134,7 @@ def _only_exchange(reader: Reader, symbol: str) -> str:
 
 
 def _trade_candles(reader: Reader, symbol: str, exchange: str, span: Span) -> pl.DataFrame:
-    """Return trade candles of the shortest bar stored; none where none are."""
+    """Return trade candles of every length stored; none where none are."""
     since, until, as_of = span
     try:
         candles = reader.read(
@@ -114,8 +142,7 @@ def _trade_candles(reader: Reader, symbol: str, exchange: str, span: Span) -> pl
         )
     except NoSuchData:
         return pl.DataFrame(schema=TABLES["candle"].schema)
-    traded = candles.filter(pl.col("price_kind") == "trade")
-    return traded.filter(pl.col("interval") == pl.col("interval").min())
+    return candles.filter(pl.col("price_kind") == "trade")
 
 
 def _priors(reader: Reader, symbol: str, exchange: str, at: datetime) -> Parameters:

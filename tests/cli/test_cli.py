@@ -170,6 +170,19 @@ def test_the_heat_map_in_json_has_its_columns_and_parameters(run):
 
 
 @pytest.mark.usefixtures("store")
+def test_the_map_says_where_its_prices_come_from(run, tmp_path):
+    words = ("heatmap", SYMBOL, "--exchange", "binance", "--json")
+    assert run(*words).document["parameters"]["prices"] == "candles of 1:00:00"
+    later = [START + timedelta(hours=n) for n in range(240, 340)]
+    table = {"time": later, "exchange": "binance", "symbol": SYMBOL, "amount": 1_300.0}
+    pl.DataFrame(table | {"value_usd": 1_300.0 * 50_000}).write_parquet(tmp_path / "more.parquet")
+    assert run("import", str(tmp_path / "more.parquet")).code == 0
+    drawn = run(*words).document
+    assert drawn["parameters"]["prices"] == "open interest, its value over its amount"
+    assert drawn["columns"]["time"][-1] == "2026-01-15T02:00:00Z"
+
+
+@pytest.mark.usefixtures("store")
 def test_pictures_and_tables_are_written(run, tmp_path):
     for words in (
         ("heatmap", SYMBOL, "--exchange", "binance"),
@@ -252,7 +265,7 @@ def test_sql_only_asks_the_store(run, query):
         (("status", "--out", "x.txt"), 2, "must end in"),
         (("status", "--out", "x.png"), 2, "no picture"),
         (("heatmap", "BTC/USDT", "--exchange", "binance"), 2, "no linear or inverse contract"),
-        (("heatmap", SYMBOL, "--exchange", "binance", "--interval", "1m"), 2, "choose a multiple"),
+        (("heatmap", SYMBOL, "--exchange", "binance", "--interval", "1m"), 2, "too short"),
         (("open-interest", SYMBOL, "--every", "1 hour"), 2, "5m, 8h"),
     ],
 )

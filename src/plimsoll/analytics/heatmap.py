@@ -58,6 +58,8 @@ class HeatMap:
     parameters : Parameters
     exchange, symbol : str or None
         Whose positions they are, where the bars came from a store.
+    prices : str or None
+        Where the bars' prices came from.
     """
 
     time: NDArray[np.datetime64]
@@ -76,6 +78,7 @@ class HeatMap:
     parameters: Parameters
     exchange: str | None = None
     symbol: str | None = None
+    prices: str | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -180,6 +183,7 @@ class HeatMap:
         return {
             "exchange": self.exchange,
             "symbol": self.symbol,
+            "prices": self.prices,
             "model": "inventory, prior leverage mix",
             "fitted": False,
             "scored": False,

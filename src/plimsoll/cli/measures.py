@@ -152,7 +152,7 @@ def heatmap(
     def picture(path: Path) -> None:
         from plimsoll.picture import heatmap as pictures  # noqa: PLC0415 (matplotlib)
 
-        source = f"Open interest and prices of {drawn.exchange}, as imported."
+        source = f"Open interest of {drawn.exchange} as imported; prices from {drawn.prices}."
         pictures.draw(drawn, path, title=title, source=source)
 
     def words() -> None:
