@@ -135,6 +135,21 @@ def test_no_cell_of_the_map_is_on_the_wrong_side_of_the_price(winter):
     assert not ((winter.short_usd > 0) & (winter.edges[None, :-1] <= price)).any()
 
 
+def test_more_history_after_the_last_candle_changes_nothing_before_it(session):
+    """Candles end on 2026-04-18, open interest goes on to June."""
+    maps = [
+        session.heatmap(BTC, exchange="binance", since="2026-04-10", until=until)
+        for until in ("2026-04-18T12:00Z", "2026-04-25")
+    ]
+    assert maps[0].prices == maps[1].prices == "candles of 1:00:00"
+    size, low = len(maps[0]), max(drawn.edges[0] for drawn in maps)
+    high = min(drawn.edges[-1] for drawn in maps)
+    rows = [(d.edges[:-1] >= low * (1 - 1e-9)) & (d.edges[1:] <= high * (1 + 1e-9)) for d in maps]
+    for side in ("long_usd", "short_usd"):
+        short, long = (getattr(d, side)[:size][:, r] for d, r in zip(maps, rows, strict=True))
+        assert np.array_equal(short, long, equal_nan=True)
+
+
 @pytest.mark.parametrize("until", ["2025-12-21", "2026-02-05T13:00Z", "2026-03-31"])
 def test_the_future_cut_off_leaves_the_past_of_the_map_as_it_was(session, winter, until):
     cut = session.heatmap(BTC, exchange="binance", since="2025-12-01", until=until)

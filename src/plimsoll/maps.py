@@ -27,7 +27,7 @@ WARM_UP = timedelta(days=30)
 SHOWN = timedelta(days=30)
 """How much is shown where nobody says since when."""
 _REACH = timedelta(days=1)
-"""How far before the end candles may break off and still be preferred."""
+"""How far from where they are needed candles may begin and still be preferred."""
 
 Span = tuple[datetime | None, datetime | None, datetime | None]
 
@@ -90,11 +90,12 @@ def heatmap(
     since = since or last - SHOWN
     held = held.filter(pl.col("time") >= since - WARM_UP)
     first: datetime = held.select(pl.col("time").min()).item()
-    end = until or last + timedelta(microseconds=1)
+    since = max(since, first)
     stored = _trade_candles(reader, symbol, exchange, (first, until, as_of))
-    candles = _usable(stored, interval, min(end, last))
-    length = interval or timeline.shortest_interval(candles, held)
-    if length < (usual := timeline.shortest_interval(candles.clear(), held)):
+    candles = _usable(stored, interval, first, since)
+    early = held.filter(pl.col("time") <= max(since, first + _REACH))
+    length = interval or timeline.shortest_interval(candles, early)
+    if length < (usual := timeline.shortest_interval(candles.clear(), early)):
         raise ValueError(f"open interest is reported every {usual}: bars of {length} are too short")
     bars = timeline.bars(candles, held, length, first, until or last + length)
     priced = bars["open"].is_not_null().arg_true()
@@ -104,17 +105,21 @@ def heatmap(
     return replace(drawn, exchange=exchange, symbol=symbol, prices=_source(candles))
 
 
-def _usable(candles: pl.DataFrame, interval: timedelta | None, end: datetime) -> pl.DataFrame:
-    """Return the shortest candles that fill the bars and reach the end; none if none do.
+def _usable(
+    candles: pl.DataFrame, interval: timedelta | None, first: datetime, since: datetime
+) -> pl.DataFrame:
+    """Return the shortest candles that fill the bars from the warm-up to what is shown.
 
-    Without candles prices are those that open interest implies.
+    Without any, prices are those that open interest implies. Nothing after the first column has
+    a say: more history later must not change what the map showed before.
     """
-    closes = pl.col("time") + pl.duration(seconds="interval")
     for seconds in candles["interval"].unique().sort():
-        fills = interval is None or interval % timedelta(seconds=seconds) == timedelta(0)
-        chosen = candles.filter(pl.col("interval") == seconds)
-        if fills and chosen.select(closes.max()).item() >= end - _REACH:
-            return chosen
+        length = timedelta(seconds=seconds)
+        fills = interval is None or interval % length == timedelta(0)
+        opens = candles.filter(pl.col("interval") == seconds)["time"]
+        near = opens.is_between(since - _REACH, since + length)
+        if fills and near.any() and (opens <= first + _REACH).any():
+            return candles.filter(pl.col("interval") == seconds)
     return candles.clear()
 
 
@@ -154,4 +159,15 @@ def _priors(reader: Reader, symbol: str, exchange: str, at: datetime) -> Paramet
     if known is None:
         return priors
     rate = known.brackets[0].maintenance_rate
-    return Parameters(settlement=priors.settlement, maintenance=rate)
+    tiers = [
+        (leverage, weight)
+        for leverage, weight in zip(priors.leverage, priors.weights, strict=True)
+        if 1 / leverage > rate
+    ]
+    total = sum(weight for _, weight in tiers)
+    return Parameters(
+        settlement=priors.settlement,
+        maintenance=rate,
+        leverage=tuple(leverage for leverage, _ in tiers),
+        weights=tuple(weight / total for _, weight in tiers),
+    )

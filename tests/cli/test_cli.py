@@ -177,7 +177,8 @@ def test_the_map_says_where_its_prices_come_from(run, tmp_path):
     table = {"time": later, "exchange": "binance", "symbol": SYMBOL, "amount": 1_300.0}
     pl.DataFrame(table | {"value_usd": 1_300.0 * 50_000}).write_parquet(tmp_path / "more.parquet")
     assert run("import", str(tmp_path / "more.parquet")).code == 0
-    drawn = run(*words).document
+    assert run(*words).document["parameters"]["prices"] == "candles of 1:00:00"
+    drawn = run(*words, "--since", "2026-01-13").document
     assert drawn["parameters"]["prices"] == "open interest, its value over its amount"
     assert drawn["columns"]["time"][-1] == "2026-01-15T02:00:00Z"
 
