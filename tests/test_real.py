@@ -110,6 +110,7 @@ def test_funding_agrees_between_exchanges_more_often_than_not(session):
     assert by_year["pairs"].sum() == binance.height
     assert (by_year["equal_sign"] > 0.5).all()
     assert (by_year["left_positive"] > 0.75).all()
+    assert by_year["pairs"].to_list() == [338, 1_098, 1_095, 1_095, 1_095, 227]
 
 
 def test_three_sources_of_one_funding_history_agree_to_the_last_digit(session):
