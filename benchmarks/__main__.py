@@ -13,6 +13,8 @@ BENCHMARKS = {
     "journal": "benchmarks.journal",
     "month": "benchmarks.month",
     "heatmap": "benchmarks.heatmap",
+    "recovery": "benchmarks.recovery",
+    "simulation": "benchmarks.simulation",
 }
 """Each benchmark's module, whose ``run()`` returns its figures; imported on first use."""
 

@@ -3,51 +3,34 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import platformdirs
 import polars as pl
 
-from plimsoll import ingest, sql
-from plimsoll.analytics import funding, open_interest
-from plimsoll.errors import NoSuchData
-from plimsoll.market.interval import duration, instant
+from plimsoll import ingest, measures, sql
+from plimsoll import overview as glance
+from plimsoll.feed import live, record, replay
+from plimsoll.market.interval import duration
 from plimsoll.market.symbols import Symbol
+from plimsoll.measures import asked, moment, names
 from plimsoll.store import audit
 from plimsoll.store.reader import Reader
 from plimsoll.store.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from plimsoll.analytics.heatmap import HeatMap
     from plimsoll.analytics.inventory import Parameters
+    from plimsoll.market.events import Event
+    from plimsoll.measures import Exchanges, When
+    from plimsoll.simulate import Simulated
+    from plimsoll.simulation.parameters import Scenario
 
-__all__ = ["Audit", "Session", "default_store", "open"]
-
-When = datetime | str | None
-Exchanges = str | list[str] | tuple[str, ...] | None
-
-_DAY = timedelta(days=1)
-_STALE = timedelta(hours=2)
-
-
-class Audit(NamedTuple):
-    """What an audit looked at, and what it found.
-
-    Attributes
-    ----------
-    counts : dict of str to int
-        Files, rows, revisions and rejected rows.
-    findings : list of Finding
-        Empty if the store is sound.
-    """
-
-    counts: dict[str, int]
-    findings: list[audit.Finding]
+__all__ = ["Session", "default_store", "open"]
 
 
 def default_store() -> Path:
@@ -102,7 +85,7 @@ class Session:
         again: bool = False,
         progress: Callable[[Path, int], None] = lambda _path, _count: None,
     ) -> ingest.Report:
-        """Import published files; see `plimsoll.ingest.import_files`.
+        """Import published files.
 
         Parameters
         ----------
@@ -113,7 +96,7 @@ class Session:
         again : bool
             Read files that were imported before once more.
         progress : callable
-            Told a file and how many of its bytes were consumed since last told.
+            Told a file and how many of its bytes were consumed.
         """
         with Writer(self.path) as writer:
             return ingest.import_files(
@@ -136,9 +119,9 @@ class Session:
         """
         return pl.DataFrame(audit.status(self._reader), schema=audit.STATUS)
 
-    def audit(self) -> Audit:
+    def audit(self) -> audit.Audit:
         """Check every file of the store against what was sealed."""
-        return Audit(*audit.audit(self._reader))
+        return audit.audit(self._reader)
 
     def read(
         self,
@@ -177,10 +160,10 @@ class Session:
         return self._reader.read(
             kind,
             symbol=symbol,
-            exchanges=_exchanges(exchange),
-            since=_when(since),
-            until=_when(until),
-            as_of=_when(as_of),
+            exchanges=names(exchange),
+            since=moment(since),
+            until=moment(until),
+            as_of=moment(as_of),
         )
 
     def sql(self, query: str, *, as_of: When = None) -> pl.DataFrame:
@@ -200,13 +183,106 @@ class Session:
         ValueError
             If the query cannot be run; the message is DuckDB's.
 
-        Examples
-        --------
-        >>> import plimsoll
-        >>> session = plimsoll.open()
-        >>> session.sql("SELECT count(*) FROM funding")  # doctest: +SKIP
         """
-        return sql.ask(self._reader, query, _when(as_of))
+        return sql.ask(self._reader, query, moment(as_of))
+
+    # made up, and streamed
+
+    def simulate(
+        self,
+        scenario: str | Scenario = "crash",
+        *,
+        coins: tuple[str, ...] = ("BTC", "ETH", "SOL"),
+        seed: int = 1,
+        days: int = 90,
+        start: When = None,
+        workers: int = 2,
+        progress: Callable[[int], None] = lambda _minutes: None,
+    ) -> Simulated:
+        """Simulate a market into an empty store, and its truth beside it.
+
+        Parameters
+        ----------
+        scenario : str or Scenario
+            A name, such as ``crash``, or parameters of your own.
+        coins : tuple of str
+        seed, days : int
+        start : datetime or str, optional
+            The first day; always the same if left out, as the same seed gives the same bytes.
+        workers : int
+            Threads.
+        progress : callable
+            Told how many more minutes of one coin were simulated.
+        """
+        from plimsoll import simulate  # noqa: PLC0415 (brings numba)
+
+        simulation = simulate.simulation(
+            scenario, coins, seed=seed, days=days, start=moment(start), workers=workers
+        )
+        with Writer(self.path) as writer:
+            return simulate.simulate(writer, simulation, progress)
+
+    def replay(
+        self,
+        kinds: Iterable[str] = (),
+        symbol: str | None = None,
+        *,
+        exchange: Exchanges = None,
+        since: When = None,
+        until: When = None,
+        as_of: When = None,
+        speed: float | None = None,
+    ) -> AsyncIterator[Event]:
+        """Stream what is stored, in the order in which it could be known.
+
+        Parameters
+        ----------
+        kinds : iterable of str
+            Tables; all if empty.
+        symbol : str, optional
+        exchange : str or list of str, optional
+        since, until, as_of : datetime or str, optional
+        speed : float, optional
+            Seconds of history in one of ours; as fast as possible if left out.
+
+        """
+        batches = replay.stored(
+            self._reader,
+            kinds=kinds,
+            exchanges=names(exchange),
+            symbol=symbol,
+            since=moment(since),
+            until=moment(until),
+            as_of=moment(as_of),
+        )
+        return replay.replay(batches, speed=speed)
+
+    def live(self, made: Simulated, *, speed: float = 1.0) -> AsyncIterator[Event]:
+        """Stream how a simulated market goes on from where its days end.
+
+        Parameters
+        ----------
+        made : Simulated
+            What `simulate` returned.
+        speed : float
+            Seconds of the market's time in one of ours.
+
+        """
+        return live.live(made.simulation.go_on(), speed=speed)
+
+    async def record(
+        self,
+        feed: AsyncIterator[Event],
+        *,
+        every: float = 1.0,
+        kept: Callable[[int], None] = lambda _count: None,
+    ) -> int:
+        """Keep the events of a stream until it ends or is cancelled, and return how many.
+
+        See `plimsoll.feed.record.record`, which is given the same.
+        """
+        with Writer(self.path) as writer:
+            return await record.record(feed, writer, every=every, kept=kept)
 
     # what it means
 
@@ -240,15 +316,8 @@ class Session:
             `markets`, `exchanges`, `change` and `relative_change` over a day
             (base units; fraction), and the concentration over exchanges.
         """
-        rows = self._of_market(
-            "open_interest", symbol, exchange, since=None, until=until, as_of=as_of
-        )
-        step = duration(every)
-        oldest = max(_STALE, 2 * step)
-        total = open_interest.change(open_interest.aggregate(rows, step, oldest), _DAY)
-        spread = open_interest.venue_concentration(rows, step, oldest)
-        known = total.join(spread, on="time", how="left", suffix="_spread")
-        return _from(known, since)
+        what = asked(exchange, since, until, as_of)
+        return measures.open_interest(self._reader, symbol, what, duration(every))
 
     def funding(
         self,
@@ -280,11 +349,7 @@ class Session:
         NoSuchData
             If no settlement is stored for them.
         """
-        rows = self._of_market("funding", symbol, exchange, since=None, until=until, as_of=as_of)
-        settled = rows.filter(pl.col("status") == "settled")
-        if not settled.height:
-            raise NoSuchData(f"no settled funding is stored for {symbol}, only predictions")
-        return _from(funding.history(settled), since)
+        return measures.funding(self._reader, symbol, asked(exchange, since, until, as_of))
 
     def weighted_funding(
         self,
@@ -313,14 +378,8 @@ class Session:
             What `analytics.funding.oi_weighted` returns; `apr` is null where no
             market has both a rate and an open interest.
         """
-        span = {"since": since, "until": until, "as_of": as_of}
-        settled = funding.settlement_interval(
-            self._of_market("funding", symbol, exchange, **span).filter(
-                pl.col("status") == "settled"
-            )
-        )
-        held = self._of_market("open_interest", symbol, exchange, **span)
-        return funding.oi_weighted(settled, held, duration(every), _STALE)
+        what = asked(exchange, since, until, as_of)
+        return measures.weighted_funding(self._reader, symbol, what, duration(every))
 
     def heatmap(
         self,
@@ -375,7 +434,7 @@ class Session:
             self._reader,
             symbol,
             exchange,
-            span=(_when(since), _when(until), _when(as_of)),
+            span=(moment(since), moment(until), moment(as_of)),
             interval=duration(interval) if interval else None,
             rows=rows,
             parameters=parameters,
@@ -406,95 +465,34 @@ class Session:
             holds within 2, 5 and 10 % of the price, by side); None where nothing is stored.
         """
         Symbol.parse(symbol)
+        return glance.show(self._reader, symbol, names(exchange), moment(as_of))
 
-        def rows(kind: str) -> pl.DataFrame:
-            return self._of_market(kind, symbol, exchange, as_of=as_of)
-
-        asked: dict[str, Callable[[], pl.DataFrame]] = {
-            "open_interest": lambda: self.open_interest(
-                symbol, exchange=exchange, as_of=as_of
-            ).tail(1),
-            "funding": lambda: _latest(
-                self.funding(symbol, exchange=exchange, as_of=as_of), "exchange", "symbol"
-            ),
-            "long_short": lambda: _latest(
-                rows("long_short_ratio"), "exchange", "population"
-            ).select("time", "exchange", "population", "ratio", "long_share"),
-            "liquidations": lambda: _day_by_side(rows("liquidation")),
-            "load": lambda: self._load(symbol, exchange, as_of),
-        }
-        return {name: _or_none(question) for name, question in asked.items()}
-
-    def _load(self, symbol: str, exchange: Exchanges, as_of: When) -> pl.DataFrame:
-        """Return what the maps of all asked exchanges hold near the price now."""
-        found = []
-        for series in self._reader.series("open_interest", _exchanges(exchange), symbol):
-            rows = self.read("open_interest", symbol, exchange=series.exchange, as_of=as_of)
-            since = rows.select(pl.col("time").max() - _DAY).item()
-            drawn = self.heatmap(symbol, exchange=series.exchange, since=since, as_of=as_of)
-            near = drawn.within((0.02, 0.05, 0.10))
-            found.append(near.with_columns(exchange=pl.lit(series.exchange)))
-        return pl.concat(found) if found else pl.DataFrame()
-
-    def _of_market(
-        self, kind: str, market: str, exchange: Exchanges = None, **span: When
+    def overview(
+        self, *, exchange: Exchanges = None, until: When = None, as_of: When = None
     ) -> pl.DataFrame:
-        """Return the rows of a symbol, or of all contracts of a coin."""
-        if "/" in market:
-            Symbol.parse(market)
-            return self.read(kind, market, exchange=exchange, **span)
-        symbols = {
-            series.symbol
-            for series in self._reader.series(kind, _exchanges(exchange))
-            if series.symbol.split("/")[0] == market
-        }
-        if not symbols:
-            raise NoSuchData(f"no {kind} is stored for any contract of {market}")
-        return pl.concat(
-            self.read(kind, symbol, exchange=exchange, **span) for symbol in sorted(symbols)
-        )
+        """Return the load on the whole market at a glance, a row for each coin.
 
+        Parameters
+        ----------
+        exchange : str or list of str, optional
+        until, as_of : datetime or str, optional
 
-def _exchanges(exchange: Exchanges) -> list[str]:
-    if exchange is None:
-        return []
-    return [exchange] if isinstance(exchange, str) else list(exchange)
+        Returns
+        -------
+        DataFrame
+            By falling open interest: `coin`, `time`, `price` and `price_change` (of a day);
+            `open_interest_usd`, `open_interest_change` (of a day, in coin), its `coverage` and
+            `exchanges`; `funding_apr` (weighted by open interest); `long_short` (accounts, median
+            over markets); `liquidated_usd` (of a day, as published); from the maps, estimates:
+            `load` (share of the open interest that would be liquidated within 5 % of the price),
+            `map_coverage` (share of the open interest that stands on a price), and price and
+            dollars of the nearest large cluster of longs and of shorts; and for sparklines
+            `price_history`, `open_interest_history` (hourly) and `funding_history` (every eight
+            hours) of 30 days. Null where nothing is known.
 
-
-def _when(when: When) -> datetime | None:
-    if when is None:
-        return None
-    if isinstance(when, str):
-        return instant(when, datetime.now(tz=UTC))
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-
-
-def _from(frame: pl.DataFrame, since: When) -> pl.DataFrame:
-    start = _when(since)
-    return frame if start is None else frame.filter(pl.col("time") >= start)
-
-
-def _latest(frame: pl.DataFrame, *by: str) -> pl.DataFrame:
-    return frame.sort("time").unique(by, keep="last", maintain_order=True)
-
-
-def _or_none(question: Callable[[], pl.DataFrame]) -> pl.DataFrame | None:
-    """Return an answer, None where nothing is stored or too little to compute it."""
-    try:
-        answer = question()
-    except (NoSuchData, ValueError):
-        return None
-    return answer if answer.height else None
-
-
-def _day_by_side(frame: pl.DataFrame) -> pl.DataFrame:
-    """Sum the last stored day; a sum without its completeness would be a lie."""
-    return (
-        frame.filter(pl.col("time") > pl.col("time").max() - _DAY)
-        .group_by("exchange", "side", "completeness", maintain_order=True)
-        .agg(
-            time=pl.col("time").max(),
-            count=pl.len(),
-            value_usd=pl.coalesce("value_usd", pl.col("price") * pl.col("amount")).sum(),
-        )
-    )
+        Raises
+        ------
+        NoSuchData
+            If no open interest is stored.
+        """
+        return glance.overview(self._reader, asked(exchange, None, until, as_of))

@@ -125,7 +125,7 @@ def aggregate(frame: pl.DataFrame, every: timedelta, max_age: timedelta) -> pl.D
     -----
     A market that falls silent leaves the sum, and its coverage falls below one:
     a sum is comparable with another only at the same coverage. A market that has
-    ended counts as silent.
+    ended counts as silent, but for a future from its day of expiry on: that is over.
     """
     _one_base(frame)
     reported = pl.any_horizontal(pl.col("amount", "value_usd").is_not_null())
@@ -136,6 +136,7 @@ def aggregate(frame: pl.DataFrame, every: timedelta, max_age: timedelta) -> pl.D
     ]
     return (
         snapshots(frame, every, max_age)
+        .filter(reported | ~_is_over(frame["symbol"]))
         .group_by("time", maintain_order=True)
         .agg(
             *sums,
@@ -145,6 +146,13 @@ def aggregate(frame: pl.DataFrame, every: timedelta, max_age: timedelta) -> pl.D
             pl.col("exchange").filter(reported).n_unique().alias("exchanges"),
         )
     )
+
+
+def _is_over(symbols: pl.Series) -> pl.Expr:
+    """Return whether the symbol of a row is a future or option that has expired by its time."""
+    expiries = {symbol: Symbol.parse(symbol).expiry for symbol in symbols.unique()}
+    expiry = pl.col("symbol").replace_strict(expiries, return_dtype=pl.Date)
+    return (pl.col("time").dt.date() >= expiry).fill_null(value=False)
 
 
 def _one_base(frame: pl.DataFrame) -> None:

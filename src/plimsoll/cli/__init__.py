@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
+    "demo": ("plimsoll.cli.demo:demo", "Show it all at work on a simulated market."),
     "import": ("plimsoll.cli.data:import_", "Bring published files into the store."),
     "status": ("plimsoll.cli.data:status", "Show what is stored since when, and what is missing."),
     "audit": ("plimsoll.cli.data:audit", "Check every stored file against what was sealed."),
+    "overview": ("plimsoll.cli.overview:overview", "Show the load on the market at a glance."),
     "show": ("plimsoll.cli.measures:show", "Show the load on one market at a glance."),
     "open-interest": ("plimsoll.cli.measures:open_interest", "Open interest over exchanges."),
     "funding": ("plimsoll.cli.measures:funding", "What leverage costs, and for how long."),
     "heatmap": ("plimsoll.cli.measures:heatmap", "Where leveraged positions would be liquidated."),
+    "simulate": ("plimsoll.cli.demo:simulate", "Write a simulated market and its truth."),
     "sql": ("plimsoll.cli.data:sql", "Ask the tables in SQL."),
     "export": ("plimsoll.cli.data:export", "Write the rows of one table to a file."),
 }

@@ -6,7 +6,7 @@ import types
 import typing
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 import polars as pl
@@ -16,8 +16,9 @@ from plimsoll.market.interval import MICROSECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
-__all__ = ["EARLIEST", "TABLES", "TIME", "Column", "Table", "events", "rows"]
+__all__ = ["EARLIEST", "TABLES", "TIME", "Batch", "Column", "Table", "events", "rows"]
 
 TIME = pl.Datetime("us", "UTC")
 EARLIEST = pl.datetime(2009, 1, 3, time_zone="UTC")
@@ -251,6 +252,21 @@ def _table(kind: str, event: type[Event]) -> Table:
 
 TABLES: Mapping[str, Table] = {kind: _table(kind, event) for kind, event in EVENTS.items()}
 """The table of each kind."""
+
+
+class Batch(NamedTuple):
+    """Rows of a stretch of time, of any kinds.
+
+    Attributes
+    ----------
+    until : datetime
+        Everything known before this moment is in this batch or was in one before it; in UTC.
+    tables : dict of str to DataFrame
+        Rows by kind, with all columns.
+    """
+
+    until: datetime
+    tables: dict[str, pl.DataFrame]
 
 
 def rows(batch: Iterable[Event]) -> dict[str, pl.DataFrame]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 import pyarrow as pa
@@ -60,25 +60,33 @@ class Finding:
     problem: str
 
 
-def audit(reader: Reader) -> tuple[dict[str, int], list[Finding]]:
-    """Check every file of a store.
+class Audit(NamedTuple):
+    """What an audit looked at, and what it found.
 
-    Parameters
+    Attributes
     ----------
-    reader : Reader
-
-    Returns
-    -------
     counts : dict of str to int
         Sealed files and their rows, rows that wait to be sealed, revisions, rejected rows.
     findings : list of Finding
         Empty if the store is sound.
     """
+
+    counts: dict[str, int]
+    findings: list[Finding]
+
+
+def audit(reader: Reader) -> Audit:
+    """Check every file of a store.
+
+    Parameters
+    ----------
+    reader : Reader
+    """
     with reader.layout.sealing(shared=True):
         return _audit(reader)
 
 
-def _audit(reader: Reader) -> tuple[dict[str, int], list[Finding]]:
+def _audit(reader: Reader) -> Audit:
     layout = reader.layout
     with closing(Catalogue(layout, read_only=True)) as catalogue:
         entered = {(item.series, item.month): item for item in catalogue.sealed()}
@@ -107,7 +115,7 @@ def _audit(reader: Reader) -> tuple[dict[str, int], list[Finding]]:
     findings += _journal(layout)
     counts["waiting"] = sum(note.rows for note, _ in accepted(layout.staged))
     counts["rejected"] = sum(int(str(note["rejected"])) for note in reader.imports())
-    return counts, findings
+    return Audit(counts, findings)
 
 
 def _check_revisions(path: Path) -> tuple[int, str | None]:

@@ -142,7 +142,10 @@ class Catalogue:
         return bool(version == _VERSION)
 
     def _open(self, name: str) -> sqlite3.Connection:
-        database = sqlite3.connect(name, timeout=60, isolation_level=None, uri=True)
+        # A writer may be handed from thread to thread, though never used by two at once.
+        database = sqlite3.connect(
+            name, timeout=60, isolation_level=None, uri=True, check_same_thread=False
+        )
         database.row_factory = sqlite3.Row
         return database
 

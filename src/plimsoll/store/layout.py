@@ -11,7 +11,8 @@
     ├── tables/           KIND/EXCHANGE/SYMBOL/YYYY-MM.parquet: what is kept
     ├── revisions/        the same tree: rows that contradict a kept one
     ├── sources/          what was imported, from where, by which version
-    └── rejects/          rows that could not be kept, with file, line and reason
+    ├── rejects/          rows that could not be kept, with file, line and reason
+    └── truth/            beside a simulation alone; the store itself does not know it
 
 A path is computed from what it holds, never searched for. The options of one
 underlying are one series; everything else is a series of its own.

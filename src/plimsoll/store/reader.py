@@ -203,14 +203,17 @@ class Reader:
         span: tuple[datetime, datetime],
         pending: dict[str, list[Path | pl.DataFrame]],
     ) -> list[str]:
-        """Name the months to read; a short span is computed, not listed."""
-        if span == _EVER:
-            return sorted({*self.layout.months(series), *pending})
-        known = [
-            month
-            for month in months(*span)
-            if month in pending or self.layout.sealed(series, month).exists()
-        ]
+        """Name the months to read; a span with two ends is computed, not listed."""
+        if _EVER[0] in span or _EVER[1] in span:
+            first, last = f"{span[0]:%Y-%m}", f"{span[1]:%Y-%m}"
+            held = {*self.layout.months(series), *pending}
+            known = sorted(month for month in held if first <= month <= last)
+        else:
+            known = [
+                month
+                for month in months(*span)
+                if month in pending or self.layout.sealed(series, month).exists()
+            ]
         snap = TABLES[series.kind].snap
         return known if snap is None else sorted({*known, *self._edges(series, span, pending)})
 

@@ -1,0 +1,176 @@
+"""The whole market at a glance, in the terminal."""
+
+from __future__ import annotations
+
+import math
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import polars as pl
+
+from plimsoll import session
+from plimsoll.cli import options
+from plimsoll.cli.output import answer, dollars, percent
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from plimsoll.cli.options import Output
+
+__all__ = ["console", "overview", "sparkline", "summary"]
+
+_LISTS = ("price_history", "open_interest_history", "funding_history")
+_BARS = "▁▂▃▄▅▆▇█"
+_POINTS = 12
+_WIDE = 120
+_NOTE = (
+    "24 h: in coin for open interest; funding: a year, simple; liquidated: in 24 h, as published; "
+    "lines: 30 days.\nload: open interest within 5 % of its liquidation; ▼ ▲ the nearest large "
+    "clusters.\nBoth are estimates: the leverage mix is a prior, not fitted, and not scored."
+)
+
+
+@click.command()
+@click.option("--exchange", multiple=True, help="Only this exchange (repeatable).")
+@click.option("--until", help="As it stood before this time.")
+@click.option("--as-of", help="With what was known by then.")
+@options.store
+@options.output
+def overview(
+    *,
+    exchange: tuple[str, ...],
+    until: str | None,
+    as_of: str | None,
+    store: Path | None,
+    output: Output,
+) -> None:
+    """Show the load on the whole market at a glance.
+
+    A row for each coin: price, open interest and its change in coin over a
+    day, what leverage costs a year, long accounts for each short one, the
+    load, and the nearest large clusters of predicted liquidations.
+    """
+    frame = session.open(store).overview(exchange=list(exchange) or None, until=until, as_of=as_of)
+    parameters = {"exchange": exchange, "until": until, "as_of": as_of}
+    flat = frame.drop(_LISTS) if output.out and output.out.suffix == ".csv" else frame
+    answer(output, flat, parameters, lambda: console().print(summary(frame)))
+
+
+def console() -> Console:
+    """Return the terminal; wide enough for a table where the output is a file."""
+    from rich.console import Console  # noqa: PLC0415 (not needed for JSON and files)
+
+    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
+
+
+def summary(frame: pl.DataFrame) -> Table:
+    """Return the overview as a table.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `Session.overview` returns it.
+    """
+    from rich.table import Table  # noqa: PLC0415 (not needed for JSON and files)
+
+    time: datetime = frame.select(pl.col("time").max()).item()
+    grid = Table(
+        title=f"The market's load at {time:%Y-%m-%d %H:%M} UTC",
+        title_justify="left",
+        caption=_NOTE,
+        caption_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
+    for name in _COLUMNS:
+        grid.add_column(name, justify="right", no_wrap=True)
+    for row in frame.iter_rows(named=True):
+        grid.add_row(*_numbers(row))
+        grid.add_row(*_history(row))
+    return grid
+
+
+_COLUMNS = (
+    *("", "price", "24 h", "open interest", "24 h", "funding", "long/short", "liquidated", "load"),
+    *("▼ longs", "▲ shorts"),
+)
+
+
+def _numbers(row: dict[str, Any]) -> list[str]:
+    return [
+        f"[bold]{row['coin']}[/]",
+        _price(row["price"]),
+        _signed(row["price_change"]),
+        dollars(row["open_interest_usd"]),
+        _signed(row["open_interest_change"]),
+        percent(_rounded(row["funding_apr"])),
+        "–" if row["long_short"] is None else f"{row['long_short']:.2f}",
+        dollars(row["liquidated_usd"]),
+        percent(_rounded(row["load"])),
+        _price(row["long_cluster_price"]),
+        _price(row["short_cluster_price"]),
+    ]
+
+
+def _history(row: dict[str, Any]) -> list[str]:
+    """Return what stands below the numbers: sparklines, and dollars of the clusters."""
+    return [
+        "",
+        f"[cyan]{sparkline(row['price_history'])}[/]",
+        "",
+        f"[magenta]{sparkline(row['open_interest_history'])}[/]",
+        "",
+        f"[yellow]{sparkline(row['funding_history'])}[/]",
+        *("", "", ""),
+        f"[dim]{dollars(row['long_cluster_usd'])}[/]",
+        f"[dim]{dollars(row['short_cluster_usd'])}[/]",
+    ]
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _price(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.6g}" if value < 1_000 else f"{value:,.0f}"
+
+
+def _signed(value: float | None) -> str:
+    if value is None:
+        return "–"
+    color = "green" if value >= 0 else "red"
+    return f"[{color}]{value * 100:+.1f}%[/]"
+
+
+def sparkline(values: list[float | None], points: int = _POINTS) -> str:
+    """Return a series as a row of bars, from its least to its greatest.
+
+    Parameters
+    ----------
+    values : list of float or None
+    points : int
+        Bars at most; each is the last known value of its stretch, blank where none is known.
+
+    Examples
+    --------
+    >>> sparkline([1, 2, None, 4], points=4)
+    '▁▃ █'
+    """
+    if not values:
+        return ""
+    count = min(points, len(values))
+    ends = [round((i + 1) * len(values) / count) for i in range(count)]
+    stretches = [values[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    shown = [next((v for v in reversed(s) if v is not None), None) for s in stretches]
+    known = [value for value in shown if value is not None and math.isfinite(value)]
+    if not known:
+        return " " * count
+    low, high = min(known), max(known)
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
+    return "".join(" " if value is None else _BARS[round((value - low) * scale)] for value in shown)

@@ -1,0 +1,236 @@
+"""A market, and all markets, at a glance: open interest, what it costs, and the load."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from plimsoll import maps, measures
+from plimsoll.analytics.clusters import clusters
+from plimsoll.errors import NoSuchData
+from plimsoll.market.symbols import Symbol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from plimsoll.analytics.heatmap import HeatMap
+    from plimsoll.measures import Asked
+    from plimsoll.store.reader import Reader
+
+__all__ = ["NEAR", "SPAN", "overview", "show"]
+
+NEAR = 0.05
+"""How far from the price the load is counted, fraction."""
+SPAN = timedelta(days=30)
+"""How much history a sparkline shows."""
+_DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
+
+_OVERVIEW: dict[str, Any] = {
+    "coin": pl.String,
+    "time": pl.Datetime("us", "UTC"),
+    "price": pl.Float64,
+    "price_change": pl.Float64,
+    "open_interest_usd": pl.Float64,
+    "open_interest_change": pl.Float64,
+    "coverage": pl.Float64,
+    "funding_apr": pl.Float64,
+    "long_short": pl.Float64,
+    "load": pl.Float64,
+    "map_coverage": pl.Float64,
+    "long_cluster_price": pl.Float64,
+    "long_cluster_usd": pl.Float64,
+    "short_cluster_price": pl.Float64,
+    "short_cluster_usd": pl.Float64,
+    "liquidated_usd": pl.Float64,
+    "exchanges": pl.Int64,
+    "price_history": pl.List(pl.Float64),
+    "open_interest_history": pl.List(pl.Float64),
+    "funding_history": pl.List(pl.Float64),
+}
+
+
+def overview(reader: Reader, asked: Asked) -> pl.DataFrame:
+    """Return a row for each coin with open interest; see `Session.overview`."""
+    stored = reader.series("open_interest", asked.exchanges)
+    coins = {series.symbol.split("/")[0] for series in stored}
+    if not coins:
+        raise NoSuchData("no open interest is stored, so there is no market to look at")
+    rows = [_coin(reader, coin, asked) for coin in sorted(coins)]
+    frame = pl.DataFrame(rows, schema=_OVERVIEW)
+    return frame.sort("open_interest_usd", descending=True, nulls_last=True)
+
+
+def _coin(reader: Reader, coin: str, asked: Asked) -> dict[str, object]:
+    """Return what is known of a coin at its last open interest."""
+    last = _last_time(reader, coin, asked)
+    recent = asked._replace(since=last - SPAN)
+    held = measures.open_interest(reader, coin, recent, _HOUR)
+    now = held.row(-1, named=True)
+    price = held.select(pl.col("value_usd") / pl.col("amount")).to_series()
+    cost = _or_none(lambda: measures.weighted_funding(reader, coin, recent, 8 * _HOUR))
+    return {
+        "coin": coin,
+        "time": last,
+        "price": price[-1],
+        "price_change": price[-1] / price[-25] - 1 if len(price) > 24 else None,
+        "open_interest_usd": now["value_usd"],
+        "open_interest_change": now["relative_change"],
+        "coverage": now["coverage"],
+        "exchanges": now["exchanges"],
+        "funding_apr": None if cost is None else cost["apr"].drop_nulls().last(),
+        "long_short": _long_short(reader, coin, asked, last),
+        "liquidated_usd": _liquidated(reader, coin, asked, last),
+        **_load(_maps(reader, coin, asked, last), price[-1]),
+        "price_history": price.to_list(),
+        "open_interest_history": held["value_usd"].to_list(),
+        "funding_history": [] if cost is None else cost["apr"].to_list(),
+    }
+
+
+def _last_time(reader: Reader, coin: str, asked: Asked) -> datetime:
+    held = measures.rows_of(reader, "open_interest", coin, asked)
+    if not held.height:
+        raise NoSuchData(f"no open interest of {coin} is stored in that span of time")
+    last: datetime = held["time"].max()  # type: ignore[assignment]
+    return last
+
+
+def _maps(reader: Reader, coin: str, asked: Asked, last: datetime) -> list[HeatMap]:
+    """Return the latest map of each market of a coin that can be mapped."""
+    drawn = []
+    for series in reader.series("open_interest", asked.exchanges):
+        parts = Symbol.parse(series.symbol)
+        if parts.base != coin or parts.settlement not in {"linear", "inverse"} or parts.option:
+            continue
+        try:
+            drawn.append(
+                maps.heatmap(
+                    reader,
+                    series.symbol,
+                    series.exchange,
+                    span=(last - _HOUR, asked.until, asked.as_of),
+                    interval=None,
+                    rows=None,
+                    parameters=None,
+                )
+            )
+        except (NoSuchData, ValueError):
+            continue  # expired, or without a price: it is missing from `map_coverage`
+    return [made for made in drawn if made.known.any()]
+
+
+def _load(drawn: list[HeatMap], price: float | None) -> dict[str, float | None]:
+    """Return what maps hold near a price together, and the nearest large clusters."""
+    if not drawn or price is None:
+        return {}
+    interest = sum(float(made.open_interest_usd[made.known][-1]) for made in drawn)
+    placed = sum(
+        float(made.open_interest_usd[made.known][-1] * made.coverage[made.known][-1])
+        for made in drawn
+    )
+    profile = pl.concat(made.profile() for made in drawn)
+    near = sum(float(made.within([NEAR])["value_usd"].sum()) for made in drawn)
+    found: dict[str, float | None] = {"load": near / interest, "map_coverage": placed / interest}
+    for row in clusters(profile, price).iter_rows(named=True):
+        found[f"{row['side']}_cluster_price"] = row["price"]
+        found[f"{row['side']}_cluster_usd"] = row["value_usd"]
+    return found
+
+
+def _long_short(reader: Reader, coin: str, asked: Asked, last: datetime) -> float | None:
+    """Return the median over markets of the latest ratio of accounts."""
+    rows = _or_none(
+        lambda: measures.rows_of(
+            reader, "long_short_ratio", coin, asked._replace(since=last - _DAY)
+        ).filter(pl.col("population") == "accounts")
+    )
+    if rows is None:
+        return None
+    latest = rows.sort("time").group_by("exchange", "symbol").agg(pl.col("ratio").last())
+    ratio: float | None = latest["ratio"].median()  # type: ignore[assignment]
+    return ratio
+
+
+def _liquidated(reader: Reader, coin: str, asked: Asked, last: datetime) -> float | None:
+    """Return dollars liquidated in the last day; null where no market tells, never zero."""
+    if not any(s.symbol.split("/")[0] == coin for s in reader.series("liquidation")):
+        return None
+    day = asked._replace(since=last - _DAY)
+    rows = measures.rows_of(reader, "liquidation", coin, day)
+    value: float = rows.select(
+        pl.coalesce("value_usd", pl.col("price") * pl.col("amount")).sum()
+    ).item()
+    return value
+
+
+def show(
+    reader: Reader, symbol: str, exchanges: list[str], as_of: datetime | None
+) -> dict[str, pl.DataFrame | None]:
+    """Return the load on one market at a glance; see `Session.show`."""
+    asked = measures.Asked(exchanges, as_of=as_of)
+
+    def rows(kind: str) -> pl.DataFrame:
+        return measures.rows_of(reader, kind, symbol, asked)
+
+    questions: dict[str, Callable[[], pl.DataFrame]] = {
+        "open_interest": lambda: measures.open_interest(reader, symbol, asked, _HOUR).tail(1),
+        "funding": lambda: _latest(measures.funding(reader, symbol, asked), "exchange", "symbol"),
+        "long_short": lambda: _latest(rows("long_short_ratio"), "exchange", "population").select(
+            "time", "exchange", "population", "ratio", "long_share"
+        ),
+        "liquidations": lambda: _day_by_side(rows("liquidation")),
+        "load": lambda: _near(reader, symbol, asked),
+    }
+    return {name: _or_none(question) for name, question in questions.items()}
+
+
+def _near(reader: Reader, symbol: str, asked: Asked) -> pl.DataFrame:
+    """Return what the maps of all asked exchanges hold near the price now."""
+    found = []
+    for series in reader.series("open_interest", asked.exchanges, symbol):
+        rows = reader.read(
+            "open_interest", symbol=symbol, exchanges=[series.exchange], as_of=asked.as_of
+        )
+        since = rows.select(pl.col("time").max() - _DAY).item()
+        drawn = maps.heatmap(
+            reader,
+            symbol,
+            series.exchange,
+            span=(since, None, asked.as_of),
+            interval=None,
+            rows=None,
+            parameters=None,
+        )
+        near = drawn.within((0.02, 0.05, 0.10))
+        found.append(near.with_columns(exchange=pl.lit(series.exchange)))
+    return pl.concat(found) if found else pl.DataFrame()
+
+
+def _latest(frame: pl.DataFrame, *by: str) -> pl.DataFrame:
+    return frame.sort("time").unique(by, keep="last", maintain_order=True)
+
+
+def _or_none(question: Callable[[], pl.DataFrame]) -> pl.DataFrame | None:
+    """Return an answer, None where nothing is stored or too little to compute it."""
+    try:
+        answer = question()
+    except (NoSuchData, ValueError):
+        return None
+    return answer if answer.height else None
+
+
+def _day_by_side(frame: pl.DataFrame) -> pl.DataFrame:
+    """Sum the last stored day; a sum without its completeness would be a lie."""
+    return (
+        frame.filter(pl.col("time") > pl.col("time").max() - _DAY)
+        .group_by("exchange", "side", "completeness", maintain_order=True)
+        .agg(
+            time=pl.col("time").max(),
+            count=pl.len(),
+            value_usd=pl.coalesce("value_usd", pl.col("price") * pl.col("amount")).sum(),
+        )
+    )

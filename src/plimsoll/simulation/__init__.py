@@ -1,0 +1,1 @@
+"""A market of several exchanges made of mechanisms, whose truth is known."""
