@@ -20,6 +20,7 @@ from plimsoll import errors
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.archives import FORMATS
 from plimsoll.cli import COMMANDS
+from plimsoll.exchanges import EXCHANGES, exchange
 from plimsoll.market.schema import TABLES
 from plimsoll.session import Session
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
-GENERATED = {"cli.md", "formats.md", "tables.md"}
+GENERATED = {"cli.md", "exchanges.md", "formats.md", "tables.md"}
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -85,14 +86,21 @@ def test_every_format_is_in_the_reference_and_in_the_guide(module: str) -> None:
     assert f"| `{name}` |" in page("guide/import.md")
 
 
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_every_exchange_and_kind_is_in_the_reference(name: str) -> None:
+    section = page("reference/exchanges.md").split(f"\n## {name}\n")[1].split("\n## ")[0]
+    for kind in exchange(name).offers:
+        assert f"| {kind} |" in section
+
+
 def test_every_method_of_a_session_and_no_other_is_in_the_reference() -> None:
-    public = {name for name in vars(Session) if not name.startswith("_")}
+    public = {name for name in dir(Session) if not name.startswith("_")}
     listed = set(re.findall(r"^ +- (\w+)$", page("reference/python.md"), re.MULTILINE))
     assert listed == public
 
 
 def test_every_method_of_a_session_says_what_it_is() -> None:
-    methods = [getattr(Session, name) for name in vars(Session) if not name.startswith("_")]
+    methods = [getattr(Session, name) for name in dir(Session) if not name.startswith("_")]
     assert [method.__name__ for method in methods if not inspect.getdoc(method)] == []
 
 
@@ -146,8 +154,8 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four days of a made-up market on two exchanges, imported from tidy files."""
     folder = tmp_path_factory.mktemp("market")
     draw = random.Random(1)
-    for exchange in ("binance", "bybit"):
-        write_exchange(folder, exchange, draw)
+    for venue in ("binance", "bybit"):
+        write_exchange(folder, venue, draw)
     report = plimsoll.open(folder / "store").import_files(sorted(folder.glob("*.csv")))
     assert {outcome.status for outcome in report.outcomes} == {"imported"}
     return folder / "store"

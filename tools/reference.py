@@ -1,4 +1,4 @@
-"""Write the pages of the reference that are read off the code: tables, formats and commands.
+"""Write the pages of the reference that are read off the code.
 
 Run without arguments it writes them; with ``--check`` it only says which are stale, and leaves
 with 1 if any is.
@@ -18,8 +18,10 @@ import polars as pl
 
 from plimsoll.archives import FORMATS
 from plimsoll.cli import COMMANDS, plimsoll
+from plimsoll.exchanges import EXCHANGES
 from plimsoll.market.events import EVENTS
 from plimsoll.market.schema import TABLES, TIME
+from plimsoll.session import offers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,7 +111,28 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
             yield f"- `{words}` – {' '.join(meaning.split())}"
 
 
-PAGES = {"tables.md": tables, "formats.md": formats, "cli.md": commands}
+def exchanges() -> Iterator[str]:
+    """Yield the lines of the page on exchanges."""
+    yield from (_MADE, "", "# Exchanges", "")
+    yield (
+        "What each exchange publishes without a key, and how it is had. *Checked* says whether its "
+        "translation was held against recorded messages or against documentation only; none was "
+        "tried on a live exchange."
+    )
+    rows = offers()
+    for name in EXCHANGES:
+        about = inspect.cleandoc(import_module(EXCHANGES[name]).__doc__ or "")
+        yield from ("", f"## {name}", "", about, "")
+        yield "| kind | stream | asked every | history | completeness | checked | |"
+        yield "|---|---|---|---|---|---|---|"
+        for row in (row for row in rows if row["exchange"] == name):
+            every = "" if row["poll"] is None else f"{row['poll']:g} s"
+            stream = "yes" if row["stream"] else ""
+            cells = (row["kind"], stream, every, row["history"] or "", row["completeness"])
+            yield f"| {' | '.join(cells)} | {row['checked']} | {row['note']} |"
+
+
+PAGES = {"exchanges.md": exchanges, "tables.md": tables, "formats.md": formats, "cli.md": commands}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,6 +13,13 @@
     │   └── StoreDamaged       a file does not match what was sealed
     ├── NoSuchData             nothing stored answers the question
     └── ExchangeError          an exchange did not do what was asked        .exchange
+        ├── ConnectionLost   * closed, timed out or silent
+        ├── RateLimited      * asked too often                              .retry_after
+        ├── Rejected           refused the request                          .code
+        ├── Unsupported        publishes no such data                       .kind
+        └── UnreadableMessage  the payload is not what its documentation says  .payload
+
+An asterisk: the same request may succeed later (`transient`).
 
 Wrong arguments are `ValueError` or `TypeError`, raised at the public door.
 """
@@ -27,16 +34,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArchiveError",
+    "ConnectionLost",
     "DamagedFile",
     "ExchangeError",
     "NoSuchData",
     "PlimsollError",
+    "RateLimited",
+    "Rejected",
     "StoreDamaged",
     "StoreError",
     "StoreTooNew",
     "StoreUnusable",
     "UnknownSymbol",
+    "UnreadableMessage",
     "Unrecognised",
+    "Unsupported",
 ]
 
 
@@ -105,6 +117,62 @@ class NoSuchData(PlimsollError):
 class ExchangeError(PlimsollError):
     """An exchange did not do what was asked."""
 
+    transient = False
+
     def __init__(self, exchange: str, message: str) -> None:
         super().__init__(f"{exchange}: {message}")
         self.exchange = exchange
+
+
+class ConnectionLost(ExchangeError):
+    """The connection was closed, timed out, or is silent."""
+
+    transient = True
+
+
+class RateLimited(ExchangeError):
+    """The exchange was asked too often.
+
+    Attributes
+    ----------
+    retry_after : float or None, seconds
+        When it may be asked again, if it says so.
+    """
+
+    transient = True
+
+    def __init__(self, exchange: str, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(exchange, message)
+        self.retry_after = retry_after
+
+
+class Rejected(ExchangeError):
+    """The exchange refused the request.
+
+    Attributes
+    ----------
+    code : str
+        Its own, or HTTP's.
+    """
+
+    def __init__(self, exchange: str, message: str, *, code: str) -> None:
+        super().__init__(exchange, f"{message} ({code})")
+        self.code = code
+
+
+class Unsupported(ExchangeError):
+    """The exchange publishes no such data."""
+
+    def __init__(self, exchange: str, kind: str, why: str) -> None:
+        super().__init__(exchange, f"{kind} {why}")
+        self.kind = kind
+
+
+class UnreadableMessage(ExchangeError):
+    """A payload is not what its documentation says; it is kept, and nothing is guessed."""
+
+    def __init__(self, exchange: str, payload: bytes, why: str) -> None:
+        shown = payload[:200].decode("utf-8", errors="backslashreplace")
+        super().__init__(exchange, f"cannot read a message: {why}: {shown}")
+        self.payload = payload
+        self.why = why

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 import polars as pl
+from msgspec.structs import asdict
 
 from plimsoll import ingest, measures, sql
 from plimsoll import overview as glance
-from plimsoll.feed import live, record, replay
+from plimsoll.exchanges import EXCHANGES, exchange
 from plimsoll.market.interval import duration
 from plimsoll.market.symbols import Symbol
 from plimsoll.measures import asked, moment, names
 from plimsoll.store import audit
-from plimsoll.store.reader import Reader
 from plimsoll.store.writer import Writer
+from plimsoll.streams import Streams
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import Callable, Iterable
 
     from plimsoll.analytics.heatmap import HeatMap
     from plimsoll.analytics.inventory import Parameters
-    from plimsoll.market.events import Event
     from plimsoll.measures import Exchanges, When
-    from plimsoll.simulate import Simulated
-    from plimsoll.simulation.parameters import Scenario
 
-__all__ = ["Session", "default_store", "open"]
+__all__ = ["Session", "default_store", "offers", "open"]
 
 
 def default_store() -> Path:
@@ -55,7 +52,16 @@ def open(path: str | os.PathLike[str] | None = None) -> Session:  # noqa: A001 (
     return Session(Path(path) if path is not None else default_store())
 
 
-class Session:
+def offers() -> list[dict[str, Any]]:
+    """Return what each exchange publishes: a row for each exchange and kind."""
+    found = []
+    for name in EXCHANGES:
+        for kind, offer in exchange(name).offers.items():
+            found.append({"exchange": name, "kind": kind, **asdict(offer)})
+    return found
+
+
+class Session(Streams):
     """A store, and everything that can be asked of it.
 
     Every method takes times as `datetime` or text: an ISO date or time, or a
@@ -67,13 +73,6 @@ class Session:
     ----------
     path : Path
     """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @cached_property
-    def _reader(self) -> Reader:
-        return Reader(self.path)
 
     # what is stored
 
@@ -185,104 +184,6 @@ class Session:
 
         """
         return sql.ask(self._reader, query, moment(as_of))
-
-    # made up, and streamed
-
-    def simulate(
-        self,
-        scenario: str | Scenario = "crash",
-        *,
-        coins: tuple[str, ...] = ("BTC", "ETH", "SOL"),
-        seed: int = 1,
-        days: int = 90,
-        start: When = None,
-        workers: int = 2,
-        progress: Callable[[int], None] = lambda _minutes: None,
-    ) -> Simulated:
-        """Simulate a market into an empty store, and its truth beside it.
-
-        Parameters
-        ----------
-        scenario : str or Scenario
-            A name, such as ``crash``, or parameters of your own.
-        coins : tuple of str
-        seed, days : int
-        start : datetime or str, optional
-            The first day; always the same if left out, as the same seed gives the same bytes.
-        workers : int
-            Threads.
-        progress : callable
-            Told how many more minutes of one coin were simulated.
-        """
-        from plimsoll import simulate  # noqa: PLC0415 (brings numba)
-
-        simulation = simulate.simulation(
-            scenario, coins, seed=seed, days=days, start=moment(start), workers=workers
-        )
-        with Writer(self.path) as writer:
-            return simulate.simulate(writer, simulation, progress)
-
-    def replay(
-        self,
-        kinds: Iterable[str] = (),
-        symbol: str | None = None,
-        *,
-        exchange: Exchanges = None,
-        since: When = None,
-        until: When = None,
-        as_of: When = None,
-        speed: float | None = None,
-    ) -> AsyncIterator[Event]:
-        """Stream what is stored, in the order in which it could be known.
-
-        Parameters
-        ----------
-        kinds : iterable of str
-            Tables; all if empty.
-        symbol : str, optional
-        exchange : str or list of str, optional
-        since, until, as_of : datetime or str, optional
-        speed : float, optional
-            Seconds of history in one of ours; as fast as possible if left out.
-
-        """
-        batches = replay.stored(
-            self._reader,
-            kinds=kinds,
-            exchanges=names(exchange),
-            symbol=symbol,
-            since=moment(since),
-            until=moment(until),
-            as_of=moment(as_of),
-        )
-        return replay.replay(batches, speed=speed)
-
-    def live(self, made: Simulated, *, speed: float = 1.0) -> AsyncIterator[Event]:
-        """Stream how a simulated market goes on from where its days end.
-
-        Parameters
-        ----------
-        made : Simulated
-            What `simulate` returned.
-        speed : float
-            Seconds of the market's time in one of ours.
-
-        """
-        return live.live(made.simulation.go_on(), speed=speed)
-
-    async def record(
-        self,
-        feed: AsyncIterator[Event],
-        *,
-        every: float = 1.0,
-        kept: Callable[[int], None] = lambda _count: None,
-    ) -> int:
-        """Keep the events of a stream until it ends or is cancelled, and return how many.
-
-        See `plimsoll.feed.record.record`, which is given the same.
-        """
-        with Writer(self.path) as writer:
-            return await record.record(feed, writer, every=every, kept=kept)
 
     # what it means
 

@@ -18,6 +18,10 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "demo": ("plimsoll.cli.demo:demo", "Show it all at work on a simulated market."),
+    "record": ("plimsoll.cli.live:record", "Record what exchanges publish, as it happens."),
+    "backfill": ("plimsoll.cli.live:backfill", "Bring an exchange's history into the store."),
+    "exchanges": ("plimsoll.cli.live:exchanges", "Show what each exchange publishes."),
+    "doctor": ("plimsoll.cli.live:doctor", "Check what can be reached from here."),
     "import": ("plimsoll.cli.data:import_", "Bring published files into the store."),
     "status": ("plimsoll.cli.data:status", "Show what is stored since when, and what is missing."),
     "audit": ("plimsoll.cli.data:audit", "Check every stored file against what was sealed."),

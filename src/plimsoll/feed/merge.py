@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     _Pending = dict[asyncio.Future[Event | None], int]
 
-__all__ = ["merge"]
+__all__ = ["gather", "merge"]
 
 
 async def merge(
@@ -86,3 +86,52 @@ async def _stop(pending: _Pending, feeds: tuple[AsyncIterator[Event], ...]) -> N
     for feed in feeds:
         if hasattr(feed, "aclose"):
             await feed.aclose()
+
+
+async def gather(*feeds: AsyncIterator[Event], most: int = 10_000) -> AsyncIterator[Event]:
+    """Yield the events of several streams as they come.
+
+    Parameters
+    ----------
+    *feeds : async iterator of Event
+    most : int
+        Events held at most; when there are so many, the streams wait.
+
+    Yields
+    ------
+    Event
+        Each stream's in its own order.
+
+    Raises
+    ------
+    Exception
+        What a stream raises; the others are closed first.
+    """
+    queue: asyncio.Queue[Event | BaseException | None] = asyncio.Queue(most)
+
+    async def drain(feed: AsyncIterator[Event]) -> None:
+        try:
+            async for event in feed:
+                await queue.put(event)
+        except Exception as error:  # noqa: BLE001 (handed on to whoever reads)
+            await queue.put(error)
+        finally:
+            if hasattr(feed, "aclose"):
+                await feed.aclose()
+        await queue.put(None)
+
+    tasks = [asyncio.ensure_future(drain(feed)) for feed in feeds]
+    left = len(tasks)
+    try:
+        while left:
+            item = await queue.get()
+            if isinstance(item, BaseException):
+                raise item
+            if item is None:
+                left -= 1
+            else:
+                yield item
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from plimsoll.market.events import EVENTS, Event, Snap
 from plimsoll.market.interval import MICROSECOND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
-__all__ = ["EARLIEST", "TABLES", "TIME", "Batch", "Column", "Table", "events", "rows"]
+__all__ = ["EARLIEST", "TABLES", "TIME", "Batch", "Column", "Table", "events", "flaw", "rows"]
 
 TIME = pl.Datetime("us", "UTC")
 EARLIEST = pl.datetime(2009, 1, 3, time_zone="UTC")
@@ -299,6 +300,51 @@ def _frame(table: Table, items: list[Event]) -> pl.DataFrame:
             data[column.name] = pl.Series(cells, dtype=column.dtype)
     return table.conform(pl.DataFrame(data))
 
+
+_FIRST_NS, _LAST_NS = 1_230_940_800_000_000_000, 4_102_444_800_000_000_000
+
+
+def flaw(event: Event) -> str | None:
+    """Return which rule of its table an event breaks, in words; None if it keeps them.
+
+    What `Table.violations` says of many rows at once, for one event as it comes.
+    """
+    for name, column in _ruled(type(event)):
+        value = getattr(event, name)
+        if value is None:
+            if column.required:
+                return f"{name} is missing"
+        elif _breaks(column, value):
+            return f"{name} cannot be {value!r}"
+    low, high = getattr(event, "low", None), getattr(event, "high", None)
+    if low is not None and high is not None and not low <= high:
+        return f"low {low} is above high {high}"
+    return None
+
+
+@cache
+def _ruled(event: type[Event]) -> list[tuple[str, Column]]:
+    """Return the columns of an event that have rules or words."""
+    table = TABLES[event.__struct_config__.tag]  # type: ignore[index]
+    return [(c.name, c) for c in table.columns if c.required or c.rule or c.choices]
+
+
+def _breaks(column: Column, value: Any) -> bool:
+    if column.choices:
+        return value not in column.choices
+    kept = _KEEPS.get(column.rule)
+    return kept is not None and not kept(value)
+
+
+_KEEPS: dict[str, Callable[[Any], bool]] = {
+    "positive": lambda value: 0 < value < math.inf,
+    "nonnegative": lambda value: 0 <= value < math.inf,
+    "finite": math.isfinite,
+    "share": lambda value: 0 <= value <= 1,
+    "time": lambda value: _FIRST_NS <= value < _LAST_NS,
+    "seconds": lambda value: 1 <= value <= _TEN_YEARS,
+    "name": lambda value: 1 <= len(value.encode()) <= _LONGEST_NAME,
+}
 
 @cache
 def _times(kind: str) -> tuple[str, ...]:

@@ -1,0 +1,347 @@
+"""Channels of one socket as a stream that outlives its connections.
+
+When a connection is lost, another is made, later and later; what was missed between the moment the
+old one was last heard of and the moment the new one was answered is a `Gap` for each channel.
+Before a server would end a connection for its age, a new one is opened beside it, and the old one
+is let go when the new one is answered; what both brought is told once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
+
+from plimsoll.errors import ConnectionLost, ExchangeError, UnreadableMessage
+from plimsoll.exchanges.base import Acknowledged, Refused, Reply
+from plimsoll.market.events import Event, Gap
+from plimsoll.net.retry import Backoff
+from plimsoll.net.websocket import Socket
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+    from plimsoll.exchanges.base import Channel, Exchange, Listing
+    from plimsoll.feed.health import Health
+
+    _Item = tuple["_Connection", tuple[bytes, int] | ExchangeError]
+
+__all__ = ["Taps", "subscription"]
+
+ANSWER = 30.0
+"""Seconds within which subscriptions must be answered."""
+_OVERLAP = 10.0
+_WAITING = 4_096
+
+
+def _nothing(*_: object) -> None:
+    return
+
+
+class Taps(NamedTuple):
+    """Where raw bytes go beside the stream.
+
+    Attributes
+    ----------
+    raw : callable
+        Told each frame: the socket's URL, nanosecond, bytes.
+    unreadable : callable
+        Told each frame that cannot be read: exchange, nanosecond, bytes, why.
+    """
+
+    raw: Callable[[str, int, bytes], None] = _nothing
+    unreadable: Callable[[str, int, bytes, str], None] = _nothing
+
+
+class _Connection:
+    """One connection of a subscription, reading into a queue."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        channels: Sequence[Channel],
+        listings: Iterable[Listing],
+        address: Callable[[str], str],
+        queue: asyncio.Queue[_Item],
+    ) -> None:
+        self.channels = list(channels)
+        self.unanswered = {channel.topic for channel in channels}
+        self.refused: list[Refused] = []
+        self.decoder = exchange.decoder(listings)
+        self._queue = queue
+        self.born = time.monotonic()
+        ping = (exchange.ping.every, exchange.ping.payload)
+        self.socket = Socket(self.channels[0].url, ping=ping, address=address)
+        self._frames = exchange.subscribe(self.channels)
+        self._task = asyncio.ensure_future(self._run())
+
+    async def _run(self) -> None:
+        try:
+            async with self.socket:
+                for request in self._frames:
+                    await self.socket.send(request)
+                async for frame in self.socket.frames():
+                    await self._queue.put((self, frame))
+        except ExchangeError as error:
+            await self._queue.put((self, error))
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it should have been answered by now."""
+        return bool(self.unanswered) and time.monotonic() - self.born > ANSWER
+
+    def heard(self, events: list[Event]) -> None:
+        """Take data for an answer: what brings some is subscribed."""
+        for channel in self.channels:
+            if channel.topic in self.unanswered and any(
+                type(event).__struct_config__.tag in channel.kinds
+                and channel.symbol in {None, event.symbol}
+                for event in events
+            ):
+                self.unanswered.discard(channel.topic)
+
+    def answered(self, item: Acknowledged | Refused) -> None:
+        """Hear that subscriptions were accepted or refused."""
+        if isinstance(item, Refused):
+            self.refused.append(item)
+            self.unanswered.discard(item.topic)
+        elif item.topics:
+            self.unanswered.difference_update(item.topics)
+        else:
+            self.unanswered.clear()
+
+
+async def subscription(
+    exchange: Exchange,
+    channels: Sequence[Channel],
+    listings: Iterable[Listing],
+    health: Health,
+    *,
+    symbols: Sequence[str] | None = None,
+    since: int | None = None,
+    taps: Taps | None = None,
+    address: Callable[[str], str] = lambda url: url,
+) -> AsyncIterator[Event]:
+    """Yield the events of channels of one socket, without end.
+
+    Parameters
+    ----------
+    exchange : Exchange
+    channels : sequence of Channel
+        Of one URL, and no more than `Exchange.most`.
+    listings : iterable of Listing
+        All that the exchange lists: a channel may bring any.
+    health : Health
+        Kept up to date.
+    symbols : sequence of str, optional
+        Whose gaps are told where a channel is of all; of all if left out.
+    since : int, optional, UTC nanoseconds
+        When these channels were last heard of by an earlier run: what lies between is a gap.
+    taps : Taps, optional
+    address : callable, optional
+        Returns the URL to use in place of one.
+
+    Yields
+    ------
+    Event
+        With a `Gap` for each channel wherever something may have been missed.
+
+    Raises
+    ------
+    Rejected
+        If the exchange refuses the socket for good.
+    """
+    every = list(listings)
+    work = _Subscription(exchange, channels, every, health, taps or Taps(), address)
+    work.symbols = [one.symbol for one in every] if symbols is None else list(symbols)
+    work.lost_at = since
+    try:
+        async for event in work.run():
+            yield event
+    finally:
+        await work.close()
+
+
+class _Subscription:
+    def __init__(
+        self,
+        exchange: Exchange,
+        channels: Sequence[Channel],
+        listings: list[Listing],
+        health: Health,
+        taps: Taps,
+        address: Callable[[str], str],
+    ) -> None:
+        self._exchange, self._channels, self._listings = exchange, channels, listings
+        self._health, self._taps, self._address = health, taps, address
+        self._backoff = Backoff()
+        self._now: _Connection | None = None
+        self._next: _Connection | None = None
+        self._both_until = 0.0
+        self._seen: dict[Event, None] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
+        # Both connections of a change-over write here; a full queue holds the sockets up.
+        self._queue: asyncio.Queue[_Item] = asyncio.Queue(_WAITING)
+        self._reason = "not recorded"
+        self.lost_at: int | None = None
+        self.symbols: list[str] = []
+
+    async def close(self) -> None:
+        for connection in (self._now, self._next):
+            if connection is not None:
+                await connection.close()
+
+    def _open(self) -> _Connection:
+        return _Connection(
+            self._exchange, self._channels, self._listings, self._address, self._queue
+        )
+
+    async def run(self) -> AsyncIterator[Event]:
+        self._now = self._open()
+        while True:
+            self._grow_old()
+            item = await self._take()
+            if item is None:
+                continue
+            connection, content = item
+            if isinstance(content, ExchangeError):
+                await self._lost(connection, content)
+                continue
+            for event in self._read(connection, *content):
+                yield event
+
+    def _grow_old(self) -> None:
+        """Open the successor of a connection that the server will end soon."""
+        now = self._now
+        if now is None or self._next is not None:
+            return
+        if time.monotonic() - now.born > self._exchange.longest:
+            self._next = self._open()
+
+    async def _take(self) -> _Item | None:
+        """Return what comes next; None if for a second nothing did."""
+        with suppress(asyncio.QueueEmpty):
+            return self._queue.get_nowait()
+        with suppress(TimeoutError):
+            return await asyncio.wait_for(self._queue.get(), 1.0)
+        now = self._now
+        if now is None or not now.is_late:
+            return None
+        missing = ", ".join(sorted(now.unanswered)[:3])
+        why = f"did not answer subscriptions: {missing}"
+        return now, ConnectionLost(self._exchange.name, why)
+
+    async def _lost(self, connection: _Connection, error: ExchangeError) -> None:
+        """Replace a lost connection, after a while."""
+        await connection.close()
+        self._health.problem = str(error)
+        if connection is self._next:
+            self._next = None
+            return
+        if self.lost_at is None:
+            self.lost_at = connection.socket.alive or time.time_ns()
+            self._reason = str(error)
+        if not error.transient:
+            self._health.state = "refused"
+            raise error
+        if self._next is not None:  # the successor is on its way already
+            self._now, self._next = self._next, None
+            return
+        self._health.state = "lost"
+        self._health.reconnects += 1
+        wait = self._backoff.failed()
+        await asyncio.sleep(max(wait, getattr(error, "retry_after", None) or 0.0))
+        self._now = self._open()
+
+    def _read(self, connection: _Connection, payload: bytes, received: int) -> list[Event]:
+        self._taps.raw(connection.channels[0].url, received, payload)
+        try:
+            items = connection.decoder.read(payload, received)
+        except UnreadableMessage as error:
+            self._health.unreadable += 1
+            self._health.problem = error.why
+            self._taps.unreadable(self._exchange.name, received, payload, error.why)
+            return []
+        found: list[Event] = []
+        for item in items:
+            if isinstance(item, Acknowledged | Refused):
+                connection.answered(item)
+            elif isinstance(item, Reply):
+                self._reply(connection, item)
+            elif isinstance(item, Event):
+                found.append(item)
+        if connection.unanswered and found:
+            connection.heard(found)
+        before = self._live(connection, received)
+        return [*before, *self._once(found, received)]
+
+    def _reply(self, connection: _Connection, item: Reply) -> None:
+        task = asyncio.ensure_future(connection.socket.send(item.payload))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+    def _live(self, connection: _Connection, received: int) -> list[Event]:
+        """Take note when all subscriptions are answered, and return the gaps that closes."""
+        if connection.unanswered:
+            return []
+        if connection is self._next:
+            old, self._now, self._next = self._now, self._next, None
+            self._both_until = time.monotonic() + _OVERLAP
+            if old is not None:
+                leaving = asyncio.ensure_future(old.close())
+                self._leaving.add(leaving)
+                leaving.add_done_callback(self._leaving.discard)
+        self._health.state = "live"
+        self._backoff.succeeded()
+        if connection.refused:
+            self._health.problem = f"refused: {connection.refused[-1].reason}"
+        if self.lost_at is None:
+            return []
+        gaps = self._gaps(self.lost_at, received)
+        self.lost_at = None
+        return gaps
+
+    def _gaps(self, since: int, until: int) -> list[Event]:
+        if until <= since:
+            return []
+        found: list[Event] = [
+            Gap(
+                exchange=self._exchange.name,
+                symbol=symbol,
+                time=since,
+                known_at=until,
+                received=until,
+                stream=kind,
+                until=until,
+                reason=self._reason,
+            )
+            for channel in self._channels
+            for kind in channel.kinds
+            for symbol in self._symbols(channel)
+        ]
+        self._health.gaps += len(found)
+        return found
+
+    def _symbols(self, channel: Channel) -> list[str]:
+        if channel.symbol is not None:
+            return [channel.symbol]
+        return self.symbols
+
+    def _once(self, events: list[Event], received: int) -> list[Event]:
+        """Return the events that were not told before, while two connections overlap."""
+        fresh = events
+        if self._next is not None or time.monotonic() < self._both_until:
+            fresh = [event for event in events if replace(event, received=None) not in self._seen]
+            self._seen.update((replace(event, received=None), None) for event in fresh)
+        elif self._seen:
+            self._seen.clear()
+        for event in fresh:
+            self._health.came(event.time, received)
+        return fresh

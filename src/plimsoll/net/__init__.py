@@ -1,0 +1,1 @@
+"""Bytes in and out, politely; nothing here knows what a market is."""

@@ -1,0 +1,435 @@
+"""Exchanges into the store: what is recorded, since when, and what was missed.
+
+A recording is made of streams: subscriptions, a socket each, and polls. All bring events into one
+queue, which one writer keeps. Beside the store's tables stand::
+
+    STORE/
+    ├── recorder/EXCHANGE.json   until when each kind was recorded
+    ├── unreadable/EXCHANGE.jsonl  messages that could not be read, whole
+    └── raw/EXCHANGE/            with `keep_raw`: every frame as it came, zstd
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections import defaultdict
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Self
+
+import pyarrow as pa
+from msgspec.structs import replace
+
+from plimsoll.errors import ExchangeError, NoSuchData, Unsupported
+from plimsoll.exchanges import exchange as known_exchange
+from plimsoll.feed import rest
+from plimsoll.feed.health import Health
+from plimsoll.feed.merge import gather
+from plimsoll.feed.poll import poll
+from plimsoll.feed.record import record
+from plimsoll.feed.subscription import Taps, subscription
+from plimsoll.market.events import Event, Gap, OpenInterest
+from plimsoll.net.http import Client
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from plimsoll.exchanges.base import Channel, Exchange, Listing
+    from plimsoll.feed.rest import Listed
+    from plimsoll.store.writer import Writer
+
+__all__ = ["DEFAULT_KINDS", "Recording", "Wanted", "choose", "kinds_of", "record_exchanges"]
+
+DEFAULT_KINDS = (
+    "liquidation",
+    "open_interest",
+    "funding",
+    "mark_price",
+    "long_short_ratio",
+    "taker_volume",
+    "liquidation_total",
+)
+"""What is recorded when nobody says: small, and not to be had later."""
+FILLED = "filled from history:"
+"""How the reason of a gap begins that has been filled."""
+_REPAIR = 86_400 * 1_000_000_000
+"""The longest gap that is asked for again, nanoseconds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is to be recorded of an exchange.
+
+    Attributes
+    ----------
+    exchange : str
+    symbols : tuple of str
+        Coins or unified symbols; empty for all.
+    kinds : tuple of str
+        Tables; empty for `DEFAULT_KINDS` as far as they are published.
+    top : int or None
+        Only so many instruments, by open interest.
+    """
+
+    exchange: str
+    symbols: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    top: int | None = None
+
+
+@dataclass
+class Recording:
+    """What goes on while exchanges are recorded.
+
+    Attributes
+    ----------
+    health : list of Health
+        One for each stream.
+    kept : int
+        Events that are safe.
+    problems : list of str
+        What cannot be recorded, and why.
+    """
+
+    health: list[Health] = field(default_factory=list)
+    kept: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def kinds_of(exchange: Exchange, wanted: Sequence[str]) -> list[str]:
+    """Return the kinds to record of an exchange.
+
+    Raises
+    ------
+    Unsupported
+        If it does not publish one that is named.
+    """
+    if not wanted:
+        return [kind for kind in DEFAULT_KINDS if kind in exchange.offers]
+    for kind in wanted:
+        offer = exchange.offer(kind)
+        if not offer.stream and offer.poll is None:
+            raise Unsupported(exchange.name, kind, "is history only: see plimsoll backfill")
+    return list(wanted)
+
+
+def choose(listings: Iterable[Listing], symbols: Sequence[str]) -> list[Listing]:
+    """Return the listings of coins or unified symbols; all of them if none are named.
+
+    Raises
+    ------
+    NoSuchData
+        If nothing is listed for one.
+    """
+    every = list(listings)
+    if not symbols:
+        return every
+    chosen: dict[str, Listing] = {}
+    for name in symbols:
+        found = [
+            one for one in every if name in {one.symbol, one.instrument.parts.base, one.native}
+        ]
+        if not found:
+            raise NoSuchData(f"nothing is listed for {name}; name a coin, or a symbol as ccxt does")
+        chosen.update((one.symbol, one) for one in found)
+    return list(chosen.values())
+
+
+async def record_exchanges(
+    writer: Writer,
+    wanted: Sequence[Wanted],
+    recording: Recording,
+    *,
+    keep_raw: bool = False,
+    address: Callable[[str], str] = lambda url: url,
+) -> None:
+    """Record exchanges until cancelled, or until each has refused.
+
+    Parameters
+    ----------
+    writer : Writer
+    wanted : sequence of Wanted
+    recording : Recording
+        Kept up to date, for whoever looks.
+    keep_raw : bool
+        Keep every frame as it came, too.
+    address : callable, optional
+        Returns the URL to use in place of one.
+
+    Raises
+    ------
+    ExchangeError
+        If nothing at all can be recorded.
+    StoreUnusable
+        If the disk refuses; everything acknowledged is safe.
+    """
+    root = writer.layout.root
+    with ExitStack() as stack:
+        async with Client(address) as client:
+            works = [
+                stack.enter_context(_Work(root, client, one, recording, keep_raw, address))
+                for one in wanted
+            ]
+            feeds = [feed for work in works for feed in await work.feeds(writer)]
+            if not feeds:
+                raise ExchangeError("record", "; ".join(recording.problems) or "nothing to record")
+            kept = _kept(recording, works)
+            await record(gather(*feeds), writer, every=0.2, kept=kept)
+
+
+def _kept(recording: Recording, works: list[_Work]) -> Callable[[int], None]:
+    def kept(count: int) -> None:
+        recording.kept = count
+        for work in works:
+            work.note()
+
+    return kept
+
+
+class _Work:
+    """One exchange's part of a recording."""
+
+    def __init__(
+        self,
+        root: Path,
+        client: Client,
+        wanted: Wanted,
+        recording: Recording,
+        keep_raw: bool,
+        address: Callable[[str], str],
+    ) -> None:
+        self.exchange = known_exchange(wanted.exchange)
+        self._client, self._wanted, self._recording = client, wanted, recording
+        self._address = address
+        self._place = root / "recorder" / f"{wanted.exchange}.json"
+        self._files = _Files(root, wanted.exchange, keep_raw)
+        self._before = _last_heard(self._place)
+        self._health: dict[str, list[Health]] = defaultdict(list)
+        self._holes: asyncio.Queue[Gap] = asyncio.Queue(10_000)
+        self._listings: list[Listing] = []
+        self._kinds: set[str] = set()
+        self._symbols: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._files.close()
+
+    async def feeds(self, writer: Writer) -> list[AsyncIterator[Event]]:
+        """Return the streams that bring what is wanted; what cannot be had is a problem told."""
+        try:
+            kinds = kinds_of(self.exchange, self._wanted.kinds)
+            found = await rest.listed(self._client, self.exchange)
+            chosen = choose(found.listings, self._wanted.symbols)
+            if self._wanted.top is not None:
+                chosen = await _largest(self._client, self.exchange, chosen, self._wanted.top)
+        except (ExchangeError, NoSuchData) as error:
+            self._recording.problems.append(str(error))
+            return []
+        self._recording.problems.extend(found.problems)
+        _remember(writer, found, chosen)
+        self._listings = found.listings
+        self._kinds, self._symbols = set(kinds), {one.symbol for one in chosen}
+        feeds = [*self._sockets(kinds, chosen), *self._polls(kinds, chosen)]
+        guarded = [self._guarded(feed) for feed in feeds]
+        return [*guarded, self._repairs(chosen)] if guarded else []
+
+    def _sockets(self, kinds: list[str], chosen: list[Listing]) -> list[AsyncIterator[Event]]:
+        channels: dict[str, Channel] = {}
+        for kind in kinds:
+            if self.exchange.offers[kind].stream:
+                for channel in self.exchange.channels(kind, chosen):
+                    channels.setdefault(f"{channel.url} {channel.topic}", channel)
+        by_url: dict[str, list[Channel]] = defaultdict(list)
+        for channel in channels.values():
+            by_url[channel.url].append(channel)
+        most = self.exchange.most
+        return [
+            self._socket(group[at : at + most])
+            for group in by_url.values()
+            for at in range(0, len(group), most)
+        ]
+
+    def _socket(self, channels: list[Channel]) -> AsyncIterator[Event]:
+        brought = {kind for channel in channels for kind in channel.kinds}
+        kinds = sorted(brought & self._kinds)
+        return subscription(
+            self.exchange,
+            channels,
+            self._listings,
+            self._watched(kinds, f"{len(channels)} channels"),
+            symbols=sorted(self._symbols),
+            since=self._since(kinds),
+            taps=self._files.taps,
+            address=self._address,
+        )
+
+    def _polls(self, kinds: list[str], chosen: list[Listing]) -> list[AsyncIterator[Event]]:
+        feeds = []
+        for kind in kinds:
+            offer = self.exchange.offers[kind]
+            if offer.stream or offer.poll is None:
+                continue
+            for plan in self.exchange.polls(kind, chosen):
+                what = plan.request.about.get("native", "all")
+                feeds.append(
+                    poll(
+                        self._client,
+                        self.exchange,
+                        plan,
+                        chosen,
+                        self._watched([kind], what),
+                        since=self._since([kind]),
+                        taps=self._files.taps,
+                    )
+                )
+        return feeds
+
+    def _watched(self, kinds: list[str], what: str) -> Health:
+        health = Health(f"{self.exchange.name} {'+'.join(kinds)} {what}")
+        self._recording.health.append(health)
+        for kind in kinds:
+            self._health[kind].append(health)
+        return health
+
+    def _since(self, kinds: list[str]) -> int | None:
+        heard = [self._before[kind] for kind in kinds if kind in self._before]
+        return min(heard) if heard else None
+
+    async def _guarded(self, feed: AsyncIterator[Event]) -> AsyncIterator[Event]:
+        """Yield a stream's events; a gap is told at once, and tried to be filled later."""
+        try:
+            async for event in feed:
+                if not self._is_wanted(event):
+                    continue
+                if isinstance(event, Gap) and self._can_repair(event):
+                    self._holes.put_nowait(event)
+                yield event
+        except ExchangeError as error:
+            self._recording.problems.append(str(error))
+
+    def _is_wanted(self, event: Event) -> bool:
+        """Return whether an event was asked for: a channel may bring more kinds, and others'."""
+        kind = event.stream if isinstance(event, Gap) else type(event).__struct_config__.tag
+        return kind in self._kinds and event.symbol in self._symbols
+
+    def _can_repair(self, gap: Gap) -> bool:
+        offer = self.exchange.offers.get(gap.stream)
+        short = gap.until - gap.time <= _REPAIR
+        return offer is not None and bool(offer.history) and short and not self._holes.full()
+
+    async def _repairs(self, chosen: list[Listing]) -> AsyncIterator[Event]:
+        """Ask for what was missed; a gap that was filled is told again, and says so."""
+        by_symbol = {listing.symbol: listing for listing in chosen}
+        while True:
+            gap = await self._holes.get()
+            try:
+                pages = rest.history(
+                    self._client,
+                    self.exchange,
+                    gap.stream,
+                    by_symbol[gap.symbol],
+                    gap.time,
+                    gap.until,
+                )
+                async for page in pages:
+                    for event in page:
+                        yield event
+                now = time.time_ns()
+                yield replace(gap, known_at=now, received=now, reason=f"{FILLED} {gap.reason}")
+            except (ExchangeError, KeyError) as error:
+                self._recording.problems.append(f"gap of {gap.stream} {gap.symbol}: {error}")
+
+    def note(self) -> None:
+        """Write down until when each kind was recorded."""
+        now = time.time_ns()
+        heard = dict(self._before)
+        for kind, streams in self._health.items():
+            if all(health.state == "live" for health in streams):
+                heard[kind] = now
+        self._before = heard
+        self._place.parent.mkdir(exist_ok=True)
+        aside = self._place.with_suffix(".new")
+        aside.write_text(json.dumps(heard), encoding="utf-8")
+        aside.replace(self._place)
+
+
+def _last_heard(place: Path) -> dict[str, int]:
+    try:
+        found = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {kind: when for kind, when in found.items() if isinstance(when, int)}
+
+
+def _remember(writer: Writer, found: Listed, chosen: list[Listing]) -> None:
+    """Keep contract sizes and brackets of what is recorded."""
+    symbols = {listing.symbol for listing in chosen}
+    for listing in chosen:
+        writer.catalogue.remember(listing.instrument)
+    for brackets in found.brackets:
+        if brackets.symbol in symbols:
+            writer.catalogue.remember(brackets)
+
+
+async def _largest(
+    client: Client, exchange: Exchange, listings: list[Listing], top: int
+) -> list[Listing]:
+    """Return the instruments with the most open interest.
+
+    Raises
+    ------
+    Unsupported
+        If the exchange does not tell it for all at once.
+    """
+    held: dict[str, float] = {}
+    for plan in exchange.polls("open_interest", listings):
+        if "native" in plan.request.about:
+            raise Unsupported(exchange.name, "open interest of all", "is not told: use --symbols")
+        payload, received = await rest.ask(client, exchange, plan.request)
+        for event in exchange.decoder(listings).read(payload, received, plan.request):
+            if isinstance(event, OpenInterest) and event.value_usd is not None:
+                held[event.symbol] = event.value_usd
+    ranked = sorted(listings, key=lambda one: held.get(one.symbol, -1.0), reverse=True)
+    return [one for one in ranked[:top] if one.symbol in held]
+
+
+class _Files:
+    """Where frames go that cannot be read, and, if they are kept, all."""
+
+    def __init__(self, root: Path, exchange: str, keep_raw: bool) -> None:
+        self._unreadable = root / "unreadable" / f"{exchange}.jsonl"
+        self._folder = root / "raw" / exchange
+        self._hour = ""
+        self._out: pa.CompressedOutputStream | None = None
+        self.taps = (
+            Taps(raw=self._keep, unreadable=self._note) if keep_raw else Taps(unreadable=self._note)
+        )
+
+    def close(self) -> None:
+        if self._out is not None:
+            self._out.close()
+            self._out = None
+
+    def _note(self, exchange: str, received: int, payload: bytes, why: str) -> None:
+        del exchange
+        self._unreadable.parent.mkdir(parents=True, exist_ok=True)
+        row = {"received": received, "why": why, "payload": base64.b64encode(payload).decode()}
+        with self._unreadable.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def _keep(self, url: str, received: int, payload: bytes) -> None:
+        hour = datetime.fromtimestamp(received // 1_000_000_000, tz=UTC).strftime("%Y-%m-%dT%H")
+        if hour != self._hour:
+            self.close()
+            self._folder.mkdir(parents=True, exist_ok=True)
+            place = self._folder / f"{hour}.{time.time_ns()}.zst"
+            self._out, self._hour = pa.CompressedOutputStream(str(place), "zstd"), hour
+        if self._out is not None:
+            self._out.write(f"{received} {url} {len(payload)}\n".encode() + payload + b"\n")

@@ -1,0 +1,282 @@
+"""The recorder against loopback exchanges that misbehave: sent = stored + declared lost."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+
+import plimsoll
+from fakes.server import Fake
+from fakes.venues import VENUES, Venue
+from plimsoll.exchanges import exchange
+from plimsoll.net import retry, websocket
+from plimsoll.recording import Recording, Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
+
+    import polars as pl
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reconnect at once."""
+    monkeypatch.setattr(retry, "_FIRST", 0.01)
+    monkeypatch.setattr(retry.Backoff.__init__, "__defaults__", (0.01, 0.05))
+
+
+@contextlib.asynccontextmanager
+async def recorded(
+    fake: Fake, root: Path, venue: Venue, **rest: Any
+) -> AsyncIterator[tuple[Recording, asyncio.Task[None]]]:
+    """Record a venue's liquidations while the block runs, from its first answer on."""
+    session = plimsoll.open(root)
+    told = Recording()
+    wanted = Wanted(exchange=venue.name, symbols=("BTC",), kinds=("liquidation",))
+    task = asyncio.ensure_future(
+        session.record_exchanges([wanted], told, address=fake.address, **rest)
+    )
+    try:
+        await until(lambda: live(told) or task.done())
+        yield told, task
+        await asyncio.sleep(0.3)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def live(told: Recording) -> bool:
+    return bool(told.health) and all(one.state == "live" for one in told.health)
+
+
+async def until(what: Callable[[], bool], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > end:
+            raise AssertionError("it did not happen in time")
+        await asyncio.sleep(0.01)
+
+
+def run(venue: Venue, play: Callable[[Fake], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        async with Fake() as fake:
+            venue.prepare(fake)
+            await play(fake)
+
+    asyncio.run(whole())
+
+
+def stored(root: Path) -> pl.DataFrame:
+    return plimsoll.open(root).read("liquidation")
+
+
+def gaps(root: Path) -> pl.DataFrame:
+    return plimsoll.open(root).read("gap")
+
+
+@pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.name)
+def test_ten_thousand_liquidations_in_bursts_are_all_kept(venue: Venue, tmp_path: Path) -> None:
+    async def play(fake: Fake) -> None:
+        async with recorded(fake, tmp_path / "store", venue) as (told, _):
+            for burst in range(20):
+                for n in range(burst * 500, burst * 500 + 500, venue.batch):
+                    await fake.send(venue.liquidations(range(n, n + venue.batch)))
+                await asyncio.sleep(0.01)
+            await until(lambda: told.kept >= 10_000, 30)
+        assert told.kept == 10_000
+        assert sum(one.unreadable for one in told.health) == 0
+
+    run(venue, play)
+    rows = stored(tmp_path / "store")
+    assert rows.height == 10_000
+    assert sorted(rows["time"].dt.epoch("ms")) == [venue.time(n) for n in range(10_000)]
+    assert set(rows["side"]) == {"long", "short"}
+    assert plimsoll.open(tmp_path / "store").audit().findings == []
+
+
+@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.name)
+def test_a_lost_connection_is_a_gap_and_nothing_else_is_lost(
+    venue: Venue, how: str, tmp_path: Path
+) -> None:
+    async def play(fake: Fake) -> None:
+        async with recorded(fake, tmp_path / "store", venue) as (told, _):
+            await fake.send(venue.liquidations(range(venue.batch)))
+            await until(lambda: told.kept == venue.batch)
+            if how == "close":
+                await fake.close(1001)
+            else:
+                fake.reset()
+            await until(lambda: fake.opened == 2)
+            await until(lambda: live(told) and told.health[0].gaps > 0)
+            await fake.send(venue.liquidations(range(100, 100 + venue.batch)))
+            await until(lambda: told.kept >= 2 * venue.batch + told.health[0].gaps)
+
+    run(venue, play)
+    assert stored(tmp_path / "store").height == 2 * venue.batch
+    found = gaps(tmp_path / "store")
+    assert set(found["stream"]) == {"liquidation"}
+    assert (found["until"] > found["time"]).all()
+
+
+BYBIT = next(venue for venue in VENUES if venue.name == "bybit")
+
+
+def test_a_silent_half_open_connection_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 2 * websocket._PING < 30  # noqa: SLF001 (a ping, and the wait for its pong)
+    monkeypatch.setattr(websocket, "_PING", 0.2)
+
+    async def play(fake: Fake) -> None:
+        async with recorded(fake, tmp_path / "store", BYBIT) as (told, _):
+            fake.freeze()
+            await until(lambda: fake.opened >= 2, 5)
+            await until(lambda: told.health[0].gaps > 0)
+
+    run(BYBIT, play)
+
+
+def test_a_connection_is_replaced_before_it_is_too_old_and_nothing_is_told_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(exchange("bybit")), "longest", 0.5)
+
+    async def play(fake: Fake) -> None:
+        async with recorded(fake, tmp_path / "store", BYBIT) as (told, _):
+            sent = 0
+            while fake.opened < 4:
+                await fake.send(BYBIT.liquidations(range(sent, sent + BYBIT.batch)))
+                sent += BYBIT.batch
+                await asyncio.sleep(0.005)
+            await until(lambda: told.kept >= sent)
+            await asyncio.sleep(0.3)
+        assert told.kept == sent
+        assert told.health[0].gaps == 0
+        assert told.health[0].reconnects == 0
+
+    run(BYBIT, play)
+
+
+def test_frames_nobody_can_read_are_counted_and_kept_whole(tmp_path: Path) -> None:
+    bad = [b"{", b"null", json.dumps({"topic": "allLiquidation.BTCUSDT", "data": [{}]}).encode()]
+    root = tmp_path / "store"
+
+    async def play(fake: Fake) -> None:
+        async with recorded(fake, root, BYBIT, keep_raw=True) as (told, _):
+            for frame in bad:
+                await fake.send(frame)
+            await fake.send(BYBIT.liquidations(range(2)))
+            await until(lambda: told.kept == 2)
+        assert told.health[0].unreadable == 3
+
+    run(BYBIT, play)
+    lines = (root / "unreadable" / "bybit.jsonl").read_text().splitlines()
+    assert [base64.b64decode(json.loads(line)["payload"]) for line in lines] == bad
+    (raw,) = (root / "raw" / "bybit").glob("*.zst")
+    with pa.input_stream(str(raw), compression="zstd") as file:
+        kept = file.read()
+    assert all(frame in kept for frame in bad)
+
+
+def test_compressed_frames_are_read(tmp_path: Path) -> None:
+    async def play(fake: Fake) -> None:
+        async with recorded(fake, tmp_path / "store", BYBIT) as (told, _):
+            fake.zipped = True
+            await fake.send(BYBIT.liquidations(range(4)))
+            await until(lambda: told.kept == 4)
+
+    run(BYBIT, play)
+
+
+def test_a_refusal_is_told_and_other_exchanges_go_on(tmp_path: Path) -> None:
+    async def play(fake: Fake) -> None:
+        fake.status["instruments-info"] = [(451, {})]
+        told = Recording()
+        session = plimsoll.open(tmp_path / "store")
+        wanted = Wanted(exchange="bybit", kinds=("liquidation",))
+        with pytest.raises(plimsoll.errors.ExchangeError, match="does not serve this region"):
+            await session.record_exchanges([wanted], told, address=fake.address)
+
+    run(BYBIT, play)
+
+
+def test_asking_too_often_waits_as_long_as_the_server_says(tmp_path: Path) -> None:
+    async def play(fake: Fake) -> None:
+        fake.status["instruments-info"] = [(429, {"Retry-After": "1"}), (503, {})]
+        began = time.monotonic()
+        async with recorded(fake, tmp_path / "store", BYBIT) as (told, _):
+            assert live(told)
+        assert time.monotonic() - began > 1
+
+    run(BYBIT, play)
+
+
+RECORDER = """
+import asyncio, sys, plimsoll
+from urllib.parse import urlsplit
+from plimsoll.recording import Recording, Wanted
+root, port = sys.argv[1], sys.argv[2]
+def address(url):
+    parts = urlsplit(url)
+    scheme = "ws" if parts.scheme.startswith("ws") else "http"
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{scheme}://127.0.0.1:{port}/{parts.netloc}{parts.path}{query}"
+class Told(Recording):
+    def __setattr__(self, name, value):
+        super().__setattr__(name, value)
+        if name == "kept" and value:
+            print(value, flush=True)
+wanted = Wanted(exchange="bybit", symbols=("BTC",), kinds=("liquidation",))
+asyncio.run(plimsoll.open(root).record_exchanges([wanted], Told(), address=address))
+"""
+
+
+def test_a_killed_recorder_loses_nothing_acknowledged_and_each_interruption_is_a_gap(
+    tmp_path: Path,
+) -> None:
+    root, kills = tmp_path / "store", 6
+    draw = random.Random(1)
+    acknowledged = 0
+
+    async def play(fake: Fake) -> None:
+        nonlocal acknowledged
+        sent = 0
+        for _ in range(kills):
+            before = fake.opened
+            run_ = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", RECORDER, str(root), str(fake.port),
+                stdout=subprocess.PIPE,
+            )  # fmt: skip
+            await until(lambda before=before: fake.opened > before and fake.sockets == 1, 20)
+            await asyncio.sleep(0.2)
+            end = time.monotonic() + draw.uniform(0.4, 1.2)
+            while time.monotonic() < end:
+                await fake.send(BYBIT.liquidations(range(sent, sent + BYBIT.batch)))
+                sent += BYBIT.batch
+                await asyncio.sleep(0.002)
+            run_.send_signal(signal.SIGKILL)
+            out, _ = await run_.communicate()
+            lines = [int(line) for line in out.split() if line.strip().isdigit()]
+            acknowledged += lines[-1] if lines else 0
+
+    run(BYBIT, play)
+    session = plimsoll.open(root)
+    rows, found = session.read("liquidation"), session.read("gap")
+    assert rows.height + found.height >= acknowledged
+    assert not rows["time"].is_duplicated().any()
+    starts = found.group_by("time").len()
+    assert starts.height >= kills - 1
