@@ -87,6 +87,7 @@ async def backfill(
     ExchangeError
         If it cannot be asked.
     """
+    writer.layout.refuse_simulated()
     exchange = known_exchange(name)
     chosen_kinds = _kinds(exchange, kinds)
     async with Client(address) as client:

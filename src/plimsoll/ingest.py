@@ -167,6 +167,7 @@ def import_files(
     StoreUnusable
         If the disk refuses; the files accepted before are safe.
     """
+    writer.layout.refuse_simulated()
     if time_zone is not None and time_zone not in available_timezones():
         raise ValueError(f"there is no time zone {time_zone!r}; write UTC, Europe/London, …")
     outcomes: list[tuple[Outcome, str | None]] = []

@@ -46,6 +46,7 @@ _OVERVIEW: dict[str, Any] = {
     "short_cluster_price": pl.Float64,
     "short_cluster_usd": pl.Float64,
     "liquidated_usd": pl.Float64,
+    "liquidated_completeness": pl.String,
     "exchanges": pl.Int64,
     "price_history": pl.List(pl.Float64),
     "open_interest_history": pl.List(pl.Float64),
@@ -68,27 +69,39 @@ def _coin(reader: Reader, coin: str, asked: Asked) -> dict[str, object]:
     """Return what is known of a coin at its last open interest."""
     last = _last_time(reader, coin, asked)
     recent = asked._replace(since=last - SPAN)
-    held = measures.open_interest(reader, coin, recent, _HOUR)
+    held = measures.open_interest(reader, coin, recent, _HOUR).with_columns(
+        price=pl.when(pl.col("amount") > 0).then(pl.col("value_usd") / pl.col("amount"))
+    )
     now = held.row(-1, named=True)
-    price = held.select(pl.col("value_usd") / pl.col("amount")).to_series()
+    before = held.filter(pl.col("time") == now["time"] - _DAY)["price"].first()
     cost = _or_none(lambda: measures.weighted_funding(reader, coin, recent, 8 * _HOUR))
+    value, covers = _liquidated(reader, coin, asked, last)
     return {
         "coin": coin,
         "time": last,
-        "price": price[-1],
-        "price_change": price[-1] / price[-25] - 1 if len(price) > 24 else None,
+        "price": now["price"],
+        "price_change": now["price"] / before - 1 if now["price"] and before else None,
         "open_interest_usd": now["value_usd"],
         "open_interest_change": now["relative_change"],
         "coverage": now["coverage"],
         "exchanges": now["exchanges"],
-        "funding_apr": None if cost is None else cost["apr"].drop_nulls().last(),
+        "funding_apr": _recent_cost(cost, last),
         "long_short": _long_short(reader, coin, asked, last),
-        "liquidated_usd": _liquidated(reader, coin, asked, last),
-        **_load(_maps(reader, coin, asked, last), price[-1]),
-        "price_history": price.to_list(),
+        "liquidated_usd": value,
+        "liquidated_completeness": covers,
+        **_load(_maps(reader, coin, asked, last), now["price"], now["value_usd"]),
+        "price_history": held["price"].to_list(),
         "open_interest_history": held["value_usd"].to_list(),
         "funding_history": [] if cost is None else cost["apr"].to_list(),
     }
+
+
+def _recent_cost(cost: pl.DataFrame | None, last: datetime) -> float | None:
+    """Return the funding of now: none that is older than two of the longest intervals."""
+    if cost is None:
+        return None
+    fresh = cost.filter(pl.col("time") >= last - 16 * _HOUR)["apr"].drop_nulls()
+    return fresh[-1] if len(fresh) else None
 
 
 def _last_time(reader: Reader, coin: str, asked: Asked) -> datetime:
@@ -104,7 +117,7 @@ def _maps(reader: Reader, coin: str, asked: Asked, last: datetime) -> list[HeatM
     drawn = []
     for series in reader.series("open_interest", asked.exchanges):
         parts = Symbol.parse(series.symbol)
-        if parts.base != coin or parts.settlement not in {"linear", "inverse"} or parts.option:
+        if parts.base != coin or parts.settlement not in {"linear", "inverse"}:
             continue
         try:
             drawn.append(
@@ -123,18 +136,19 @@ def _maps(reader: Reader, coin: str, asked: Asked, last: datetime) -> list[HeatM
     return [made for made in drawn if made.known.any()]
 
 
-def _load(drawn: list[HeatMap], price: float | None) -> dict[str, float | None]:
-    """Return what maps hold near a price together, and the nearest large clusters."""
-    if not drawn or price is None:
+def _load(
+    drawn: list[HeatMap], price: float | None, held_usd: float | None
+) -> dict[str, float | None]:
+    """Return what maps hold near a price, of all that is held, and the nearest large clusters."""
+    if not drawn or not price or not held_usd:
         return {}
-    interest = sum(float(made.open_interest_usd[made.known][-1]) for made in drawn)
     placed = sum(
         float(made.open_interest_usd[made.known][-1] * made.coverage[made.known][-1])
         for made in drawn
     )
     profile = pl.concat(made.profile() for made in drawn)
     near = sum(float(made.within([NEAR])["value_usd"].sum()) for made in drawn)
-    found: dict[str, float | None] = {"load": near / interest, "map_coverage": placed / interest}
+    found: dict[str, float | None] = {"load": near / held_usd, "map_coverage": placed / held_usd}
     for row in clusters(profile, price).iter_rows(named=True):
         found[f"{row['side']}_cluster_price"] = row["price"]
         found[f"{row['side']}_cluster_usd"] = row["value_usd"]
@@ -155,16 +169,27 @@ def _long_short(reader: Reader, coin: str, asked: Asked, last: datetime) -> floa
     return ratio
 
 
-def _liquidated(reader: Reader, coin: str, asked: Asked, last: datetime) -> float | None:
-    """Return dollars liquidated in the last day; null where no market tells, never zero."""
-    if not any(s.symbol.split("/")[0] == coin for s in reader.series("liquidation")):
-        return None
+def _liquidated(
+    reader: Reader, coin: str, asked: Asked, last: datetime
+) -> tuple[float | None, str | None]:
+    """Return dollars liquidated in the last day, and the weakest completeness of the feeds.
+
+    Null where no market tells, never zero.
+    """
+    stored = reader.series("liquidation", asked.exchanges)
+    if not any(series.symbol.split("/")[0] == coin for series in stored):
+        return None, None
     day = asked._replace(since=last - _DAY)
     rows = measures.rows_of(reader, "liquidation", coin, day)
     value: float = rows.select(
         pl.coalesce("value_usd", pl.col("price") * pl.col("amount")).sum()
     ).item()
-    return value
+    told = set(rows["completeness"])
+    weakest = next((word for word in _WEAKEST if word in told), "complete")
+    return value, weakest
+
+
+_WEAKEST = ("unknown", "sampled", "throttled", "aggregated")
 
 
 def show(

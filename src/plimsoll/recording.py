@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
+import msgspec
 import pyarrow as pa
 from msgspec.structs import replace
 
@@ -168,6 +169,7 @@ async def record_exchanges(
     StoreUnusable
         If the disk refuses; everything acknowledged is safe.
     """
+    writer.layout.refuse_simulated()
     root = writer.layout.root
     with ExitStack() as stack:
         async with Client(address) as client:
@@ -179,7 +181,8 @@ async def record_exchanges(
             if not feeds:
                 raise ExchangeError("record", "; ".join(recording.problems) or "nothing to record")
             kept = _kept(recording, works)
-            await record(gather(*feeds), writer, every=0.2, kept=kept)
+            refused = _rejected(works, recording)
+            await record(gather(*feeds), writer, every=0.2, kept=kept, rejected=refused)
 
 
 def _kept(recording: Recording, works: list[_Work]) -> Callable[[int], None]:
@@ -189,6 +192,16 @@ def _kept(recording: Recording, works: list[_Work]) -> Callable[[int], None]:
             work.note()
 
     return kept
+
+
+def _rejected(works: list[_Work], recording: Recording) -> Callable[[Event, str], None]:
+    by_name = {work.exchange.name: work for work in works}
+
+    def rejected(event: Event, why: str) -> None:
+        by_name[event.exchange].note_unreadable(msgspec.json.encode(event), why)
+        recording.problems.append(f"{event.exchange}: {why}")
+
+    return rejected
 
 
 class _Work:
@@ -345,6 +358,10 @@ class _Work:
                 yield replace(gap, known_at=now, received=now, reason=f"{FILLED} {gap.reason}")
             except (ExchangeError, KeyError) as error:
                 self._recording.problems.append(f"gap of {gap.stream} {gap.symbol}: {error}")
+
+    def note_unreadable(self, payload: bytes, why: str) -> None:
+        """Keep what cannot be kept as a row."""
+        self._files.taps.unreadable(self.exchange.name, time.time_ns(), payload, why)
 
     def note(self) -> None:
         """Write down until when each kind was recorded."""

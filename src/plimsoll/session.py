@@ -384,9 +384,10 @@ class Session(Streams):
             By falling open interest: `coin`, `time`, `price` and `price_change` (of a day);
             `open_interest_usd`, `open_interest_change` (of a day, in coin), its `coverage` and
             `exchanges`; `funding_apr` (weighted by open interest); `long_short` (accounts, median
-            over markets); `liquidated_usd` (of a day, as published); from the maps, estimates:
-            `load` (share of the open interest that would be liquidated within 5 % of the price),
-            `map_coverage` (share of the open interest that stands on a price), and price and
+            over markets); `liquidated_usd` (of a day, as published) with the weakest
+            `liquidated_completeness`; from the maps, estimates: `load` (share of all open interest
+            that would be liquidated within 5 % of the price), `map_coverage` (share of what can be
+            liquidated that stands on a price, markets without a map as none), and price and
             dollars of the nearest large cluster of longs and of shorts; and for sparklines
             `price_history`, `open_interest_history` (hourly) and `funding_history` (every eight
             hours) of 30 days. Null where nothing is known.

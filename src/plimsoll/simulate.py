@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
     from plimsoll.simulation.parameters import Scenario
     from plimsoll.store.writer import Writer
 
-__all__ = ["Simulated", "simulate", "simulation"]
+__all__ = ["KEPT", "Simulated", "simulate", "simulation"]
+
+
+KEPT = "all of the simulation is kept"
+"""What an interrupt says that came after everything was safe."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,9 @@ def _is_stored(root: Path, made: Simulation) -> bool:
     StoreUnusable
         If it holds anything else.
     """
+    series = Reader(root).series() if (root / "plimsoll.json").is_file() else []
+    if not series:
+        return False  # a truth without data was left by a crash, and is written anew
     known = truth.note(root)
     if known == _plain(made):
         return True
@@ -91,14 +99,12 @@ def _is_stored(root: Path, made: Simulation) -> bool:
             f"holds another simulation ({known['scenario']}, seed {known['seed']}, "
             f"{known['days']} days); choose an empty folder with --store",
         )
-    if (root / "plimsoll.json").is_file() and (series := Reader(root).series()):
-        names = ", ".join(sorted({one.exchange for one in series})[:5])
-        raise StoreUnusable(
-            root,
-            f"holds other data ({names}), which a simulation must not be mixed with; choose an "
-            "empty folder with --store",
-        )
-    return False
+    names = ", ".join(sorted({one.exchange for one in series})[:5])
+    raise StoreUnusable(
+        root,
+        f"holds other data ({names}), which a simulation must not be mixed with; choose an "
+        "empty folder with --store",
+    )
 
 
 def simulate(
@@ -129,28 +135,48 @@ def simulate(
             progress(piece.minutes)
         return Simulated(made, 0, truth.folder(root))
     written = truth.TruthWriter(root, _plain(made))
-    instruments: list[Instrument | Brackets] = []
     try:
-        with writer.stage() as stage:
-            for piece in made.run():
-                for kind, frame in piece.tables.items():
-                    stage.write(kind, frame)
-                written.write(piece.coin, piece.truth)
-                instruments += piece.instruments
-                progress(piece.minutes)
-            for item in dict.fromkeys(instruments):
-                writer.catalogue.remember(item)
-            rows = stage.rows
-            written.keep()
-            stage.accept(_source(made))
-    except (OSError, pl.exceptions.PolarsError, pa.ArrowException) as error:
+        _is_stored(root, made)  # once more, now that nobody else begins one
+        rows, instruments = _write(writer, made, written, progress)
+    except (OSError, sqlite3.Error, pl.exceptions.PolarsError, pa.ArrowException) as error:
         raise StoreUnusable(
             root, f"the disk refused ({error}); nothing of the simulation was kept"
         ) from error
     finally:
-        written.drop()
-    writer.seal()
+        written.close()
+    try:
+        for item in dict.fromkeys(instruments):
+            writer.catalogue.remember(item)
+        writer.seal()
+    except (OSError, sqlite3.Error) as error:
+        raise StoreUnusable(
+            root, f"the disk refused ({error}); the simulation is kept, its brackets may not be"
+        ) from error
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(KEPT) from None
     return Simulated(made, rows, truth.folder(root))
+
+
+def _write(
+    writer: Writer, made: Simulation, written: truth.TruthWriter, progress: Callable[[int], None]
+) -> tuple[int, list[Instrument | Brackets]]:
+    """Run a simulation into a stage and its truth aside, and keep both or neither."""
+    instruments: list[Instrument | Brackets] = []
+    with writer.stage() as stage:
+        for piece in made.run():
+            for kind, frame in piece.tables.items():
+                stage.write(kind, frame)
+            written.write(piece.coin, piece.truth)
+            instruments += piece.instruments
+            progress(piece.minutes)
+        rows = stage.rows
+        written.keep()
+        try:
+            stage.accept(_source(made))
+        except BaseException:
+            written.revoke()
+            raise
+    return rows, instruments
 
 
 def _plain(made: Simulation) -> dict[str, object]:

@@ -46,7 +46,8 @@ def ask(reader: Reader, query: str, as_of: datetime | None) -> pl.DataFrame:
         for kind in TABLES:
             if kind in words:
                 _show(database, reader, kind, as_of)
-        database.execute(f"SET allowed_directories = ['{_quoted(reader.layout.root)}']")
+        tables = _quoted(reader.layout.root / "tables")
+        database.execute(f"SET allowed_directories = ['{tables}']")
         database.execute("SET enable_external_access = false")
         try:
             _only_question(database, query)

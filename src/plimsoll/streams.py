@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from plimsoll.feed import live, record, replay
+from plimsoll.feed import record, replay
 from plimsoll.measures import moment, names
 from plimsoll.store.reader import Reader
 from plimsoll.store.writer import Writer
@@ -121,8 +122,10 @@ class Streams:
             Seconds of the market's time in one of ours.
 
         """
-        half_a_second = max(1, round(speed / 120))  # of ours, in the market's minutes
-        return live.live(made.simulation.go_on(half_a_second), speed=speed)
+        if not 0 < speed < math.inf:
+            raise ValueError(f"speed must be positive and finite; got {speed}")
+        half_a_second = min(1_440, max(1, round(speed / 120)))  # of ours, in the market's minutes
+        return replay.replay(made.simulation.go_on(half_a_second), speed=speed)
 
     async def record(
         self,

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 import plimsoll
 from plimsoll.cli import main
-from plimsoll.cli.overview import sparkline
+from plimsoll.cli.overview import sparkline, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,20 +101,86 @@ def test_an_overview_knows_only_what_was_known(shown: tuple[Path, str, str]) -> 
     assert early.equals(session.overview(until="2025-01-09", as_of="2025-01-09T00:00Z"))
 
 
-def test_what_nobody_tells_is_unknown_not_zero(tmp_path: Path) -> None:
-    rows = ["time,exchange,symbol,amount,value_usd"]
-    rows += [
-        f"2026-01-0{day}T0{hour}:00:00+00:00,here,BTC/USDT:USDT,100,9000000"
+def store_of(folder: Path, **tables: list[str]) -> plimsoll.Session:
+    """A store of tables given as lines of CSV, the head first."""
+    for kind, lines in tables.items():
+        (folder / f"my_{kind}.csv").write_text("\n".join(lines) + "\n")
+    session = plimsoll.open(folder / "store")
+    report = session.import_files(sorted(folder.glob("my_*.csv")))
+    assert {outcome.status for outcome in report.outcomes} == {"imported"}
+    return session
+
+
+def interest(exchange: str, amount: str = "100", value: str = "9000000") -> list[str]:
+    return [
+        f"2026-01-0{day}T0{hour}:00:00+00:00,{exchange},BTC/USDT:USDT,{amount},{value}"
         for day in (1, 2, 3)
         for hour in range(10)
     ]
-    (tmp_path / "here_open_interest.csv").write_text("\n".join(rows) + "\n")
-    session = plimsoll.open(tmp_path / "store")
-    session.import_files([tmp_path / "here_open_interest.csv"])
+
+
+HEAD = "time,exchange,symbol,amount,value_usd"
+
+
+def test_what_nobody_tells_is_unknown_not_zero(tmp_path: Path) -> None:
+    session = store_of(tmp_path, open_interest=[HEAD, *interest("here")])
     row = session.overview().row(0, named=True)
     assert row["price"] == 90_000
-    for name in ("funding_apr", "long_short", "liquidated_usd"):
+    assert row["price_change"] == 0
+    for name in ("funding_apr", "long_short", "liquidated_usd", "liquidated_completeness"):
         assert row[name] is None, name
+
+
+@pytest.mark.parametrize(("amount", "value"), [("100", ""), ("0", "0"), ("", "9000000")])
+def test_open_interest_without_amount_or_value_has_no_price(
+    amount: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = store_of(tmp_path, open_interest=[HEAD, *interest("here", amount, value)])
+    row = session.overview().row(0, named=True)
+    assert (row["price"], row["price_change"], row["load"]) == (None, None, None)
+    main(["overview", "--store", str(tmp_path / "store")])
+    assert "nan" not in capsys.readouterr().out
+
+
+def test_an_exchange_without_liquidations_has_an_overview(tmp_path: Path) -> None:
+    forced = "2026-01-03T01:00:00+00:00,aa,BTC/USDT:USDT,long,90000,1,fill,throttled"
+    head = "time,exchange,symbol,side,price,amount,price_kind,completeness"
+    session = store_of(
+        tmp_path,
+        open_interest=[HEAD, *interest("aa"), *interest("bb")],
+        liquidation=[head, forced],
+    )
+    assert session.overview(exchange="bb")["liquidated_usd"].to_list() == [None]
+    row = session.overview(exchange="aa").row(0, named=True)
+    assert (row["liquidated_usd"], row["liquidated_completeness"]) == (90_000, "throttled")
+
+
+def test_old_funding_is_not_shown_as_that_of_now(tmp_path: Path) -> None:
+    session = store_of(
+        tmp_path,
+        open_interest=[HEAD, *interest("here")],
+        funding=[
+            "time,exchange,symbol,rate,interval_hours",
+            "2026-01-01T00:00:00+00:00,here,BTC/USDT:USDT,0.005,8",
+            "2026-01-01T08:00:00+00:00,here,BTC/USDT:USDT,0.005,8",
+        ],
+    )
+    assert session.overview()["funding_apr"].to_list() == [None]
+    early = session.overview(until="2026-01-01T09:30:00Z")
+    assert early["funding_apr"].to_list() == [pytest.approx(0.005 * 3 * 365)]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_a_narrow_terminal_shows_less_but_whole(shown: tuple[Path, str, str], width: int) -> None:
+    screen = Console(width=width)
+    with screen.capture() as words:
+        screen.print(summary(plimsoll.open(shown[0]).overview(), width))
+    lines = words.get().splitlines()
+    coins = [line[:3] for line in lines if line.startswith(("BTC", "SOL"))]
+    assert coins == ["BTC", "SOL"]
+    table = "\n".join(lines[1:6])
+    assert ("long/short" in table) == (width >= 108)
+    assert "…" not in table
 
 
 def test_simulate_tells_what_it_kept(
@@ -139,7 +206,10 @@ def test_simulate_tells_what_it_kept(
         (("simulate", "calm", "--days", "0"), "days are from 1"),
         (("simulate", "calm", "--start", "yesterday"), "yesterday"),
         (("demo", "--scenario", "moon"), "no scenario 'moon'"),
-        (("demo", "--speed", "0"), "must be positive"),
+        (("demo", "--speed", "0"), "must be above 0"),
+        (("demo", "--speed", "inf"), "must be above 0"),
+        (("demo", "--out", "nowhere/map.png"), "a folder that exists"),
+        (("demo", "--out", "map.txt"), "must end in .png"),
         (("demo", "--days", "x"), "not a valid integer"),
     ],
 )

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 import plimsoll
 from plimsoll.errors import NoSuchData
-from plimsoll.feed.live import live
 from plimsoll.feed.merge import merge
 from plimsoll.feed.record import record
 from plimsoll.feed.replay import known, ordered, replay, stored
@@ -63,12 +62,14 @@ async def listed(events: Iterable[Event], pause: float = 0.0) -> AsyncIterator[E
         yield event
 
 
-@pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
+@pytest.fixture(scope="module", params=["crash", "outage"])
+def simulated(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Event]]:
     """A simulated market in a store, and its own events as it published them."""
     root = tmp_path_factory.mktemp("feed") / "store"
-    plimsoll.open(root).simulate("crash", coins=("BTC", "SOL"), days=2, seed=4)
-    again = Simulation(SCENARIOS["crash"], coins(("BTC", "SOL")), seed=4, days=2)
+    plimsoll.open(root).simulate(request.param, coins=("BTC", "SOL"), days=2, seed=4)
+    again = Simulation(SCENARIOS[request.param], coins(("BTC", "SOL")), seed=4, days=2)
     return root, list(ordered(again.batches(minutes=37)))
 
 
@@ -167,7 +168,7 @@ def test_a_live_source_keeps_time_and_holds_up_nobody() -> None:
                 await asyncio.sleep(0.001)
 
         ticking = asyncio.ensure_future(tick())
-        found = await collect(live(slow(), speed=1e6))
+        found = await collect(replay(slow(), speed=1e6))
         ticking.cancel()
         return found, turns
 
@@ -177,12 +178,12 @@ def test_a_live_source_keeps_time_and_holds_up_nobody() -> None:
 
     async def timed() -> float:
         began = time.monotonic()
-        await collect(live(endless(), speed=10), most=3)
+        await collect(replay(endless(), speed=10), most=3)
         return time.monotonic() - began
 
     assert asyncio.run(timed()) >= 0.2
     with pytest.raises(ValueError, match="speed must be positive"):
-        asyncio.run(collect(live(endless(), speed=-1), most=1))
+        asyncio.run(collect(replay(endless(), speed=-1), most=1))
 
 
 @given(st.lists(st.lists(st.integers(0, 1_000), max_size=30), min_size=1, max_size=5))
@@ -235,6 +236,44 @@ def test_a_silent_stream_holds_up_a_patient_merge_only_so_long() -> None:
     assert [event.id for event in found if isinstance(event, Trade)] == [1, 2, 9]
     with pytest.raises(ValueError, match="patience"):
         asyncio.run(collect(merge(listed([]), patience=-1)))
+
+
+def test_a_silent_stream_slows_nobody_down_for_long() -> None:
+    async def silent() -> AsyncIterator[Event]:
+        await asyncio.sleep(2)
+        yield trade(0, 9, "late")
+
+    async def run() -> int:
+        busy = listed([trade(n, n) for n in range(500)])
+        feed = merge(busy, silent(), patience=0.05)
+        began, count = time.monotonic(), 0
+        async for _ in feed:
+            count += 1
+            if time.monotonic() - began > 1:
+                break
+        await feed.aclose()
+        return count
+
+    assert asyncio.run(run()) >= 500
+
+
+def test_what_was_taken_before_a_failure_is_told() -> None:
+    async def bad() -> AsyncIterator[Event]:
+        yield trade(0, 1, "bad")
+        raise RuntimeError("lost")
+
+    async def run() -> list[Event]:
+        found: list[Event] = []
+        feed = merge(listed([trade(5, 2), trade(6, 3)]), bad())
+        try:
+            found.extend([await anext(feed), await anext(feed)])
+            await anext(feed)
+        except RuntimeError:
+            return found
+        raise AssertionError("the failure was not heard")
+
+    found = asyncio.run(run())
+    assert [event.id for event in found if isinstance(event, Trade)] == [1, 2]
 
 
 def test_a_failing_stream_is_heard_and_the_others_are_closed() -> None:
@@ -295,6 +334,53 @@ def test_a_recording_that_is_cancelled_keeps_what_had_come(tmp_path: Path) -> No
     assert kept == given_out[: len(kept)]
     assert len(given_out) - len(kept) <= 1  # one may have been on its way
     assert len(kept) > 10
+
+
+def test_a_cancelled_recording_waits_for_what_is_being_written(tmp_path: Path) -> None:
+    class Slow(Writer):
+        def append(self, batch: Iterable[Event]) -> int:
+            time.sleep(0.05)
+            return super().append(batch)
+
+    async def run(wait: float) -> tuple[list[Event], list[int], list[Event]]:
+        root = tmp_path / f"store{wait}"
+        given_out: list[Event] = []
+        told: list[int] = []
+
+        async def source() -> AsyncIterator[Event]:
+            for number in itertools.count():
+                event = trade(number, number)
+                given_out.append(event)
+                yield event
+                await asyncio.sleep(0.001)
+
+        with Slow(root) as writer:
+            task = asyncio.ensure_future(record(source(), writer, every=0.01, kept=told.append))
+            await asyncio.sleep(wait)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        return given_out, told, list(ordered(stored(Reader(root))))
+
+    for wait in (0.1, 0.13, 0.17, 0.2, 0.23):
+        given_out, told, kept = asyncio.run(run(wait))
+        assert kept == given_out[: len(kept)]
+        assert len(given_out) - len(kept) <= 1
+        assert told[-1] == len(kept)
+
+
+def test_an_event_that_cannot_be_is_rejected_alone(tmp_path: Path) -> None:
+    bad = Trade(exchange="x", symbol="BTC/USDT", time=BASE, id=1, side="buy", price=-1, amount=1)
+    told: list[str] = []
+
+    async def run() -> int:
+        with Writer(tmp_path / "store") as writer:
+            feed = listed([trade(1, 1), bad, trade(2, 2)])
+            return await record(feed, writer, rejected=lambda _event, why: told.append(why))
+
+    assert asyncio.run(run()) == 2
+    assert told == ["price cannot be -1"]
+    assert len(list(ordered(stored(Reader(tmp_path / "store"))))) == 2
 
 
 def test_a_recording_seals_now_and_then(tmp_path: Path) -> None:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 import pytest
 from msgspec.structs import replace
 
 import plimsoll
 from plimsoll.errors import NoSuchData, StoreUnusable
+from plimsoll.simulation.market import Market
 from plimsoll.simulation.parameters import Coin, Crowd, Options, Scenario, Shock, Value, Venue
+from plimsoll.simulation.records import EXPIRIES
 from plimsoll.simulation.scenarios import SCENARIOS, coins, scenario
-from plimsoll.simulation.simulation import Simulation
-from plimsoll.simulation.truth import Truth
+from plimsoll.simulation.simulation import LONGEST, Simulation
+from plimsoll.simulation.truth import Truth, TruthWriter
 from plimsoll.store.catalogue import Catalogue
 from plimsoll.store.layout import Layout
+from plimsoll.store.stage import Stage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -161,31 +166,53 @@ def test_impossible_simulations_are_refused(
     assert not (tmp_path / "store" / "tables").exists()
 
 
-LONG = (5, 0.01, 50)
+SOUND = {
+    Venue: Venue(name="x", share=1, spot=True),
+    Value: Value(),
+    Crowd: Crowd(),
+    Coin: Coin(name="x", price=1, open_interest=1e9),
+    Options: Options(),
+    Shock: Shock(at=0.5, minutes=5, move=0.1),
+}
+NUMBERS = [
+    (kind, name)
+    for kind, made in SOUND.items()
+    for name in made.__struct_fields__
+    if type(getattr(made, name)) in {int, float}
+]
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, -1e9])
+@pytest.mark.parametrize(("kind", "name"), NUMBERS)
+def test_no_number_can_be_impossible(kind: type, name: str, wrong: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        replace(SOUND[kind], **{name: wrong})
+
+
+INF = math.inf
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Venue(name="x", share=1, brackets=((float("inf"), 0.1, 20),)), "initial margin"),
-        (lambda: Venue(name="x", share=1, depth=-1), "depth must be positive"),
+        (lambda: Venue(name="x", share=1, brackets=((INF, 0.1, 20),)), "initial margin"),
+        (lambda: Venue(name="x", share=1, brackets=((INF, math.nan, 20),)), "maintenance"),
+        (lambda: Venue(name="x", share=1, brackets=((5, 0.01, 50),)), "the last to inf"),
+        (
+            lambda: Venue(
+                name="x", share=1, brackets=((1, 0.01, 50), (1.01, 0.02, 20), (INF, 0.1, 5))
+            ),
+            "caps must rise by 5 %",
+        ),
         (lambda: Venue(name="x", share=1, mix=(0.5, 0.6)), "one weight for each"),
         (lambda: Venue(name="x", share=1, leverage=(1, 5), mix=(0.5, 0.5)), "above one"),
-        (lambda: Venue(name="x", share=1, funding_hours=3), "funding_hours is 1, 2, 4 or 8"),
-        (lambda: Venue(name="x", share=1, brackets=((5, 0.01, 50),)), "the last to inf"),
-        (lambda: Venue(name="x", share=1, fee=0.5), "below 0.01"),
-        (lambda: Venue(name="x", share=1, transparent=2.0), "a fraction from 0 to 1"),
-        (lambda: Value(volatility=0), "volatility is 0 to 0.5"),
-        (lambda: Value(common=2), "a correlation"),
-        (lambda: Crowd(traders=10), "traders are 40"),
+        (lambda: Venue(name="x", share=1, leverage=(5, 3), mix=(0.5, 0.5)), "must rise"),
+        (lambda: Venue(name="x", share=1, leverage=(2, 5), mix=(math.nan, 1)), "must sum to one"),
+        (lambda: Venue(name="x", share=1, funding_hours=3), "funding_hours is one of 1, 2, 4, 8"),
+        (lambda: Venue(name="x", share=1, price_kind="moon"), "price_kind is one of"),
         (lambda: Crowd(trend=0.9, contrarian=0.9), "exceed one together"),
-        (lambda: Crowd(appetite=2), "a probability"),
-        (lambda: Coin(name="x", price=-1, open_interest=1e9), "a price is above 0"),
-        (lambda: Coin(name="x", price=1, open_interest=1), "a million dollars"),
-        (lambda: Options(premium=0), "premium must be positive"),
-        (lambda: Shock(at=0.5, minutes=0, move=0.1), "minutes are 1"),
-        (lambda: Shock(at=1.5, minutes=5, move=0.1), "a fraction of the span"),
         (lambda: replace(SCENARIOS["calm"], venues=()), "1 to 3 venues"),
+        (lambda: replace(SCENARIOS["calm"], options=Options(name="sim-a")), "names of their own"),
         (lambda: replace(SCENARIOS["calm"], outage=("nobody", 0.5, 10)), "which is no venue"),
         (
             lambda: Scenario(name="x", summary="", venues=(Venue(name="a", share=1),)),
@@ -200,6 +227,89 @@ LONG = (5, 0.01, 50)
 def test_impossible_parameters_are_refused(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_drift_that_would_carry_the_price_away_is_refused() -> None:
+    made = Simulation(SCENARIOS["bull"], coins(("DOGE",)), days=2_000)
+    with pytest.raises(ValueError, match="simulate at most 383 days of it"):
+        next(made.run())
+
+
+def test_options_go_on_for_as_long_as_can_be_simulated() -> None:
+    start = datetime(2015, 1, 1, tzinfo=UTC)
+    made = Market(SCENARIOS["calm"], coins(("BTC",))[0], seed=1, start=start, days=LONGEST)
+    end = made.start + (LONGEST + 400) * 1_440
+    for e in range(EXPIRIES):
+        expiries = made.law.option_expiries[e]
+        assert expiries.max() > end
+        assert (np.diff(expiries[expiries > 0]) > 0).all()
+    assert made.law.expiries[3].max() > end
+
+
+def test_a_simulation_runs_once_and_goes_on_once() -> None:
+    made = Simulation(SCENARIOS["calm"], coins(("SOL",)), days=1)
+    assert list(made.run())
+    with pytest.raises(ValueError, match="was run already"):
+        list(made.run())
+    next(made.go_on())
+    with pytest.raises(ValueError, match="goes on already"):
+        next(made.go_on())
+
+
+def test_a_crash_between_truth_and_data_leaves_a_store_that_can_be_simulated_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = plimsoll.open(tmp_path / "store")
+
+    def refuse(_self: Stage, _source: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Stage, "accept", refuse)
+        with pytest.raises(StoreUnusable, match="nothing of the simulation was kept"):
+            session.simulate("calm", coins=("SOL",), days=1)
+    assert not (tmp_path / "store" / "truth").exists()
+    (tmp_path / "store" / "truth").mkdir()  # what a kill between the two would leave
+    (tmp_path / "store" / "truth" / "simulation.json").write_text("{}")
+    assert session.simulate("calm", coins=("SOL",), days=1).rows > 0
+
+
+def test_two_simulations_do_not_mix_and_nothing_is_imported_beside_one(
+    store: Path, tmp_path: Path
+) -> None:
+    writing = TruthWriter(tmp_path, {})
+    with pytest.raises(StoreUnusable, match="another simulation is being written here"):
+        plimsoll.open(tmp_path).simulate("calm", coins=("SOL",), days=1)
+    writing.close()
+    with pytest.raises(StoreUnusable, match="with which nothing else is mixed"):
+        plimsoll.open(store).import_files([tmp_path])
+
+
+def test_no_question_in_sql_reaches_the_truth(store: Path) -> None:
+    session = plimsoll.open(store)
+    place = store / "truth" / "SOL" / "positions" / "*.parquet"
+    with pytest.raises(ValueError, match="Permission"):
+        session.sql(f"SELECT * FROM read_parquet('{place}')")
+    assert session.sql("SELECT count(*) AS n FROM candle")["n"].item() > 0
+
+
+def test_few_files_may_be_open(tmp_path: Path) -> None:
+    program = """
+import resource, sys, plimsoll
+resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+session = plimsoll.open(sys.argv[1])
+print(session.simulate("calm", coins=("BTC", "SOL"), days=40).rows, session.audit().findings)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "store")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    rows, findings = run.stdout.split(maxsplit=1)
+    assert int(rows) > 1_000_000
+    assert findings.strip() == "[]"
 
 
 def test_a_market_can_be_led_by_a_future() -> None:

@@ -29,9 +29,10 @@ _BARS = "▁▂▃▄▅▆▇█"
 _POINTS = 12
 _WIDE = 120
 _NOTE = (
-    "24 h: in coin for open interest; funding: a year, simple; liquidated: in 24 h, as published; "
-    "lines: 30 days.\nload: open interest within 5 % of its liquidation; ▼ ▲ the nearest large "
-    "clusters.\nBoth are estimates: the leverage mix is a prior, not fitted, and not scored."
+    "24 h: in coin for open interest; funding: a year, simple; liquidated: in 24 h, as published, "
+    "≥ where a feed is throttled; lines: 30 days. load: open interest within 5 % of its "
+    "liquidation; ▼ ▲ the nearest large clusters: estimates, the leverage mix is a prior and not "
+    "fitted."
 )
 
 
@@ -58,27 +59,37 @@ def overview(
     frame = session.open(store).overview(exchange=list(exchange) or None, until=until, as_of=as_of)
     parameters = {"exchange": exchange, "until": until, "as_of": as_of}
     flat = frame.drop(_LISTS) if output.out and output.out.suffix == ".csv" else frame
-    answer(output, flat, parameters, lambda: console().print(summary(frame)))
+    answer(output, flat, parameters, lambda: _print(frame))
+
+
+def _print(frame: pl.DataFrame) -> None:
+    screen = console()
+    screen.print(summary(frame, screen.width))
 
 
 def console() -> Console:
     """Return the terminal; wide enough for a table where the output is a file."""
     from rich.console import Console  # noqa: PLC0415 (not needed for JSON and files)
 
-    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
+    if sys.stdout is not None and sys.stdout.isatty():
+        return Console()
+    return Console(width=_WIDE)
 
 
-def summary(frame: pl.DataFrame) -> Table:
+def summary(frame: pl.DataFrame, width: int) -> Table:
     """Return the overview as a table.
 
     Parameters
     ----------
     frame : DataFrame
         As `Session.overview` returns it.
+    width : int
+        Of the terminal; a narrow one is shown fewer columns.
     """
     from rich.table import Table  # noqa: PLC0415 (not needed for JSON and files)
 
     time: datetime = frame.select(pl.col("time").max()).item()
+    shown = [name for name, least in _COLUMNS.items() if width >= least]
     grid = Table(
         title=f"The market's load at {time:%Y-%m-%d %H:%M} UTC",
         title_justify="left",
@@ -88,49 +99,60 @@ def summary(frame: pl.DataFrame) -> Table:
         box=None,
         pad_edge=False,
     )
-    for name in _COLUMNS:
-        grid.add_column(name, justify="right", no_wrap=True)
+    for name in shown:
+        if name == "":
+            grid.add_column(name, no_wrap=True, min_width=4)
+        else:
+            grid.add_column(name.rstrip("'"), justify="right", no_wrap=True)
     for row in frame.iter_rows(named=True):
-        grid.add_row(*_numbers(row))
-        grid.add_row(*_history(row))
+        numbers, history = _numbers(row), _history(row)
+        grid.add_row(*(numbers[name] for name in shown))
+        grid.add_row(*(history.get(name, "") for name in shown))
     return grid
 
 
-_COLUMNS = (
-    *("", "price", "24 h", "open interest", "24 h", "funding", "long/short", "liquidated", "load"),
-    *("▼ longs", "▲ shorts"),
-)
+_COLUMNS = {
+    "": 0,
+    "price": 0,
+    "24 h": 84,
+    "open interest": 0,
+    "24 h'": 84,
+    "funding": 70,
+    "long/short": 108,
+    "liquidated": 97,
+    "load": 57,
+    "▼ longs": 0,
+    "▲ shorts": 0,
+}
+"""Columns, and from how wide a terminal on each is shown."""
 
 
-def _numbers(row: dict[str, Any]) -> list[str]:
-    return [
-        f"[bold]{row['coin']}[/]",
-        _price(row["price"]),
-        _signed(row["price_change"]),
-        dollars(row["open_interest_usd"]),
-        _signed(row["open_interest_change"]),
-        percent(_rounded(row["funding_apr"])),
-        "–" if row["long_short"] is None else f"{row['long_short']:.2f}",
-        dollars(row["liquidated_usd"]),
-        percent(_rounded(row["load"])),
-        _price(row["long_cluster_price"]),
-        _price(row["short_cluster_price"]),
-    ]
+def _numbers(row: dict[str, Any]) -> dict[str, str]:
+    bound = "" if row["liquidated_completeness"] in {None, "complete"} else "≥"
+    return {
+        "": f"[bold]{row['coin']}[/]",
+        "price": _price(row["price"]),
+        "24 h": _signed(row["price_change"]),
+        "open interest": dollars(row["open_interest_usd"]),
+        "24 h'": _signed(row["open_interest_change"]),
+        "funding": percent(_rounded(row["funding_apr"])),
+        "long/short": "–" if row["long_short"] is None else f"{row['long_short']:.2f}",
+        "liquidated": bound + dollars(row["liquidated_usd"]),
+        "load": percent(_rounded(row["load"])),
+        "▼ longs": _price(row["long_cluster_price"]),
+        "▲ shorts": _price(row["short_cluster_price"]),
+    }
 
 
-def _history(row: dict[str, Any]) -> list[str]:
+def _history(row: dict[str, Any]) -> dict[str, str]:
     """Return what stands below the numbers: sparklines, and dollars of the clusters."""
-    return [
-        "",
-        f"[cyan]{sparkline(row['price_history'])}[/]",
-        "",
-        f"[magenta]{sparkline(row['open_interest_history'])}[/]",
-        "",
-        f"[yellow]{sparkline(row['funding_history'])}[/]",
-        *("", "", ""),
-        f"[dim]{dollars(row['long_cluster_usd'])}[/]",
-        f"[dim]{dollars(row['short_cluster_usd'])}[/]",
-    ]
+    return {
+        "price": f"[cyan]{sparkline(row['price_history'])}[/]",
+        "open interest": f"[magenta]{sparkline(row['open_interest_history'])}[/]",
+        "funding": f"[yellow]{sparkline(row['funding_history'])}[/]",
+        "▼ longs": f"[dim]{dollars(row['long_cluster_usd'])}[/]",
+        "▲ shorts": f"[dim]{dollars(row['short_cluster_usd'])}[/]",
+    }
 
 
 def _rounded(value: float | None) -> float | None:
@@ -146,6 +168,10 @@ def _signed(value: float | None) -> str:
         return "–"
     color = "green" if value >= 0 else "red"
     return f"[{color}]{value * 100:+.1f}%[/]"
+
+
+def _is_known(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def sparkline(values: list[float | None], points: int = _POINTS) -> str:
@@ -167,7 +193,7 @@ def sparkline(values: list[float | None], points: int = _POINTS) -> str:
     count = min(points, len(values))
     ends = [round((i + 1) * len(values) / count) for i in range(count)]
     stretches = [values[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
-    shown = [next((v for v in reversed(s) if v is not None), None) for s in stretches]
+    shown = [next((v for v in reversed(s) if _is_known(v)), None) for s in stretches]
     known = [value for value in shown if value is not None and math.isfinite(value)]
     if not known:
         return " " * count

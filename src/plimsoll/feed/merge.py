@@ -43,39 +43,73 @@ async def merge(
     """
     if patience is not None and patience < 0:
         raise ValueError(f"patience must not be negative; got {patience}")
-    pending: _Pending = {
-        asyncio.ensure_future(anext(feed, None)): i for i, feed in enumerate(feeds)
-    }
-    heads: dict[int, Event] = {}
+    work = _Merge(feeds, patience)
     try:
-        while pending or heads:
-            await _fill(pending, heads, patience)
-            if not heads:
-                continue
-            first = min(heads, key=lambda i: (known(heads[i]), i))
-            event = heads.pop(first)
-            pending[asyncio.ensure_future(anext(feeds[first], None))] = first
-            yield event
+        while await work.fill():
+            if (event := work.first()) is not None:
+                yield event
+        if work.error is not None:
+            raise work.error
     finally:
-        await _stop(pending, feeds)
+        await _stop(work.pending, feeds)
 
 
-async def _fill(
-    pending: _Pending,
-    heads: dict[int, Event],
-    patience: float | None,
-) -> None:
-    """Wait until each stream has shown an event, ended, or used up our patience."""
-    while pending:
-        wait = patience if heads else None
-        done, _ = await asyncio.wait(pending, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            return
+class _Merge:
+    """The next event of each stream, or that it is silent."""
+
+    def __init__(self, feeds: tuple[AsyncIterator[Event], ...], patience: float | None) -> None:
+        self._feeds, self._patience = feeds, patience
+        self.pending: _Pending = {}
+        self.error: Exception | None = None
+        self._heads: dict[int, Event] = {}
+        self._silent: set[int] = set()
+        for i in range(len(feeds)):
+            self._ask(i)
+
+    def _ask(self, i: int) -> None:
+        self.pending[asyncio.ensure_future(anext(self._feeds[i], None))] = i
+
+    def first(self) -> Event | None:
+        """Take the event that could be known first, and ask its stream for another."""
+        if not self._heads:
+            return None
+        i = min(self._heads, key=lambda one: (known(self._heads[one]), one))
+        event = self._heads.pop(i)
+        if self.error is None:  # after a failure what was taken is told, and no more is asked for
+            self._ask(i)
+        return event
+
+    async def fill(self) -> bool:
+        """Wait until each stream has shown an event, ended, or fallen silent.
+
+        Returns whether there is anything left. One that used up our patience is not waited for
+        again before it has spoken.
+        """
+        while self.pending and self.error is None:
+            awaited = {future for future, i in self.pending.items() if i not in self._silent}
+            if not awaited and self._heads:
+                self._collect({future for future in self.pending if future.done()})
+                return True
+            wait = self._patience if self._heads and self._patience is not None else None
+            done, _ = await asyncio.wait(
+                self.pending, timeout=wait, return_when=asyncio.FIRST_COMPLETED
+            )
+            self._collect(done)
+            if not done:
+                self._silent.update(self.pending.values())
+        return bool(self._heads)
+
+    def _collect(self, done: set[asyncio.Future[Event | None]]) -> None:
         for future in done:
-            i = pending.pop(future)
-            event = future.result()
-            if event is not None:
-                heads[i] = event
+            i = self.pending.pop(future)
+            self._silent.discard(i)
+            error = future.exception()
+            if isinstance(error, Exception):
+                self.error = self.error or error
+            elif error is not None:
+                raise error
+            elif (event := future.result()) is not None:
+                self._heads[i] = event
 
 
 async def _stop(pending: _Pending, feeds: tuple[AsyncIterator[Event], ...]) -> None:

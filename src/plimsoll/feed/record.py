@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from plimsoll.market.schema import flaw
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -23,6 +25,7 @@ async def record(
     every: float = 1.0,
     seal: float = 60.0,
     kept: Callable[[int], None] = lambda _count: None,
+    rejected: Callable[[Event, str], None] = lambda _event, _why: None,
 ) -> int:
     """Append the events of a stream to a store until it ends or is cancelled.
 
@@ -37,11 +40,13 @@ async def record(
         How often what was written is sealed, so that readers stay fast.
     kept : callable
         Told, after each write, how many events are now safe.
+    rejected : callable
+        Told each event that breaks a rule of its table, and which; the others are kept.
 
     Returns
     -------
     int
-        How many were kept: all that the stream gave. If cancelled, what had come is kept first.
+        How many were kept. If cancelled, what had come is kept first.
 
     Raises
     ------
@@ -52,9 +57,8 @@ async def record(
     """
     if not (every > 0 and seal > 0):
         raise ValueError(f"every and seal must be positive; got {every} and {seal}")
+    work = _Recording(writer, kept, rejected)
     loop = asyncio.get_running_loop()
-    count = 0
-    batch: list[Event] = []
     following = asyncio.ensure_future(anext(feed, None))
     due, sealing = loop.time() + every, loop.time() + seal
     try:
@@ -63,21 +67,57 @@ async def record(
             if following.done():
                 event = following.result()
                 if event is None:
-                    return count + len(batch)
-                batch.append(event)
+                    break
+                work.batch.append(event)
                 following = asyncio.ensure_future(anext(feed, None))
-            if len(batch) >= _MOST or loop.time() >= due:
-                full, batch = batch, []
-                # Not to be cancelled half-way: a batch is either in the journal or still here.
-                await asyncio.shield(asyncio.to_thread(writer.append, full))
-                count += len(full)
-                kept(count)
+            if len(work.batch) >= _MOST or loop.time() >= due:
+                await _finished(work.write)
                 due = loop.time() + every
             if loop.time() >= sealing:
-                await asyncio.shield(asyncio.to_thread(writer.close))
+                await _finished(writer.close)
                 sealing = loop.time() + seal
     finally:
         following.cancel()
-        if batch:
-            writer.append(batch)
-            kept(count + len(batch))
+        work.write()
+    return work.count
+
+
+class _Recording:
+    """What waits to be written, and how much is."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        kept: Callable[[int], None],
+        rejected: Callable[[Event, str], None],
+    ) -> None:
+        self.batch: list[Event] = []
+        self.count = 0
+        self._writer, self._kept, self._rejected = writer, kept, rejected
+
+    def write(self) -> None:
+        """Append what waits; what the disk refuses goes on waiting."""
+        good = []
+        for event in self.batch:
+            why = flaw(event)
+            if why is None:
+                good.append(event)
+            else:
+                self._rejected(event, why)
+        self.batch = good
+        if not good:
+            return
+        self._writer.append(good)
+        self.batch = []
+        self.count += len(good)
+        self._kept(self.count)
+
+
+async def _finished(work: Callable[[], Any]) -> None:
+    """Do some work in a thread, to its end even if cancelled meanwhile."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise

@@ -1,4 +1,4 @@
-"""History as a stream: stored or simulated, in the order in which it could be known.
+"""Events as a stream: stored or simulated, past or going on, in the order they could be known.
 
 A batch holds all rows that were known before its end, and perhaps some that become known later:
 a candle is filed under its opening and known at its close. Those wait for their turn. So the
@@ -9,7 +9,8 @@ market itself did.
 from __future__ import annotations
 
 import asyncio
-import time as clock
+import itertools
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["known", "ordered", "replay", "stored"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AT_ONCE = 256
+"""Events fetched at a time, and so held at most."""
 _RANK = {kind: rank for rank, kind in enumerate(EVENTS)}
 
 
@@ -106,11 +109,11 @@ def stored(
         raise ValueError(f"there is no table {unknown[0]!r}; known: {', '.join(TABLES)}")
     names = {s.kind for s in reader.series(None, wanted, symbol)}
     found = sorted(names & set(chosen) if chosen else names, key=_RANK.__getitem__)
-    spans = [_span(reader, kind, wanted, symbol) for kind in found]
+    spans = [span for kind in found if (span := reader.span(kind, wanted, symbol)) is not None]
     if not spans:
         raise NoSuchData(f"nothing to replay is stored in {reader.layout.root}")
     first = max(filter(None, (min(a for a, _ in spans), since)))
-    last = min(filter(None, (max(b for _, b in spans) + timedelta(microseconds=1), until)))
+    last = min(filter(None, (max(b for _, b in spans), until)))
     while first < last:
         end = min(first + step, last)
         tables = {
@@ -126,23 +129,18 @@ def stored(
         first = end
 
 
-def _span(
-    reader: Reader, kind: str, exchanges: list[str], symbol: str | None
-) -> tuple[datetime, datetime]:
-    """Return the first and the last time of a kind."""
-    times = reader.read(kind, exchanges=exchanges, symbol=symbol)["time"]
-    return times.min(), times.max()  # type: ignore[return-value]
-
-
 async def replay(batches: Iterable[Batch], *, speed: float | None = None) -> AsyncIterator[Event]:
-    """Yield history as if it happened now.
+    """Yield events, past or just being made, as if they happened now.
+
+    What makes the batches runs in a thread, so that reading, or computing, the next one holds
+    nobody up. When the reader is slower than the clock nothing is dropped: the stream falls behind.
 
     Parameters
     ----------
     batches : iterable of Batch
-        Such as `stored` and `Simulation.batches` give.
+        Such as `stored`, `Simulation.batches` and `Simulation.go_on` give.
     speed : float, optional
-        Seconds of history in one second of ours; as fast as possible if None.
+        Seconds of the events' time in one second of ours; as fast as possible if None.
 
     Yields
     ------
@@ -152,18 +150,23 @@ async def replay(batches: Iterable[Batch], *, speed: float | None = None) -> Asy
     Raises
     ------
     ValueError
-        If the speed is not positive.
+        If the speed is not positive and finite.
     """
-    if speed is not None and not speed > 0:
-        raise ValueError(f"speed must be positive; got {speed}")
+    if speed is not None and not 0 < speed < math.inf:
+        raise ValueError(f"speed must be positive and finite; got {speed}")
+    loop = asyncio.get_running_loop()
+    events = ordered(batches)
     began: tuple[float, int] | None = None
-    for count, event in enumerate(ordered(batches)):
-        if speed is not None:
-            now = known(event)
-            began = began or (clock.monotonic(), now)
-            due = began[0] + (now - began[1]) / SECOND / speed
-            if (wait := due - clock.monotonic()) > 0:
-                await asyncio.sleep(wait)
-        elif count % 1_000 == 0:
-            await asyncio.sleep(0)  # others may run
-        yield event
+    while some := await asyncio.to_thread(_take, events):
+        for event in some:
+            if speed is not None:
+                began = began or (loop.time(), known(event))
+                due = began[0] + (known(event) - began[1]) / SECOND / speed
+                if (wait := due - loop.time()) > 0:
+                    await asyncio.sleep(wait)
+            yield event
+
+
+def _take(events: Iterator[Event]) -> list[Event]:
+    """Return the next events, none when the source has ended."""
+    return list(itertools.islice(events, _AT_ONCE))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 import polars as pl
 
-from plimsoll.market.events import EVENTS, Event, Snap
-from plimsoll.market.interval import MICROSECOND
+from plimsoll.market.events import EVENTS, Candle, Event, Gap, Snap
+from plimsoll.market.interval import MICROSECOND, SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -316,9 +316,24 @@ def flaw(event: Event) -> str | None:
                 return f"{name} is missing"
         elif _breaks(column, value):
             return f"{name} cannot be {value!r}"
-    low, high = getattr(event, "low", None), getattr(event, "high", None)
-    if low is not None and high is not None and not low <= high:
-        return f"low {low} is above high {high}"
+    return _unlawful(event)
+
+
+def _unlawful(event: Event) -> str | None:
+    """Return what cannot hold between the values of an event, though each alone might."""
+    known = event.time if event.known_at is None else event.known_at
+    if known < event.time:
+        return "it is known before it happens"
+    if isinstance(event, Candle):
+        if not event.low <= min(event.open, event.close) <= event.high:
+            return "open and close must lie between low and high"
+        if max(event.open, event.close) > event.high:
+            return "open and close must lie between low and high"
+        end = event.time + min(event.interval, 28 * 86_400) * SECOND
+        if event.known_at is not None and event.known_at < end:
+            return "a candle is known at its close, not before"
+    if isinstance(event, Gap) and event.until <= event.time:
+        return "a gap must end after it begins"
     return None
 
 
@@ -345,6 +360,7 @@ _KEEPS: dict[str, Callable[[Any], bool]] = {
     "seconds": lambda value: 1 <= value <= _TEN_YEARS,
     "name": lambda value: 1 <= len(value.encode()) <= _LONGEST_NAME,
 }
+
 
 @cache
 def _times(kind: str) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ PATIENT = 0.15
 BARGAIN = 0.05
 """A displacement at which bargain hunters bring as much as rests in quiet times; log price."""
 DEEPEST = 0.08
-"""The farthest one order can walk the book, log price: it is cut short there by the exchange."""
+"""The farthest one order can walk the book, log price: beyond, the exchange's price band holds."""
 NEVER = math.nan
 _SLACK = 1e-12
 

@@ -32,9 +32,13 @@ _NEVER = np.iinfo(np.int64).max // 4
 _LINEAR_UNIT = 1e4
 _TURNS = 3.4
 """Positions of mean size, times this, over the accounts, make the open interest aimed at."""
-_ROWS = (1 << 16, 1 << 16, 1 << 13, 1 << 13, 1 << 16, 1 << 16)
-_MOST = (4 * SLOTS * records.STEPS, 4 * SLOTS * records.STEPS, CONTRACTS, CONTRACTS, SLOTS, 200)
+_ROWS = (1 << 17, 1 << 17, 1 << 13, 1 << 13, 1 << 16, 1 << 16)
+_FORCED = CONTRACTS * SLOTS * records.STEPS
+_QUOTES = 2 * records.EXPIRIES * records.STRIKES
+_MOST = (_FORCED, _FORCED, CONTRACTS, CONTRACTS, CONTRACTS * SLOTS, _QUOTES)
 """Rows a buffer holds, and the most that one minute can write."""
+_MANY = 1 << 60
+"""A sum of money so large, in units, is counted anew before it could overflow."""
 
 
 def minutes(moment: datetime) -> int:
@@ -128,6 +132,7 @@ class Market:
     def __init__(
         self, scenario: Scenario, coin: Coin, *, seed: int, start: datetime, days: int
     ) -> None:
+        _check_drift(scenario, coin, days)
         self.scenario, self.coin, self.days = scenario, coin, days
         self.start = minutes(start)
         self.now = self.start - BURN_IN // timedelta(minutes=1)
@@ -157,6 +162,7 @@ class Market:
             Minutes.
         """
         first = self.now
+        self._count_anew()
         bars = np.zeros((count, len(self.contracts)), dtype=records.BAR).view(np.recarray)
         spot = np.zeros(count, dtype=records.COIN_BAR).view(np.recarray)
         kept: list[list[Table]] = [[] for _ in _KINDS]
@@ -172,6 +178,23 @@ class Market:
         self.now += count
         whole = [np.concatenate(rows) for rows in kept]
         return Chunk(first, np.asarray(bars), np.asarray(spot), *whole)
+
+    def _count_anew(self) -> None:
+        """Let what was both deposited and withdrawn cancel, before sums outgrow their numbers.
+
+        Raises
+        ------
+        ValueError
+            If money or contracts have outgrown them all the same: the price has run away.
+        """
+        s = self.state
+        for c in range(len(self.contracts)):
+            if max(s.deposits[c], s.withdrawals[c]) > _MANY:
+                both = min(s.deposits[c], s.withdrawals[c])
+                s.deposits[c] -= both
+                s.withdrawals[c] -= both
+            if max(abs(s[name][c]) for name in ("deposits", "maker_cash", "treasury")) > _MANY:
+                raise ValueError(f"{self.coin.name}: the price has run away; simulate fewer days")
 
     def expiry(self, c: int, count: int) -> int:
         """Return when expiry number `count` of a dated future is, in minutes since 1970."""
@@ -226,7 +249,7 @@ class Market:
     def _rule_contract(self, c: int, contract: Contract) -> None:
         law, coin, venue = self.law, self.coin, contract.venue
         crowd, size = self.scenario.crowd, 0.15 if contract.dated else 1.0
-        law.listed[c], law.inverse[c] = True, venue.settlement == "inverse"
+        law.inverse[c] = venue.settlement == "inverse"
         law.sign[c] = -1 if law.inverse[c] else 1
         law.dated[c] = contract.dated
         law.lot[c], law.unit[c], law.tick[c] = contract.lot, contract.unit, contract.tick
@@ -309,6 +332,20 @@ class Market:
         )
         s.owner[c, :desks] = records.DESK
         s.top[c, desks:count] = wealth[desks:] >= np.quantile(wealth[desks:], 0.8)
+
+
+_FARTHEST = math.log(100)
+"""How far a drift may carry the price, log price: ticks and lots are made for the first one."""
+
+
+def _check_drift(scenario: Scenario, coin: Coin, days: int) -> None:
+    carried = abs(scenario.value.drift) * coin.volatility * days
+    if carried > _FARTHEST:
+        most = int(_FARTHEST / abs(scenario.value.drift) / coin.volatility)
+        raise ValueError(
+            f"{scenario.name} drifts: after {days} days {coin.name} would be a hundred times away; "
+            f"simulate at most {most} days of it"
+        )
 
 
 _KINDS = (

@@ -6,13 +6,14 @@ says; shares are fractions.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 __all__ = ["CONTRACTS", "SLOTS", "Coin", "Crowd", "Options", "Scenario", "Shock", "Value", "Venue"]
 
@@ -30,6 +31,13 @@ def _check(what: str, rules: Iterator[tuple[bool, str]]) -> None:
     for broken, message in rules:
         if broken:
             raise ValueError(f"{what}: {message}")
+
+
+def _bounded(made: Struct, bounds: Mapping[str, tuple[float, float]]) -> Iterator[tuple[bool, str]]:
+    """Yield a rule for each bounded number; what is no number is out of bounds."""
+    for name, (low, high) in bounds.items():
+        value = getattr(made, name)
+        yield not low <= value <= high, f"{name} is from {low:g} to {high:g}; got {value}"
 
 
 class Coin(Struct, frozen=True, kw_only=True):
@@ -59,13 +67,10 @@ class Coin(Struct, frozen=True, kw_only=True):
         _check(self.name, self._rules())
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
-        yield not 0 < self.price < 1e7, f"a price is above 0 and below 10 million; got {self.price}"
-        interest = self.open_interest
-        yield (
-            not 1e6 <= interest <= 1e12,
-            f"open interest is from a million dollars to 10^12; got {interest:g}",
+        yield from _bounded(
+            self,
+            {"price": (1e-6, 1e7), "open_interest": (1e6, 1e12), "volatility": (0.1, 10)},
         )
-        yield not 0.1 <= self.volatility <= 10, f"volatility is 0.1 to 10; got {self.volatility}"
 
 
 class Value(Struct, frozen=True, kw_only=True):
@@ -104,12 +109,20 @@ class Value(Struct, frozen=True, kw_only=True):
         _check("value", self._rules())
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
-        yield not 0 < self.volatility <= 0.5, f"volatility is 0 to 0.5; got {self.volatility}"
-        yield abs(self.drift) > 0.2, f"drift is at most 0.2 a day; got {self.drift}"
-        for name in ("fast", "slow", "jumps", "jump"):
-            yield not 0 <= getattr(self, name) < math.inf, f"{name} must not be negative"
-        yield min(self.fast_hours, self.slow_hours) <= 0.1, "reversion takes at least 0.1 hours"
-        yield not 0 <= self.common <= 1, f"common is a correlation from 0 to 1; got {self.common}"
+        yield from _bounded(
+            self,
+            {
+                "volatility": (1e-4, 0.3),
+                "drift": (-0.2, 0.2),
+                "fast": (0, 1.5),
+                "slow": (0, 1.5),
+                "fast_hours": (0.1, 1e4),
+                "slow_hours": (0.1, 1e5),
+                "jumps": (0, 1_000),
+                "jump": (0, 0.1),
+                "common": (0, 1),
+            },
+        )
 
 
 class Crowd(Struct, frozen=True, kw_only=True):
@@ -161,19 +174,26 @@ class Crowd(Struct, frozen=True, kw_only=True):
         _check("crowd", self._rules())
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
-        yield (
-            not 40 <= self.traders < SLOTS,
-            f"traders are 40 to {SLOTS - 1}; got {self.traders}",
+        yield from _bounded(
+            self,
+            {
+                "traders": (40, SLOTS - 1),
+                "trend": (0, 1),
+                "contrarian": (0, 1),
+                "desks": (0, 0.5),
+                "desk_capacity": (0, 10),
+                "hurdle": (0, 10),
+                "visits": (0.01, 60),
+                "appetite": (0, 1),
+                "patience": (0.1, 1e5),
+                "wealth": (0, 3),
+                "mood": (-3, 3),
+                "herding": (0, 5),
+                "thrill": (0, 5),
+            },
         )
         shares = {name: getattr(self, name) for name in ("trend", "contrarian", "desks")}
-        yield min(shares.values()) < 0, f"shares must not be negative: {shares}"
         yield sum(shares.values()) > 1, f"shares must not exceed one together: {shares}"
-        for name in ("desk_capacity", "hurdle", "appetite", "wealth", "herding", "thrill"):
-            yield not 0 <= getattr(self, name) < math.inf, f"{name} must not be negative"
-        yield self.appetite > 1, f"appetite is a probability; got {self.appetite}"
-        yield not 0 < self.visits <= 60, f"visits are above 0, at most 60 an hour: {self.visits}"
-        yield self.patience <= 0, f"patience must be positive; got {self.patience}"
-        yield abs(self.mood) > 3, f"mood is from -3 to 3; got {self.mood}"
 
 
 class Venue(Struct, frozen=True, kw_only=True):
@@ -257,27 +277,48 @@ class Venue(Struct, frozen=True, kw_only=True):
         _check(self.name, self._margin_rules())
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
-        for name in ("share", "depth", "turnover", "partial"):
-            yield not 0 < getattr(self, name) < math.inf, f"{name} must be positive"
-        for name in ("cap", "clamp", "insurance", "lag"):
-            yield not 0 <= getattr(self, name) < math.inf, f"{name} must not be negative"
-        for name in ("cross", "transparent"):
-            yield not 0 <= getattr(self, name) <= 1, f"{name} is a fraction from 0 to 1"
-        yield not 0 <= self.fee < 0.01, f"fee is a fraction below 0.01; got {self.fee}"
-        yield self.funding_hours not in {1, 2, 4, 8}, "funding_hours is 1, 2, 4 or 8"
-        yield not 0 <= self.interest_delay <= 60, "interest_delay is 0 to 60 minutes"
-        yield self.settlement not in {"linear", "inverse"}, "settlement is linear or inverse"
-        yield self.liquidations not in {"complete", "throttled"}, "complete or throttled"
+        yield from _bounded(
+            self,
+            {
+                "share": (0.001, 1),
+                "fee": (0, 0.01),
+                "interest": (-0.01, 0.01),
+                "clamp": (0, 0.1),
+                "cap": (0, 1),
+                "cross": (0, 1),
+                "turnover": (0.01, 1_000),
+                "depth": (1e-4, 10),
+                "insurance": (0, 1),
+                "partial": (1e-9, 10),
+                "lag": (0, 3_600),
+                "interest_delay": (0, 60),
+                "transparent": (0, 1),
+            },
+        )
+        words: dict[str, tuple[object, ...]] = {
+            "funding_hours": (1, 2, 4, 8),
+            "settlement": ("linear", "inverse"),
+            "liquidations": ("complete", "throttled"),
+            "price_kind": ("fill", "bankruptcy"),
+        }
+        for name, known in words.items():
+            value = getattr(self, name)
+            choices = ", ".join(map(str, known))
+            yield value not in known, f"{name} is one of {choices}; got {value}"
 
     def _margin_rules(self) -> Iterator[tuple[bool, str]]:
         yield not 1 <= len(self.brackets) <= BRACKETS, f"give 1 to {BRACKETS} brackets"
         caps = [cap for cap, _, _ in self.brackets]
         rates = [rate for _, rate, _ in self.brackets]
         yield caps != sorted(set(caps)) or caps[-1] != math.inf, "caps must rise, the last to inf"
-        yield rates != sorted(rates) or rates[0] <= 0, "maintenance must rise from above zero"
+        yield not caps[0] > 0, "caps are above zero"
+        apart = all(above >= 1.05 * below for below, above in itertools.pairwise(caps))
+        yield not apart, "caps must rise by 5 % or more: they are rounded to two digits"
+        rising = all(below <= above for below, above in itertools.pairwise(rates))
+        yield not (rising and rates[0] > 0), "maintenance must rise from above zero"
         for _, rate, most in self.brackets:
             yield (
-                most < 1 or rate >= 1 / most,
+                not (most >= 1 and rate < 1 / most),
                 f"maintenance {rate:g} must stay below initial margin, 1/{most:g}, "  # noqa: ISC004
                 "or a position would be liquidated as it is opened",
             )
@@ -285,9 +326,11 @@ class Venue(Struct, frozen=True, kw_only=True):
             len(self.leverage) != len(self.mix) or not 1 <= len(self.leverage) <= TIERS,
             f"give one weight for each of at most {TIERS} leverages",
         )
-        yield self.leverage != tuple(sorted(set(self.leverage))), "leverages must rise"
-        yield self.leverage[0] <= 1, "leverages are above one"
-        yield min(self.mix) < 0 or abs(math.fsum(self.mix) - 1) > 1e-9, "mix must sum to one"
+        risen = all(below < above for below, above in itertools.pairwise(self.leverage))
+        yield not risen, "leverages must rise"
+        yield not 1 < self.leverage[0] <= self.leverage[-1] < 1_000, "leverages are above one"
+        whole = min(self.mix) >= 0 and abs(math.fsum(self.mix) - 1) <= 1e-9
+        yield not whole, "mix must sum to one"
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -321,9 +364,17 @@ class Options(Struct, frozen=True, kw_only=True):
     pressure: float = 0.002
 
     def __post_init__(self) -> None:
-        for name in ("open_interest", "hedge", "speculation", "overwriting", "premium"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"options: {name} must be positive")
+        bounds = {
+            "open_interest": (0.001, 100),
+            "hedge": (0.01, 1_000),
+            "speculation": (0.01, 1_000),
+            "overwriting": (0.01, 1_000),
+            "premium": (0.1, 10),
+            "skew": (-1, 1),
+            "smile": (0, 1),
+            "pressure": (0, 1),
+        }
+        _check("options", _bounded(self, bounds))
 
 
 class Shock(Struct, frozen=True, kw_only=True):
@@ -353,9 +404,9 @@ class Shock(Struct, frozen=True, kw_only=True):
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
         yield not 0 <= self.at < 1, f"at is a fraction of the span, from 0 to below 1: {self.at}"
-        yield not 1 <= self.minutes <= 1_440, f"minutes are 1 to 1440; got {self.minutes}"
-        yield not abs(self.move) <= 1, f"move is at most 1; got {self.move}"
-        yield not 0 < self.depth <= 1, f"depth is a fraction above 0, at most 1; got {self.depth}"
+        yield from _bounded(
+            self, {"minutes": (1, 1_440), "move": (-1, 1), "depth": (0.001, 1), "mood": (-3, 3)}
+        )
 
 
 class Scenario(Struct, frozen=True, kw_only=True):
@@ -389,10 +440,15 @@ class Scenario(Struct, frozen=True, kw_only=True):
     def _rules(self) -> Iterator[tuple[bool, str]]:
         names = [venue.name for venue in self.venues]
         yield not 1 <= len(names) <= CONTRACTS - 2, f"give 1 to {CONTRACTS - 2} venues"
-        yield len(set(names)) != len(names), f"venues need names of their own: {names}"
+        every = [*names, self.options.name]
+        yield len(set(every)) != len(every), f"exchanges need names of their own: {every}"
+        yield not all(0 < len(name) <= 40 for name in every), "a name has 1 to 40 letters"
         yield sum(v.spot for v in self.venues) != 1, "exactly one venue has the spot market"
         total = math.fsum(venue.share for venue in self.venues)
-        yield abs(total - 1) > 1e-9, f"the venues' shares must sum to one; they sum to {total:g}"
+        yield (
+            not abs(total - 1) <= 1e-9,
+            f"the venues' shares must sum to one; they sum to {total:g}",
+        )
         yield (
             sum(venue.lag == 0 for venue in self.venues) > 1,
             "at most one venue leads (lag 0); with none, the spot market does",

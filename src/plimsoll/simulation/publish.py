@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import math
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
@@ -19,11 +18,11 @@ import polars as pl
 
 from plimsoll.market.instrument import Bracket, Brackets, Instrument
 from plimsoll.market.schema import TABLES, TIME
+from plimsoll.simulation.columns import digits, moment, scaled, times
 from plimsoll.simulation.market import EPOCH, Contract
+from plimsoll.simulation.quotes import quotes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from plimsoll.simulation.market import Chunk, Market
@@ -83,7 +82,7 @@ class Publisher:
                 made.append(part.interest(self._held(chunk, c, first, last)))
                 if not contract.dated:
                     made += [part.fundings(), part.ratios(), part.positions()]
-        made.append(_options(self.market, chunk))
+        made.append(quotes(self.market, chunk))
         found: dict[str, list[pl.DataFrame]] = {}
         for kind, frame in (item for item in made if item[1].height):
             found.setdefault(kind, []).append(TABLES[kind].conform(frame))
@@ -133,15 +132,15 @@ class Publisher:
 
     def _spot(self, chunk: Chunk) -> tuple[str, pl.DataFrame]:
         spot, count = chunk.spot, len(chunk.spot)
-        digits = _digits(self.market.contracts[0].tick)
+        places = digits(self.market.contracts[0].tick)
         volume = np.round(spot["volume"], 6)
         frame = pl.DataFrame(
             {
                 "exchange": pl.repeat(self.home, count, eager=True),
                 "symbol": pl.repeat(f"{self.market.coin.name}/USDT", count, eager=True),
-                "time": _times(np.arange(chunk.first, chunk.first + count) * _MINUTE),
+                "time": times(np.arange(chunk.first, chunk.first + count) * _MINUTE),
                 "interval": pl.repeat(60, count, dtype=pl.Int64, eager=True),
-                **{n: np.round(spot[n], digits) for n in ("open", "high", "low", "close")},
+                **{n: np.round(spot[n], places) for n in ("open", "high", "low", "close")},
                 "volume": volume,
                 "quote_volume": np.round(volume * spot["close"], 2),
             }
@@ -154,34 +153,53 @@ class Publisher:
         if outage is None:
             return tables
         name, law = outage[0], self.market.law
-        c = next(c for c, made in enumerate(self.market.contracts) if made.venue.name == name)
+        c = self._of(name)[0]
         since, until = int(law.dark_from[c]), int(law.dark_until[c])
-        dark = pl.col("time").is_between(_time(since), _time(until), closed="left")
+        dark = pl.col("time").is_between(moment(since), moment(until), closed="left")
         kept = {
             kind: frame.filter((pl.col("exchange") != name) | ~dark)
             for kind, frame in tables.items()
         }
         if chunk.first < until <= chunk.first + len(chunk.spot):
-            symbol = self.market.contracts[c].symbol(self.market.coin.name, 0)
-            streams = sorted(
-                kind
-                for kind, frame in tables.items()
-                if frame.filter(pl.col("exchange") == name).height
-            )
-            gaps = pl.DataFrame(
-                {
-                    "exchange": name,
-                    "symbol": symbol,
-                    "time": _time(since),
-                    "known_at": _time(until),
-                    "stream": streams,
-                    "until": _time(until),
-                    "reason": "the exchange was dark",
-                },
-                schema_overrides={"time": TIME, "known_at": TIME, "until": TIME},
-            )
-            kept["gap"] = TABLES["gap"].conform(gaps)
+            kept["gap"] = self._gaps(name, since, until, chunk)
         return {kind: frame for kind, frame in kept.items() if frame.height}
+
+    def _of(self, name: str) -> list[int]:
+        """Return the contracts of an exchange."""
+        contracts = enumerate(self.market.contracts)
+        return [c for c, contract in contracts if contract.venue.name == name]
+
+    def _gaps(self, name: str, since: int, until: int, chunk: Chunk) -> pl.DataFrame:
+        """Return a gap for each stream of each symbol that an exchange did not publish."""
+        missed = [(f"{self.market.coin.name}/USDT", ("candle",))] if name == self.home else []
+        for c in self._of(name):
+            contract = self.market.contracts[c]
+            streams = _STREAMS if contract.dated else (*_STREAMS, "funding", "long_short_ratio")
+            if self.market.law.transparent[c] > 0:
+                streams = (*streams, "position")
+            at = until - 1 - chunk.first
+            symbol = next(
+                s for s, first, last in self._listings(c, contract, chunk) if first <= at < last
+            )
+            missed.append((symbol, streams))
+        rows = [
+            {
+                "exchange": name,
+                "symbol": symbol,
+                "time": moment(since),
+                "known_at": moment(until),
+                "stream": stream,
+                "until": moment(until),
+                "reason": "the exchange was dark",
+            }
+            for symbol, streams in missed
+            for stream in sorted(streams)
+        ]
+        clocks = {"time": TIME, "known_at": TIME, "until": TIME}
+        return TABLES["gap"].conform(pl.DataFrame(rows, schema_overrides=clocks))
+
+
+_STREAMS = ("book_depth", "candle", "liquidation", "mark_price", "open_interest")
 
 
 class _Part:
@@ -208,17 +226,17 @@ class _Part:
         self.bars, self.spot = chunk.bars[first:last, c], chunk.spot[first:last]
         self.minute = np.arange(chunk.first + first, chunk.first + last)
         self.span = (chunk.first + first, chunk.first + last)
-        self.digits = _digits(self.contract.tick)
+        self.digits = digits(self.contract.tick)
 
     def amount(self, lots: Whole, price: Floats) -> Floats:
         """Return lots in base units."""
         if self.inverse:
             return np.round(lots * self.contract.lot / price, _DECIMALS)
-        return _scaled(lots, self.contract.lot)
+        return scaled(lots, self.contract.lot)
 
     def dollars(self, lots: Whole, price: Floats) -> Floats:
         """Return the notional of lots in dollars."""
-        whole = _scaled(lots, self.contract.lot)
+        whole = scaled(lots, self.contract.lot)
         return whole if self.inverse else np.round(whole * price, 2)
 
     def named(self, time: Whole, columns: dict[str, object]) -> pl.DataFrame:
@@ -228,7 +246,7 @@ class _Part:
             {
                 "exchange": pl.repeat(self.exchange, count, eager=True),
                 "symbol": pl.repeat(self.symbol, count, eager=True),
-                "time": _times(time),
+                "time": times(time),
                 **columns,
             }
         )
@@ -327,6 +345,8 @@ class _Part:
             second = pl.col("time").dt.truncate("1s")
             largest = pl.col("value_usd").arg_max().over(second)
             frame = frame.filter(pl.int_range(pl.len()).over(second) == largest)
+            # Which one was the largest of its second is known when the second is over.
+            frame = frame.with_columns(known_at=second + pl.duration(seconds=1))
         return "liquidation", frame.sort("time", "side", "price", "amount")
 
     def fundings(self) -> tuple[str, pl.DataFrame]:
@@ -341,7 +361,7 @@ class _Part:
             "premium": np.round(rows["premium"], 10),
         }
         frame = self.named(rows["minute"] * _MINUTE, columns)
-        due = pl.Series(_times(following * _MINUTE))
+        due = pl.Series(times(following * _MINUTE))
         return "funding", frame.with_columns(
             settles=pl.when(pl.col("status") == "predicted").then(due)
         )
@@ -366,7 +386,7 @@ class _Part:
         rows = self._of(self.chunk.positions)
         names = [wallet(self.market.coin.name, int(i)) for i in rows["account"]]
         amount = self.amount(rows["lots"], rows["mark"])
-        entry = rows["cost"] / self.contract.unit / _scaled(rows["lots"], self.contract.lot)
+        entry = rows["cost"] / self.contract.unit / scaled(rows["lots"], self.contract.lot)
         trigger = np.round(rows["trigger"], self.digits)
         columns: dict[str, object] = {
             "wallet": pl.Series(names, dtype=pl.String),
@@ -403,13 +423,16 @@ def depth(
 
 
 def stamps(rows: NDArray[np.void]) -> Whole:
-    """Return when liquidations happened: those of one step, evenly through its ten seconds."""
+    """Return when liquidations happened: those of one step, one after another in its first second.
+
+    The engine begins when the mark price has moved, and does not wait.
+    """
     step = rows["minute"] * 6 + rows["step"]
     starts = np.flatnonzero(np.diff(step, prepend=-1))
     sizes = np.diff(np.append(starts, len(step)))
     within = np.arange(len(step)) - np.repeat(starts, sizes)
     share = (within + 1) / (np.repeat(sizes, sizes) + 1)
-    millis: Whole = (share * _STEP / 1_000).astype(np.int64)
+    millis: Whole = (share * 1_000).astype(np.int64)
     return step * _STEP + millis * 1_000
 
 
@@ -437,59 +460,3 @@ def brackets(market: Market, c: int, symbol: str, since: datetime) -> Brackets:
             for b in range(count)
         ),
     )
-
-
-def _options(market: Market, chunk: Chunk) -> tuple[str, pl.DataFrame]:
-    """Return the quotes of the option market."""
-    rows, law = chunk.quotes, market.law
-    coin, lot = market.coin.name, float(law.option_lot)
-    expiry = {int(e): f"{EPOCH + timedelta(minutes=int(e)):%y%m%d}" for e in set(rows["expiry"])}
-    names = [
-        f"{coin}/USD:{coin}-{expiry[int(e)]}-{strike:.10g}-{'P' if put else 'C'}"
-        for e, strike, put in zip(rows["expiry"], rows["strike"], rows["is_put"], strict=True)
-    ]
-    mark, spread = rows["mark"], np.maximum(0.0005, 0.02 * rows["mark"])
-    interest = _scaled(rows["open_interest"], lot)
-    volume = _scaled(rows["volume"], lot)
-    rounded: dict[str, Callable[[], Floats]] = {
-        "underlying_price": lambda: np.round(rows["forward"], 4),
-        "index_price": lambda: np.round(rows["index"], 4),
-        "bid_price": lambda: np.round(np.maximum(mark - spread, 0), 4),
-        "ask_price": lambda: np.round(mark + spread, 4),
-        "mark_price": lambda: np.round(mark, 6),
-        "mark_iv": lambda: np.round(rows["iv"], 4),
-        "open_interest": lambda: interest,
-        "open_interest_usd": lambda: np.round(interest * rows["index"], 2),
-        "volume": lambda: volume,
-        "volume_usd": lambda: np.round(volume * rows["index"] * mark, 2),
-        "delta": lambda: np.round(rows["delta"], 5),
-        "gamma": lambda: np.round(rows["gamma"], 10),
-        "vega": lambda: np.round(rows["vega"], 5),
-        "theta": lambda: np.round(rows["theta"], 5),
-    }
-    frame = pl.DataFrame(
-        {
-            "exchange": pl.repeat(market.scenario.options.name, len(rows), eager=True),
-            "symbol": pl.Series(names, dtype=pl.String),
-            "time": _times(rows["minute"] * _MINUTE),
-            **{name: column() for name, column in rounded.items()},
-        }
-    )
-    return "option_quote", frame.sort("time", "symbol")
-
-
-def _digits(tick: float) -> int:
-    return max(0, -math.floor(math.log10(tick) + 0.5))
-
-
-def _scaled(whole: Whole, lot: float) -> Floats:
-    """Return lots in units, each the float nearest to its decimal."""
-    return np.asarray(whole / round(1 / lot) if lot < 1 else whole * lot)
-
-
-def _times(micros: Whole) -> pl.Series:
-    return pl.Series(micros, dtype=pl.Int64).cast(TIME)
-
-
-def _time(minute: int) -> datetime:
-    return datetime.fromtimestamp(minute * 60, tz=UTC)

@@ -36,15 +36,15 @@ STEPS = 6
 """Steps in a minute."""
 EXPIRIES, STRIKES = 6, 13
 """Options listed at a time: expiries, and strikes of each."""
-SCHEDULE = 64
-"""Expiries known ahead, of each dated future and option slot."""
+SCHEDULE = 320
+"""Expiries known ahead, of each dated future and option slot: twelve years of fortnights."""
 
 MOOD, TREND, CONTRARIAN, DESK, DEALER = range(5)
 OWNERS = ("mood", "trend", "contrarian", "carry_desk", "option_dealer", "market_maker")
 """Who an account belongs to, in the order of the constants; a market maker is no account."""
 
 _PER_CONTRACT = {
-    "listed": "u1", "inverse": "u1", "dated": "u1", "transparent": "f8",
+    "inverse": "u1", "dated": "u1", "transparent": "f8",
     "sign": "i8", "lot": "f8", "unit": "f8", "tick": "f8", "fee": "f8",
     "aim": "f8", "depth": "f8", "volume": "f8", "follow": "f8", "cross": "f8", "partial": "f8",
     "funding_minutes": "i8", "interest": "f8", "clamp": "f8", "cap": "f8",
@@ -67,7 +67,6 @@ _SCALARS = [
     "mood_after",
     "herding",
     "thrill",
-    "trend",
     "visits",
     "appetite",
     "closing",
@@ -128,7 +127,7 @@ STATE = np.dtype(
         for name in (
             "value", "forced_value", "flow", "forced_flow", "fast", "slow", "volatility",
             "mood", "mean_fast", "mean_slow", "spot_info", "spot", "spot_high", "spot_low",
-            "spot_variance", "realized", "implied", "spot_turned",
+            "realized", "spot_turned",
         )
     ]
     + [

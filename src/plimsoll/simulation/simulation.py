@@ -93,6 +93,7 @@ class Simulation:
         self.scenario, self.coins, self.seed, self.days = scenario, coins, seed, days
         self.start, self.workers = start.astimezone(UTC), workers
         self._lives: dict[str, tuple[Market, Publisher]] = {}
+        self._goes_on = False
 
     @property
     def note(self) -> dict[str, Any]:
@@ -111,6 +112,8 @@ class Simulation:
 
     def run(self) -> Iterator[Piece]:
         """Yield the days asked for, piece by piece, coin by coin."""
+        if self._lives:
+            raise ValueError("this simulation was run already; make another one")
         whole = self.days * _DAY
         step = _PIECE // timedelta(minutes=1)
         lengths = [min(step, whole - first) for first in range(0, whole, step)]
@@ -137,8 +140,19 @@ class Simulation:
         minutes : int
             In one batch.
         """
+        if self._goes_on:
+            raise ValueError("this simulation goes on already; make another one")
+        self._goes_on = True
         while True:
             yield self._batch(minutes)
+
+    def skip(self, until: datetime) -> None:
+        """Move on to a moment, and tell nothing of what happens before it."""
+        for coin in self.coins:
+            market, publisher = self._life(coin)
+            left = (until - EPOCH) // timedelta(minutes=1) - market.now
+            for first in range(0, left, _DAY):
+                publisher.tables(market.advance(min(_DAY, left - first)))
 
     def batches(self, minutes: int = _DAY) -> Iterator[Batch]:
         """Yield what is published of the days asked for, as a feed reads it.

@@ -48,16 +48,22 @@ def _lean(law: Any, s: Any, c: int, owner: int) -> float:
 
 
 @njit(cache=True)
+def _allowed(law: Any, s: Any, c: int, notional: float) -> float:
+    """Return the highest leverage that the bracket of a notional in dollars allows."""
+    b = 0
+    amount = notional if not law.inverse[c] else notional / s.price[c]
+    while b < law.brackets[c] - 1 and amount >= law.bracket_cap[c, b]:
+        b += 1
+    return law.max_leverage[c, b]
+
+
+@njit(cache=True)
 def _choose(law: Any, s: Any, c: int, notional: float, uniform: float) -> float:
     """Return a leverage drawn from the mix, tilted by the mood, that the brackets allow.
 
     0 if they allow none.
     """
-    allowed, b = 1.0, 0
-    amount = notional if not law.inverse[c] else notional / s.price[c]
-    while b < law.brackets[c] - 1 and amount >= law.bracket_cap[c, b]:
-        b += 1
-    allowed = law.max_leverage[c, b]
+    allowed = _allowed(law, s, c, notional)
     tilt, total = law.thrill * abs(s.mood), 0.0
     for k in range(law.tiers[c]):
         if law.leverage[c, k] <= allowed:
@@ -123,9 +129,10 @@ def _manage(law: Any, s: Any, c: int, i: int, draw: Any, minute: int) -> None:
 
 @njit(cache=True)
 def _add(law: Any, s: Any, c: int, i: int, size: int, minute: int) -> None:
-    """Add to a position, unless it would outgrow what its owner can carry."""
+    """Add to a position, unless it would outgrow its owner, or its bracket at that leverage."""
     most = 4.0 * law.ticket[c] * s.wealth[c, i]
-    if size > 0 and dollars(law, c, s.lots[c, i] + size, s.price[c]) < most:
+    notional = dollars(law, c, s.lots[c, i] + size, s.price[c])
+    if size > 0 and notional < most and s.leverage[c, i] <= _allowed(law, s, c, notional):
         enter(law, s, c, i, s.side[c, i], size, 0.0, minute)
 
 

@@ -17,6 +17,8 @@ Only scoring may import this module's reader; import-linter checks that.
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +26,9 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from plimsoll.errors import NoSuchData
-from plimsoll.market.schema import TIME
+from plimsoll.errors import NoSuchData, StoreUnusable
 from plimsoll.simulation import records
+from plimsoll.simulation.columns import times
 from plimsoll.simulation.publish import depth, stamps, wallet
 
 if TYPE_CHECKING:
@@ -155,10 +157,10 @@ def _value(chunk: Chunk) -> pl.DataFrame:
 
 def _liquidations(market: Market, chunk: Chunk) -> pl.DataFrame:
     rows = chunk.liquidations
-    times = np.zeros(len(rows), dtype=np.int64)
+    when = np.zeros(len(rows), dtype=np.int64)
     for c in range(len(market.contracts)):
         of = rows["contract"] == c
-        times[of] = stamps(rows[of])
+        when[of] = stamps(rows[of])
     plain = [
         name
         for name in records.LIQUIDATION.names or ()
@@ -167,7 +169,7 @@ def _liquidations(market: Market, chunk: Chunk) -> pl.DataFrame:
     return (
         _named(market, chunk, rows)
         .with_columns(
-            time=pl.Series(times).cast(TIME),
+            time=times(when),
             opened=_times(rows["opened"]),
             **{name: pl.Series(np.ascontiguousarray(rows[name])) for name in plain},
         )
@@ -227,7 +229,7 @@ def _symbol(market: Market, c: int, number: int) -> str:
 
 
 def _times(minutes: NDArray[np.int64]) -> pl.Series:
-    return pl.Series(minutes * _MINUTE, dtype=pl.Int64).cast(TIME)
+    return times(minutes * _MINUTE)
 
 
 class TruthWriter:
@@ -245,6 +247,12 @@ class TruthWriter:
         self._aside = self._place.with_name("truth.new")
         self._note = note
         self._parts = 0
+        self._lock = os.open(store / "simulation.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise StoreUnusable(store, "another simulation is being written here") from None
         shutil.rmtree(self._aside, ignore_errors=True)
         self._aside.mkdir(parents=True)
 
@@ -262,9 +270,14 @@ class TruthWriter:
         shutil.rmtree(self._place, ignore_errors=True)
         self._aside.rename(self._place)
 
-    def drop(self) -> None:
-        """Remove all that was written."""
+    def revoke(self) -> None:
+        """Take back what was put in its place."""
+        shutil.rmtree(self._place, ignore_errors=True)
+
+    def close(self) -> None:
+        """Remove what was not put in its place."""
         shutil.rmtree(self._aside, ignore_errors=True)
+        os.close(self._lock)
 
 
 def note(store: Path) -> dict[str, Any] | None:

@@ -128,6 +128,25 @@ class Layout:
         """The folder of rejected rows."""
         return self.root / "rejects"
 
+    @property
+    def truth(self) -> Path:
+        """The folder beside a simulation that says what really happened."""
+        return self.root / "truth"
+
+    def refuse_simulated(self) -> None:
+        """Refuse a store that holds a simulated market: nothing real is mixed with it.
+
+        Raises
+        ------
+        StoreUnusable
+        """
+        if self.truth.is_dir():
+            raise StoreUnusable(
+                self.root,
+                "holds a simulated market, with which nothing else is mixed; choose another "
+                "folder with --store",
+            )
+
     def sealed(self, series: Series, month: str) -> Path:
         """Return the file of a series and month."""
         return self.root / "tables" / series.folder / f"{month}.parquet"

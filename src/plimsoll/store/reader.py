@@ -136,6 +136,26 @@ class Reader:
             whole = whole.filter(pl.col("symbol") == symbol)
         return whole
 
+    def span(
+        self, kind: str, exchanges: Iterable[str] = (), symbol: str | None = None
+    ) -> tuple[datetime, datetime] | None:
+        """Return a span that holds all rows of a kind, in whole months; None if there are none.
+
+        Nothing is read but what waits to be sealed.
+        """
+        names = {
+            month
+            for series in self.series(kind, exchanges, symbol)
+            for month in (*self.layout.months(series), *self._pending(series))
+        }
+        if not names:
+            return None
+        first, last = (
+            datetime.strptime(name, "%Y-%m").replace(tzinfo=UTC)
+            for name in (min(names), max(names))
+        )
+        return first, last.replace(year=last.year + last.month // 12, month=last.month % 12 + 1)
+
     def revisions(self, series: Series) -> pl.DataFrame:
         """Return the rows that contradict kept ones, with `source`, the checksum of their file."""
         base = self.layout.root / "revisions" / series.folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import resource
 import shutil
 import uuid
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Stage", "accepted", "discard", "filing", "sweep"]
 
 _SOURCE = "source.json"
+_MOST_OPEN = 512
 
 
 def filing(kind: str, frame: pl.DataFrame) -> Iterator[tuple[Series, str, pl.DataFrame]]:
@@ -102,26 +104,28 @@ class Stage:
 
     def _append(self, series: Series, month: str, frame: pl.DataFrame) -> None:
         table, place = TABLES[series.kind], (series, month)
-        part = self._parts.get(place)
+        part = self._parts.pop(place, None)
         rising = merge.strictly_rising(table, frame)
         if part is not None and part.rising and rising:
             seam = pl.concat([part.last, frame.head(1)])
             rising = merge.strictly_rising(table, seam)
-        if part is None or not part.writer.fits(frame):
+        if part is not None and not part.writer.fits(frame):
+            self._finish(part)
+            part = None
+        if part is None:
             part = self._begin(place, frame)
+        self._parts[place] = part  # the last written stands last
         part.rising &= rising
         part.last = frame.tail(1)
         part.writer.write(frame)
 
     def _begin(self, place: tuple[Series, str], frame: pl.DataFrame) -> _Part:
-        if place in self._parts:
-            self._finish(self._parts.pop(place))
+        if len(self._parts) >= _most_open():
+            self._finish(self._parts.pop(next(iter(self._parts))))  # longest unwritten
         series, month = place
         number = self._numbers[place] = self._numbers.get(place, 0) + 1
         path = self._open / series.folder / f"{month}.{number}.parquet"
-        part = _Part(parquet.TableWriter(path, parquet.scales(frame)), frame.tail(1))
-        self._parts[place] = part
-        return part
+        return _Part(parquet.TableWriter(path, parquet.scales(frame)), frame.tail(1))
 
     def _finish(self, part: _Part) -> None:
         part.writer.annotate(rising=str(int(part.rising)))
@@ -141,6 +145,12 @@ class Stage:
             sync_folder(folder)
         self._open.rename(self._accepted)
         sync_folder(self._layout.staged)
+
+
+def _most_open() -> int:
+    """Return how many files may be open at once: half of what this process may have."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_OPEN if soft == resource.RLIM_INFINITY else max(8, min(_MOST_OPEN, soft // 2))
 
 
 def accepted(folder: Path) -> list[tuple[Imported, Path]]:
