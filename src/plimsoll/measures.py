@@ -9,6 +9,7 @@ import polars as pl
 
 from plimsoll.analytics import funding as cost
 from plimsoll.analytics import open_interest as interest
+from plimsoll.analytics import positions
 from plimsoll.errors import NoSuchData
 from plimsoll.market.interval import instant
 from plimsoll.market.symbols import Symbol
@@ -25,6 +26,7 @@ __all__ = [
     "moment",
     "names",
     "open_interest",
+    "position_coverage",
     "rows_of",
     "weighted_funding",
 ]
@@ -113,6 +115,15 @@ def funding(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
     if not settled.height:
         raise NoSuchData(f"no settled funding is stored for {market}, only predictions")
     return _from(cost.history(settled), asked.since)
+
+
+def position_coverage(
+    reader: Reader, symbol: str, exchange: str, asked: Asked, step: timedelta
+) -> pl.DataFrame:
+    """Return how much of a market measured positions show; see `Session.position_coverage`."""
+    one = asked._replace(exchanges=[exchange])
+    held = rows_of(reader, "position", symbol, one)
+    return positions.coverage(held, rows_of(reader, "open_interest", symbol, one), step, DAY)
 
 
 def weighted_funding(reader: Reader, market: str, asked: Asked, step: timedelta) -> pl.DataFrame:

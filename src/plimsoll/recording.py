@@ -16,7 +16,7 @@ import base64
 import json
 import time
 from collections import defaultdict
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
@@ -25,7 +25,7 @@ import msgspec
 import pyarrow as pa
 from msgspec.structs import replace
 
-from plimsoll.errors import ExchangeError, NoSuchData, Unsupported
+from plimsoll.errors import ExchangeError, NoSuchData, UnreadableMessage, Unsupported
 from plimsoll.exchanges import exchange as known_exchange
 from plimsoll.feed import rest
 from plimsoll.feed.health import Health
@@ -33,6 +33,7 @@ from plimsoll.feed.merge import gather
 from plimsoll.feed.poll import poll
 from plimsoll.feed.record import record
 from plimsoll.feed.subscription import Taps, subscription
+from plimsoll.feed.wallets import Wallets, positions
 from plimsoll.market.events import Event, Gap, OpenInterest
 from plimsoll.net.http import Client
 
@@ -114,7 +115,7 @@ def kinds_of(exchange: Exchange, wanted: Sequence[str]) -> list[str]:
         return [kind for kind in DEFAULT_KINDS if kind in exchange.offers]
     for kind in wanted:
         offer = exchange.offer(kind)
-        if not offer.stream and offer.poll is None:
+        if kind != "position" and not offer.stream and offer.poll is None:
             raise Unsupported(exchange.name, kind, "is history only: see plimsoll backfill")
     return list(wanted)
 
@@ -224,6 +225,7 @@ class _Work:
         self._before = _last_heard(self._place)
         self._health: dict[str, list[Health]] = defaultdict(list)
         self._holes: asyncio.Queue[Gap] = asyncio.Queue(10_000)
+        self._wallets = Wallets()
         self._listings: list[Listing] = []
         self._kinds: set[str] = set()
         self._symbols: set[str] = set()
@@ -250,12 +252,26 @@ class _Work:
         self._listings = found.listings
         self._kinds, self._symbols = set(kinds), {one.symbol for one in chosen}
         feeds = [*self._sockets(kinds, chosen), *self._polls(kinds, chosen)]
+        if "position" in kinds:
+            watched = self._watched(["position"], "wallets")
+            feeds.append(
+                positions(
+                    self._client,
+                    self.exchange,
+                    self._wallets,
+                    chosen,
+                    watched,
+                    taps=self._files.taps,
+                )
+            )
         guarded = [self._guarded(feed) for feed in feeds]
         return [*guarded, self._repairs(chosen)] if guarded else []
 
     def _sockets(self, kinds: list[str], chosen: list[Listing]) -> list[AsyncIterator[Event]]:
         channels: dict[str, Channel] = {}
-        for kind in kinds:
+        # Wallets are found in trades, whether or not these are recorded.
+        sources = ["trade" if kind == "position" else kind for kind in kinds]
+        for kind in dict.fromkeys(sources):
             if self.exchange.offers[kind].stream:
                 for channel in self.exchange.channels(kind, chosen):
                     channels.setdefault(f"{channel.url} {channel.topic}", channel)
@@ -271,7 +287,7 @@ class _Work:
 
     def _socket(self, channels: list[Channel]) -> AsyncIterator[Event]:
         brought = {kind for channel in channels for kind in channel.kinds}
-        kinds = sorted(brought & self._kinds)
+        kinds = sorted(brought & self._kinds) or sorted(brought)
         return subscription(
             self.exchange,
             channels,
@@ -279,9 +295,22 @@ class _Work:
             self._watched(kinds, f"{len(channels)} channels"),
             symbols=sorted(self._symbols),
             since=self._since(kinds),
-            taps=self._files.taps,
+            taps=self._taps(),
             address=self._address,
         )
+
+    def _taps(self) -> Taps:
+        """Return where frames go; where positions are recorded, their wallets are noted too."""
+        if "position" not in self._kinds:
+            return self._files.taps
+        raw = self._files.taps.raw
+
+        def noted(url: str, received: int, payload: bytes) -> None:
+            raw(url, received, payload)
+            with suppress(UnreadableMessage):  # it is told of when it is read
+                self._wallets.traded(self.exchange.wallets(payload))
+
+        return self._files.taps._replace(raw=noted)
 
     def _polls(self, kinds: list[str], chosen: list[Listing]) -> list[AsyncIterator[Event]]:
         feeds = []

@@ -282,6 +282,34 @@ class Session(Streams):
         what = asked(exchange, since, until, as_of)
         return measures.weighted_funding(self._reader, symbol, what, duration(every))
 
+    def position_coverage(
+        self,
+        symbol: str,
+        exchange: str,
+        *,
+        since: When = None,
+        until: When = None,
+        as_of: When = None,
+        every: str = "1h",
+    ) -> pl.DataFrame:
+        """Return what share of a market's open interest is seen in wallets' positions.
+
+        Parameters
+        ----------
+        symbol, exchange : str
+            A market whose wallets can be read.
+        since, until, as_of : datetime or str, optional
+        every : str
+            The step of the grid of time.
+
+        Returns
+        -------
+        DataFrame
+            What `analytics.positions.coverage` returns; a position counts for a day.
+        """
+        what = asked(exchange, since, until, as_of)
+        return measures.position_coverage(self._reader, symbol, exchange, what, duration(every))
+
     def heatmap(
         self,
         symbol: str,

@@ -65,14 +65,14 @@ class Listing(Struct, frozen=True, kw_only=True):
     native : str
         The exchange's own name.
     category : str
-        Which of the exchange's markets it is in, in the exchange's words: ``linear``, ``SWAP``, …
+        Which of the exchange's markets it is in, in its own words: ``linear``, ``SWAP``, …
     instrument : Instrument
         With the unified symbol and the contract size: base units of one contract (linear), or
         dollars of one (inverse).
     interval_hours : float or None
         Between settlements of funding, where the listing says so.
     turnover_usd : float or None
-        Of 24 hours, where the listing says so.
+        Of 24 hours, where it says so.
     """
 
     native: str
@@ -368,8 +368,7 @@ class Exchange(ABC):
 
     def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return the frames that subscribe to channels of one socket."""
-        del channels
-        raise Unsupported(self.name, "sockets", "are not used")
+        raise Unsupported(self.name, f"{len(channels)} channels", "are not streamed")
 
     def polls(self, kind: str, listings: Sequence[Listing]) -> list[Poll]:
         """Return what to ask again and again for a kind.
@@ -401,9 +400,18 @@ class Exchange(ABC):
         raise Unsupported(self.name, kind, "has no history here")
 
     def following(self, request: Request, payload: bytes) -> Request | None:
-        """Return the request for the next page of history; None when there is no more."""
+        """Return the request for the next page of an answer; None when there is no more."""
         del request, payload
         return None
+
+    def wallets(self, payload: bytes) -> list[tuple[str, float]]:
+        """Return the wallets that a frame names, with the dollars each traded."""
+        del payload
+        return []
+
+    def position_request(self, wallet: str) -> Request:
+        """Return what to ask for the positions of a wallet."""
+        raise Unsupported(self.name, f"positions of {wallet}", "are not public")
 
     @abstractmethod
     def decoder(self, listings: Iterable[Listing] = ()) -> Decoder:
@@ -450,13 +458,7 @@ def number(text: Any) -> float:
 
 
 def positive(text: Any) -> float:
-    """Return a number above zero, such as a price.
-
-    Raises
-    ------
-    ValueError
-        If it is none.
-    """
+    """Return a number above zero, such as a price; `ValueError` if it is none."""
     value = number(text)
     if value <= 0:
         raise ValueError(f"{text!r} is not positive")

@@ -267,21 +267,28 @@ def _count_accounts(law: Any, s: Any, c: int, after: int, row: Any) -> None:
 
 @njit(cache=True)
 def _read_wallets(law: Any, s: Any, c: int, after: int, rows: Any, cursor: Any) -> None:
-    """Write down the positions of the wallets that can be read in this hour."""
+    """Write down the wallets that can be read in this hour: what they hold, and what is gone."""
     every = np.int64(np.rint(1.0 / law.transparent[c]))
     for i in range((after // 60) % every, law.accounts[c], every):
-        if s.side[c, i] != 0:
-            row = rows[cursor[POSITION_COUNT]]
-            row.minute, row.contract, row.account = after, c, i
-            row.side, row.lots, row.cost = s.side[c, i], s.lots[c, i], s.cost[c, i]
-            row.margin, row.leverage, row.trigger = (
-                s.margin[c, i],
-                s.leverage[c, i],
-                s.trigger[c, i],
-            )
-            row.crossed, row.mark, row.owner = s.crossed[c, i], s.mark[c], s.owner[c, i]
-            row.opened = s.opened[c, i]
+        side = s.side[c, i]
+        if s.shown[c, i] != side and s.shown[c, i] != 0:
+            _write_wallet(s, c, i, after, rows[cursor[POSITION_COUNT]], s.shown[c, i])
             cursor[POSITION_COUNT] += 1
+        if side != 0:
+            _write_wallet(s, c, i, after, rows[cursor[POSITION_COUNT]], side)
+            cursor[POSITION_COUNT] += 1
+        s.shown[c, i] = side
+
+
+@njit(cache=True)
+def _write_wallet(s: Any, c: int, i: int, after: int, row: Any, side: int) -> None:
+    row.minute, row.contract, row.account, row.side = after, c, i, side
+    gone = side != s.side[c, i]
+    row.lots = 0 if gone else s.lots[c, i]
+    row.cost, row.margin = s.cost[c, i], s.margin[c, i]
+    row.leverage, row.trigger = s.leverage[c, i], s.trigger[c, i]
+    row.crossed, row.mark, row.owner = s.crossed[c, i], s.mark[c], s.owner[c, i]
+    row.opened = s.opened[c, i]
 
 
 @njit(cache=True)

@@ -35,7 +35,7 @@ _TURNS = 3.4
 _ROWS = (1 << 17, 1 << 17, 1 << 13, 1 << 13, 1 << 16, 1 << 16)
 _FORCED = CONTRACTS * SLOTS * records.STEPS
 _QUOTES = 2 * records.EXPIRIES * records.STRIKES
-_MOST = (_FORCED, _FORCED, CONTRACTS, CONTRACTS, CONTRACTS * SLOTS, _QUOTES)
+_MOST = (_FORCED, _FORCED, CONTRACTS, CONTRACTS, 2 * CONTRACTS * SLOTS, _QUOTES)
 """Rows a buffer holds, and the most that one minute can write."""
 _MANY = 1 << 60
 """A sum of money so large, in units, is counted anew before it could overflow."""

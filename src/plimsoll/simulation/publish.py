@@ -382,25 +382,31 @@ class _Part:
         return "long_short_ratio", pl.concat(made).sort("time", "population")
 
     def positions(self) -> tuple[str, pl.DataFrame]:
-        """Return the positions of the wallets that could be read."""
+        """Return the positions of the wallets that could be read; of what is gone, no amount."""
         rows = self._of(self.chunk.positions)
         names = [wallet(self.market.coin.name, int(i)) for i in rows["account"]]
-        amount = self.amount(rows["lots"], rows["mark"])
-        entry = rows["cost"] / self.contract.unit / scaled(rows["lots"], self.contract.lot)
-        trigger = np.round(rows["trigger"], self.digits)
+        gone, held = rows["lots"] == 0, np.maximum(rows["lots"], 1)
+        entry = rows["cost"] / self.contract.unit / scaled(held, self.contract.lot)
+        entry = np.where(
+            gone, rows["mark"], 1 / np.maximum(entry, 1e-300) if self.inverse else entry
+        )
+        nothing = pl.lit(None, dtype=pl.Float64)
         columns: dict[str, object] = {
             "wallet": pl.Series(names, dtype=pl.String),
             "side": np.where(rows["side"] > 0, "long", "short"),
-            "amount": amount,
-            "entry_price": np.round(1 / entry if self.inverse else entry, _DECIMALS),
+            "amount": self.amount(rows["lots"], rows["mark"]),
+            "entry_price": np.round(entry, _DECIMALS),
             "leverage": rows["leverage"],
             "margin": np.round(rows["margin"] / self.contract.unit, 4),
             "margin_mode": np.where(rows["crossed"] == 1, "cross", "isolated"),
-            "liquidation_price": pl.Series(trigger).fill_nan(None),
+            "liquidation_price": pl.Series(np.round(rows["trigger"], self.digits)).fill_nan(None),
             "value_usd": self.dollars(rows["lots"], rows["mark"]),
         }
-        frame = self.named(rows["minute"] * _MINUTE, columns)
-        return "position", frame.sort("time", "wallet")
+        frame = self.named(rows["minute"] * _MINUTE, columns).with_columns(
+            pl.when(pl.Series(gone)).then(nothing).otherwise(pl.col(name)).alias(name)
+            for name in ("margin", "liquidation_price")
+        )
+        return "position", frame.sort("time", "wallet", "side")
 
     def _of(self, rows: NDArray[np.void], *, end: bool = False) -> NDArray[np.void]:
         """Return this contract's rows; with `end`, of events at a minute's end."""

@@ -116,7 +116,7 @@ _MOVING = {
 _ACCOUNT = {
     "side": "i8", "lots": "i8", "cost": "i8", "margin": "i8", "owner": "i8",
     "leverage": "f8", "crossed": "u1", "trigger": "f8", "opened": "i8", "wealth": "f8",
-    "forced": "f8", "entry_mark": "f8", "top": "u1",
+    "forced": "f8", "entry_mark": "f8", "top": "u1", "shown": "i8",
 }  # fmt: skip
 STATE = np.dtype(
     [(name, kind, (CONTRACTS,)) for name, kind in _MOVING.items()]
