@@ -13,6 +13,7 @@ BENCHMARKS = {
     "journal": "benchmarks.journal",
     "month": "benchmarks.month",
     "heatmap": "benchmarks.heatmap",
+    "recording": "benchmarks.recording",
     "recovery": "benchmarks.recovery",
     "simulation": "benchmarks.simulation",
 }

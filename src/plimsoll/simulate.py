@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -162,8 +163,8 @@ def _write(
 ) -> tuple[int, list[Instrument | Brackets]]:
     """Run a simulation into a stage and its truth aside, and keep both or neither."""
     instruments: list[Instrument | Brackets] = []
-    with writer.stage() as stage:
-        for piece in made.run():
+    with writer.stage() as stage, closing(made.run()) as pieces:
+        for piece in pieces:
             for kind, frame in piece.tables.items():
                 stage.write(kind, frame)
             written.write(piece.coin, piece.truth)

@@ -161,7 +161,8 @@ def _run(
                 scenario, coins=coins, seed=seed, days=days, progress=progress, **rest
             )
     except KeyboardInterrupt as stopped:
-        what = stopped.args[0] if stopped.args else "nothing of the simulation was kept"
+        # Polars raises one of its own, with an empty word.
+        what = next(filter(None, stopped.args), "nothing of the simulation was kept")
         click.echo(f"stopped; {what} in {opened.path}", err=True)
         raise SystemExit(130) from None
 

@@ -59,25 +59,29 @@ async def record(
         raise ValueError(f"every and seal must be positive; got {every} and {seal}")
     work = _Recording(writer, kept, rejected)
     loop = asyncio.get_running_loop()
-    following = asyncio.ensure_future(anext(feed, None))
+    source = asyncio.ensure_future(work.take(feed))
+    full = asyncio.ensure_future(work.full.wait())
     due, sealing = loop.time() + every, loop.time() + seal
     try:
-        while True:
-            await asyncio.wait({following}, timeout=max(0.0, due - loop.time()))
-            if following.done():
-                event = following.result()
-                if event is None:
-                    break
-                work.batch.append(event)
-                following = asyncio.ensure_future(anext(feed, None))
-            if len(work.batch) >= _MOST or loop.time() >= due:
-                await _finished(work.write)
-                due = loop.time() + every
+        while not source.done():
+            if full.done():
+                full = asyncio.ensure_future(work.full.wait())
+            await asyncio.wait(
+                {source, full},
+                timeout=max(0.0, due - loop.time()),
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            await _finished(work.write)
+            work.emptied()
+            due = loop.time() + every
             if loop.time() >= sealing:
                 await _finished(writer.close)
                 sealing = loop.time() + seal
+        source.result()
     finally:
-        following.cancel()
+        full.cancel()
+        source.cancel()
+        await asyncio.wait({source})
         work.write()
     return work.count
 
@@ -93,22 +97,38 @@ class _Recording:
     ) -> None:
         self.batch: list[Event] = []
         self.count = 0
+        self.full, self._room = asyncio.Event(), asyncio.Event()
         self._writer, self._kept, self._rejected = writer, kept, rejected
+
+    async def take(self, feed: AsyncIterator[Event]) -> None:
+        """Let events of a stream wait to be written; when too many do, the stream waits."""
+        async for event in feed:
+            self.batch.append(event)
+            if len(self.batch) >= _MOST:
+                self._room.clear()
+                self.full.set()
+                await self._room.wait()
+
+    def emptied(self) -> None:
+        """Let the stream go on."""
+        self.full.clear()
+        self._room.set()
 
     def write(self) -> None:
         """Append what waits; what the disk refuses goes on waiting."""
+        taken = len(self.batch)  # more may come while this is written
         good = []
-        for event in self.batch:
+        for event in self.batch[:taken]:
             why = flaw(event)
             if why is None:
                 good.append(event)
             else:
                 self._rejected(event, why)
-        self.batch = good
+        self.batch[:taken] = good
         if not good:
             return
         self._writer.append(good)
-        self.batch = []
+        del self.batch[: len(good)]
         self.count += len(good)
         self._kept(self.count)
 

@@ -15,7 +15,7 @@ from plimsoll.simulation.market import EPOCH, Chunk, Market
 from plimsoll.simulation.publish import Publisher, Tables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from plimsoll.market.instrument import Brackets, Instrument
     from plimsoll.simulation.parameters import Coin, Scenario
@@ -110,7 +110,7 @@ class Simulation:
             },
         }
 
-    def run(self) -> Iterator[Piece]:
+    def run(self) -> Generator[Piece]:
         """Yield the days asked for, piece by piece, coin by coin."""
         if self._lives:
             raise ValueError("this simulation was run already; make another one")
