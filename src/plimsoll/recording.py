@@ -61,6 +61,8 @@ FILLED = "filled from history:"
 """How the reason of a gap begins that has been filled."""
 _REPAIR = 86_400 * 1_000_000_000
 """The longest gap that is asked for again, nanoseconds."""
+_UNDERWAY = 1_000_000_000
+"""What came less than this before the newest event that is safe may not be safe; nanoseconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,11 +188,12 @@ async def record_exchanges(
             await record(gather(*feeds), writer, every=0.2, kept=kept, rejected=refused)
 
 
-def _kept(recording: Recording, works: list[_Work]) -> Callable[[int], None]:
-    def kept(count: int) -> None:
-        recording.kept = count
+def _kept(recording: Recording, works: list[_Work]) -> Callable[[list[Event]], None]:
+    def kept(events: list[Event]) -> None:
+        recording.kept += len(events)
+        newest = max(event.received or 0 for event in events)
         for work in works:
-            work.note()
+            work.note(newest - _UNDERWAY)
 
     return kept
 
@@ -392,13 +395,12 @@ class _Work:
         """Keep what cannot be kept as a row."""
         self._files.taps.unreadable(self.exchange.name, time.time_ns(), payload, why)
 
-    def note(self) -> None:
-        """Write down until when each kind was recorded."""
-        now = time.time_ns()
+    def note(self, until: int) -> None:
+        """Write down until when each kind was recorded; UTC nanoseconds."""
         heard = dict(self._before)
         for kind, streams in self._health.items():
             if all(health.state == "live" for health in streams):
-                heard[kind] = now
+                heard[kind] = max(until, heard.get(kind, 0))
         self._before = heard
         self._place.parent.mkdir(exist_ok=True)
         aside = self._place.with_suffix(".new")

@@ -132,7 +132,7 @@ class Streams:
         feed: AsyncIterator[Event],
         *,
         every: float = 1.0,
-        kept: Callable[[int], None] = lambda _count: None,
+        kept: Callable[[list[Event]], None] = lambda _events: None,
     ) -> int:
         """Keep the events of a stream until it ends or is cancelled, and return how many.
 

@@ -89,6 +89,16 @@ class Fake:
         for transport in list(self._transports):
             transport.pause_reading()  # type: ignore[attr-defined]
 
+    async def half(self, message: Any) -> None:
+        """Send half a frame on every socket, and end the connections."""
+        payload = json.dumps(message).encode()
+        size = len(payload)
+        head = bytes([0x81, 126]) + size.to_bytes(2) if size > 125 else bytes([0x81, size])
+        for transport in list(self._transports):
+            if not transport.is_closing():
+                transport.write(head + payload[: size // 2])  # type: ignore[attr-defined]
+                transport.close()
+
     def reset(self) -> None:
         """Cut every socket's connection without a word."""
         for transport in list(self._transports):

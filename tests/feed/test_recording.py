@@ -171,6 +171,41 @@ def test_a_connection_is_replaced_before_it_is_too_old_and_nothing_is_told_twice
     run(BYBIT, play)
 
 
+def test_a_successor_that_is_refused_is_tried_again_later_and_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(exchange("bybit")), "longest", 0.2)
+    monkeypatch.setattr(retry.Backoff.__init__, "__defaults__", (0.2, 0.4))
+
+    async def play(fake: Fake) -> None:
+        async with recorded(fake, tmp_path / "store", BYBIT) as (told, _):
+            fake.status["linear"] = [(503, {})] * 1_000
+            await asyncio.sleep(2.5)
+            tried = 1_000 - len(fake.status["linear"])
+            assert 2 <= tried <= 30
+            await fake.send(BYBIT.liquidations(range(10)))
+            await until(lambda: told.kept == 10)
+            fake.status["linear"].clear()
+            await until(lambda: fake.opened == 2)
+            assert (told.health[0].gaps, told.health[0].reconnects) == (0, 0)
+
+    run(BYBIT, play)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_wrong_clock_moves_no_event(hours: int, tmp_path: Path) -> None:
+    when = (time.time_ns() // 1_000_000) + hours * 3_600_000
+
+    async def play(fake: Fake) -> None:
+        async with recorded(fake, tmp_path / "store", BYBIT) as (told, _):
+            await fake.send(BYBIT.message([(0, when, True)]))
+            await until(lambda: told.kept == 1)
+            assert told.health[0].delay == pytest.approx(-hours * 3_600, abs=60)
+
+    run(BYBIT, play)
+    assert stored(tmp_path / "store")["time"].dt.epoch("ms").to_list() == [when]
+
+
 def test_frames_nobody_can_read_are_counted_and_kept_whole(tmp_path: Path) -> None:
     bad = [b"{", b"null", json.dumps({"topic": "allLiquidation.BTCUSDT", "data": [{}]}).encode()]
     root = tmp_path / "store"
@@ -248,13 +283,13 @@ asyncio.run(plimsoll.open(root).record_exchanges([wanted], Told(), address=addre
 def test_a_killed_recorder_loses_nothing_acknowledged_and_each_interruption_is_a_gap(
     tmp_path: Path,
 ) -> None:
-    root, kills = tmp_path / "store", 6
+    root, kills = tmp_path / "store", 20
     draw = random.Random(1)
     acknowledged = 0
+    sent_at: dict[int, int] = {}
 
     async def play(fake: Fake) -> None:
         nonlocal acknowledged
-        sent = 0
         for _ in range(kills):
             before = fake.opened
             run_ = await asyncio.create_subprocess_exec(
@@ -263,10 +298,11 @@ def test_a_killed_recorder_loses_nothing_acknowledged_and_each_interruption_is_a
             )  # fmt: skip
             await until(lambda before=before: fake.opened > before and fake.sockets == 1, 20)
             await asyncio.sleep(0.2)
-            end = time.monotonic() + draw.uniform(0.4, 1.2)
+            end = time.monotonic() + draw.uniform(0.1, 0.9)
             while time.monotonic() < end:
-                await fake.send(BYBIT.liquidations(range(sent, sent + BYBIT.batch)))
-                sent += BYBIT.batch
+                numbers = range(len(sent_at), len(sent_at) + BYBIT.batch)
+                sent_at.update(dict.fromkeys(numbers, time.time_ns()))
+                await fake.send(BYBIT.liquidations(numbers))
                 await asyncio.sleep(0.002)
             run_.send_signal(signal.SIGKILL)
             out, _ = await run_.communicate()
@@ -278,5 +314,76 @@ def test_a_killed_recorder_loses_nothing_acknowledged_and_each_interruption_is_a
     rows, found = session.read("liquidation"), session.read("gap")
     assert rows.height + found.height >= acknowledged
     assert not rows["time"].is_duplicated().any()
-    starts = found.group_by("time").len()
-    assert starts.height >= kills - 1
+    held = set(rows["time"].dt.epoch("ms"))
+    missing = [when for n, when in sent_at.items() if BYBIT.time(n) not in held]
+    holes = list(zip(found["time"].dt.epoch("ns"), found["until"].dt.epoch("ns"), strict=True))
+    # Nothing follows the last kill: what it lost is a gap when somebody records again.
+    last = max(until for _, until in holes)
+    told = [when for when in missing if when < last]
+    assert len(told) > kills
+    assert all(any(since <= when <= until for since, until in holes) for when in told)
+    assert session.audit().findings == []
+
+
+def changed(message: Any, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
+    """Return a message with the innermost objects changed."""
+    if isinstance(message, list):
+        return [changed(one, change) for one in message]
+    if not isinstance(message, dict):
+        return message
+    if any(isinstance(value, dict | list) for value in message.values()):
+        return {key: changed(value, change) for key, value in message.items()}
+    return change(message)
+
+
+@pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.name)
+def test_what_is_told_twice_and_out_of_order_is_kept_once(venue: Venue, tmp_path: Path) -> None:
+    frames = [venue.liquidations(range(n, n + venue.batch)) for n in range(0, 200, venue.batch)]
+    twice = frames * 2
+    random.Random(1).shuffle(twice)
+
+    async def play(fake: Fake) -> None:
+        async with recorded(fake, tmp_path / "store", venue) as (told, _):
+            for frame in twice:
+                await fake.send(frame)
+            await until(lambda: told.kept >= 400)
+
+    run(venue, play)
+    rows = stored(tmp_path / "store")
+    assert rows["time"].dt.epoch("ms").to_list() == [venue.time(n) for n in range(200)]
+
+
+@pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.name)
+def test_a_new_field_is_ignored_and_a_renamed_one_is_unreadable(
+    venue: Venue, tmp_path: Path
+) -> None:
+    frame = venue.liquidations(range(venue.batch))
+    more = changed(frame, lambda inner: {**inner, "new": {"deep": [1]}})
+    other = changed(frame, lambda inner: {f"{key}2": value for key, value in inner.items()})
+    assert frame != more
+    assert frame != other
+
+    async def play(fake: Fake) -> None:
+        async with recorded(fake, tmp_path / "store", venue) as (told, _):
+            await fake.send(more)
+            await until(lambda: told.kept == venue.batch)
+            await fake.send(other)
+            await until(lambda: sum(one.unreadable for one in told.health) == 1)
+
+    run(venue, play)
+    assert stored(tmp_path / "store").height == venue.batch
+
+
+@pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.name)
+def test_half_a_frame_is_a_gap_and_no_event(venue: Venue, tmp_path: Path) -> None:
+    async def play(fake: Fake) -> None:
+        async with recorded(fake, tmp_path / "store", venue) as (told, _):
+            await fake.half(venue.liquidations(range(venue.batch)))
+            await until(lambda: fake.opened == 2)
+            await until(lambda: live(told) and told.health[0].gaps > 0)
+            assert sum(one.unreadable for one in told.health) == 0
+
+    run(venue, play)
+    assert set(gaps(tmp_path / "store")["stream"]) == {"liquidation"}
+    with pytest.raises(plimsoll.errors.NoSuchData):
+        stored(tmp_path / "store")

@@ -23,6 +23,7 @@ from plimsoll.cli.overview import console, summary
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from plimsoll.market.events import Event
     from plimsoll.session import Session
     from plimsoll.simulate import Simulated
 
@@ -202,8 +203,8 @@ def _go_on(opened: Session, made: Simulated, speed: float) -> None:
     screen = console()
     counted = [0]
 
-    def kept(count: int) -> None:
-        counted[0] = count
+    def kept(events: list[Event]) -> None:
+        counted[0] += len(events)
 
     screen.print(f"live at {speed:g} times real time; Ctrl-C stops", highlight=False)
     with contextlib.suppress(KeyboardInterrupt):
@@ -212,7 +213,7 @@ def _go_on(opened: Session, made: Simulated, speed: float) -> None:
 
 
 async def _live(
-    opened: Session, made: Simulated, speed: float, kept: Callable[[int], None]
+    opened: Session, made: Simulated, speed: float, kept: Callable[[list[Event]], None]
 ) -> None:
     """Record the stream, and show the market as it is kept."""
     from rich.live import Live  # noqa: PLC0415 (not needed for --once)

@@ -24,7 +24,7 @@ async def record(
     *,
     every: float = 1.0,
     seal: float = 60.0,
-    kept: Callable[[int], None] = lambda _count: None,
+    kept: Callable[[list[Event]], None] = lambda _events: None,
     rejected: Callable[[Event, str], None] = lambda _event, _why: None,
 ) -> int:
     """Append the events of a stream to a store until it ends or is cancelled.
@@ -39,7 +39,7 @@ async def record(
     seal : float, seconds
         How often what was written is sealed, so that readers stay fast.
     kept : callable
-        Told, after each write, how many events are now safe.
+        Told, after each write, the events that are now safe, in the order they came.
     rejected : callable
         Told each event that breaks a rule of its table, and which; the others are kept.
 
@@ -92,7 +92,7 @@ class _Recording:
     def __init__(
         self,
         writer: Writer,
-        kept: Callable[[int], None],
+        kept: Callable[[list[Event]], None],
         rejected: Callable[[Event, str], None],
     ) -> None:
         self.batch: list[Event] = []
@@ -130,7 +130,7 @@ class _Recording:
         self._writer.append(good)
         del self.batch[: len(good)]
         self.count += len(good)
-        self._kept(self.count)
+        self._kept(good)
 
 
 async def _finished(work: Callable[[], Any]) -> None:

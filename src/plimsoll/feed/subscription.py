@@ -185,7 +185,7 @@ class _Subscription:
         self._backoff = Backoff()
         self._now: _Connection | None = None
         self._next: _Connection | None = None
-        self._both_until = 0.0
+        self._both_until = self._renewed_at = 0.0
         self._seen: dict[Event, None] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         # Both connections of a change-over write here; a full queue holds the sockets up.
@@ -223,7 +223,8 @@ class _Subscription:
         now = self._now
         if now is None or self._next is not None:
             return
-        if time.monotonic() - now.born > self._exchange.longest:
+        moment = time.monotonic()
+        if moment - now.born > self._exchange.longest and moment >= self._renewed_at:
             self._next = self._open()
 
     async def _take(self) -> _Item | None:
@@ -245,6 +246,8 @@ class _Subscription:
         self._health.problem = str(error)
         if connection is self._next:
             self._next = None
+            wait = max(self._backoff.failed(), getattr(error, "retry_after", None) or 0.0)
+            self._renewed_at = time.monotonic() + wait
             return
         if self.lost_at is None:
             self.lost_at = connection.socket.alive or time.time_ns()
