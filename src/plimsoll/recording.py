@@ -16,7 +16,7 @@ import base64
 import json
 import time
 from collections import defaultdict
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
@@ -63,6 +63,15 @@ _REPAIR = 86_400 * 1_000_000_000
 """The longest gap that is asked for again, nanoseconds."""
 _UNDERWAY = 1_000_000_000
 """What came less than this before the newest event that is safe may not be safe; nanoseconds."""
+
+_RELISTED = 6 * 3_600.0
+"""How often listings are asked for again, seconds."""
+_AGAIN = 300.0
+"""When an exchange that could not be asked for listings is asked again, seconds."""
+
+
+class _ListsMore(Exception):
+    """An exchange lists something new that is wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,11 +189,12 @@ async def record_exchanges(
                 stack.enter_context(_Work(root, client, one, recording, keep_raw, address))
                 for one in wanted
             ]
-            feeds = [feed for work in works for feed in await work.feeds(writer)]
-            if not feeds:
+            opened = [await work.opened(writer) for work in works]
+            if not any(opened):
                 raise ExchangeError("record", "; ".join(recording.problems) or "nothing to record")
             kept = _kept(recording, works)
             refused = _rejected(works, recording)
+            feeds = [work.stream(writer, feeds) for work, feeds in zip(works, opened, strict=True)]
             await record(gather(*feeds), writer, every=0.2, kept=kept, rejected=refused)
 
 
@@ -239,19 +249,32 @@ class _Work:
     def __exit__(self, *_: object) -> None:
         self._files.close()
 
-    async def feeds(self, writer: Writer) -> list[AsyncIterator[Event]]:
+    async def stream(
+        self, writer: Writer, feeds: list[AsyncIterator[Event]]
+    ) -> AsyncIterator[Event]:
+        """Yield what the streams bring, opened anew whenever the exchange lists more of it."""
+        while True:
+            if feeds:
+                with suppress(_ListsMore):
+                    async with aclosing(gather(*feeds, self._watch())) as events:
+                        async for event in events:
+                            yield event
+            else:
+                await asyncio.sleep(_AGAIN)
+            feeds = await self.opened(writer)
+
+    async def opened(self, writer: Writer) -> list[AsyncIterator[Event]]:
         """Return the streams that bring what is wanted; what cannot be had is a problem told."""
         try:
             kinds = kinds_of(self.exchange, self._wanted.kinds)
-            found = await rest.listed(self._client, self.exchange)
-            chosen = choose(found.listings, self._wanted.symbols)
-            if self._wanted.top is not None:
-                chosen = await _largest(self._client, self.exchange, chosen, self._wanted.top)
+            found, chosen = await self._look()
         except (ExchangeError, NoSuchData) as error:
-            self._recording.problems.append(str(error))
+            self._tell(str(error))
             return []
-        self._recording.problems.extend(found.problems)
-        _remember(writer, found, chosen)
+        for problem in found.problems:
+            self._tell(problem)
+        _remember(writer, found, [one for one in chosen if one.symbol not in self._symbols])
+        self._forget_health()
         self._listings = found.listings
         self._kinds, self._symbols = set(kinds), {one.symbol for one in chosen}
         feeds = [*self._sockets(kinds, chosen), *self._polls(kinds, chosen)]
@@ -269,6 +292,37 @@ class _Work:
             )
         guarded = [self._guarded(feed) for feed in feeds]
         return [*guarded, self._repairs(chosen)] if guarded else []
+
+    async def _look(self) -> tuple[Listed, list[Listing]]:
+        """Return what is listed now, and what of it is wanted."""
+        found = await rest.listed(self._client, self.exchange)
+        chosen = choose(found.listings, self._wanted.symbols)
+        if self._wanted.top is not None:
+            chosen = await _largest(self._client, self.exchange, chosen, self._wanted.top)
+        return found, chosen
+
+    async def _watch(self) -> AsyncIterator[Event]:
+        """Yield nothing; end when something is listed that is wanted and not recorded yet."""
+        while True:
+            await asyncio.sleep(_RELISTED)
+            try:
+                _, chosen = await self._look()
+            except (ExchangeError, NoSuchData) as error:
+                self._tell(f"listings: {error}")
+                continue
+            if {one.symbol for one in chosen} - self._symbols:
+                raise _ListsMore
+        yield  # never reached: it makes this a stream
+
+    def _tell(self, problem: str) -> None:
+        if problem not in self._recording.problems:
+            self._recording.problems.append(problem)
+
+    def _forget_health(self) -> None:
+        """Watch no longer over streams that are being replaced."""
+        old = {id(health) for streams in self._health.values() for health in streams}
+        self._health.clear()
+        self._recording.health[:] = [one for one in self._recording.health if id(one) not in old]
 
     def _sockets(self, kinds: list[str], chosen: list[Listing]) -> list[AsyncIterator[Event]]:
         channels: dict[str, Channel] = {}

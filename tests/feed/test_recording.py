@@ -19,6 +19,7 @@ import pytest
 import plimsoll
 from fakes.server import Fake
 from fakes.venues import VENUES, Venue
+from plimsoll import recording
 from plimsoll.exchanges import exchange
 from plimsoll.net import retry, websocket
 from plimsoll.recording import Recording, Wanted
@@ -188,6 +189,76 @@ def test_a_successor_that_is_refused_is_tried_again_later_and_later(
             fake.status["linear"].clear()
             await until(lambda: fake.opened == 2)
             assert (told.health[0].gaps, told.health[0].reconnects) == (0, 0)
+
+    run(BYBIT, play)
+
+
+def test_what_is_listed_later_is_recorded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "_RELISTED", 0.3)
+    listed = ["BTCUSDT"]
+
+    def instruments(query: dict[str, str], _body: bytes) -> Any:
+        rows = [
+            {"symbol": name, "fundingInterval": 480, "priceFilter": {"tickSize": "0.1"}}
+            for name in (listed if query["category"] == "linear" else [])
+        ]
+        return {"retCode": 0, "retMsg": "OK", "result": {"list": rows}, "time": 1}
+
+    async def play(fake: Fake) -> None:
+        fake.serve("instruments-info", instruments)
+        async with recorded(fake, tmp_path / "store", BYBIT) as (told, _):
+            await fake.send(BYBIT.liquidations(range(10)))
+            await until(lambda: told.kept == 10)
+            await asyncio.sleep(0.7)
+            assert fake.opened == 1  # nothing new, nothing changed
+            listed.append("BTCPERP")
+            await until(lambda: fake.opened == 2)
+            await until(lambda: live(told) and told.health[0].gaps > 0)
+            frame = BYBIT.liquidations(range(20, 30))
+            await fake.send(changed(frame, lambda inner: {**inner, "s": "BTCPERP"}))
+            await fake.send(frame)
+            await until(lambda: told.kept >= 30 + told.health[0].gaps)
+            assert len(told.health) == 1
+
+    run(BYBIT, play)
+    rows = stored(tmp_path / "store")
+    assert dict(rows.group_by("symbol").len().iter_rows()) == {
+        "BTC/USDT:USDT": 20,
+        "BTC/USDC:USDC": 10,
+    }
+    session = plimsoll.open(tmp_path / "store")
+    assert session.audit().findings == []
+
+
+def test_an_exchange_that_is_down_at_first_is_recorded_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "_AGAIN", 0.3)
+    okx = next(venue for venue in VENUES if venue.name == "okx")
+
+    async def play(fake: Fake) -> None:
+        okx.prepare(fake)
+        fake.greeting = lambda sent: (BYBIT if "req_id" in sent else okx).greeting(sent)
+        fake.status["instruments"] = [(503, {})] * 1_000
+        told = Recording()
+        wanted = [
+            Wanted(exchange=name, symbols=("BTC",), kinds=("liquidation",))
+            for name in ("bybit", "okx")
+        ]
+        task = asyncio.ensure_future(
+            plimsoll.open(tmp_path / "store").record_exchanges(wanted, told, address=fake.address)
+        )
+        await until(lambda: live(told) or task.done())
+        assert [one.name.split()[0] for one in told.health] == ["bybit"]
+        assert len(told.problems) == 1
+        assert "503" in told.problems[0]
+        fake.status["instruments"].clear()
+        await until(lambda: len(told.health) == 2 and live(told))
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
     run(BYBIT, play)
 

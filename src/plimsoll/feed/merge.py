@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from plimsoll.feed.replay import known
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from plimsoll.market.events import Event
 
@@ -122,7 +122,7 @@ async def _stop(pending: _Pending, feeds: tuple[AsyncIterator[Event], ...]) -> N
             await feed.aclose()
 
 
-async def gather(*feeds: AsyncIterator[Event], most: int = 10_000) -> AsyncIterator[Event]:
+async def gather(*feeds: AsyncIterator[Event], most: int = 10_000) -> AsyncGenerator[Event]:
     """Yield the events of several streams as they come.
 
     Parameters

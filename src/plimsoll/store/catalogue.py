@@ -9,6 +9,7 @@ import sqlite3
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -124,6 +125,7 @@ class Catalogue:
 
     def __init__(self, layout: Layout, *, read_only: bool = False) -> None:
         self._layout = layout
+        self._alone = Lock()
         self._database = self._read_only() if read_only else self._connect()
         if not self._is_whole():
             if not read_only:
@@ -142,7 +144,7 @@ class Catalogue:
         return bool(version == _VERSION)
 
     def _open(self, name: str) -> sqlite3.Connection:
-        # A writer may be handed from thread to thread, though never used by two at once.
+        # A writer may be handed from thread to thread; only one at once changes anything.
         database = sqlite3.connect(
             name, timeout=60, isolation_level=None, uri=True, check_same_thread=False
         )
@@ -168,13 +170,14 @@ class Catalogue:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._database
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
+        with self._alone:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
 
     def close(self) -> None:
         """Let go of the file."""
