@@ -21,6 +21,10 @@ from fakes.server import Fake
 from fakes.venues import VENUES, Venue
 from plimsoll import recording
 from plimsoll.exchanges import exchange
+from plimsoll.exchanges.base import Listing
+from plimsoll.feed.health import Health
+from plimsoll.feed.subscription import subscription
+from plimsoll.market.instrument import Instrument
 from plimsoll.net import retry, websocket
 from plimsoll.recording import Recording, Wanted
 
@@ -259,6 +263,43 @@ def test_an_exchange_that_is_down_at_first_is_recorded_when_it_is_back(
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+    run(BYBIT, play)
+
+
+def test_a_stream_can_be_stopped_at_any_moment() -> None:
+    # asyncio.wait_for of Python 3.11 loses a cancellation that comes together with an event.
+    bybit = exchange("bybit")
+    listing = Listing(
+        native="BTCUSDT",
+        category="linear",
+        instrument=Instrument(exchange="bybit", symbol="BTC/USDT:USDT"),
+    )
+    channels = bybit.channels("liquidation", [listing])
+
+    async def play(fake: Fake) -> None:
+        heard = asyncio.Event()
+
+        async def listen() -> None:
+            health = Health("bybit")
+            async with contextlib.aclosing(
+                subscription(bybit, channels, [listing], health, address=fake.address)
+            ) as events:
+                async for _ in events:
+                    heard.set()
+
+        for turn in range(60):
+            heard.clear()
+            listening = asyncio.ensure_future(listen())
+            while not heard.is_set():
+                await fake.send(BYBIT.liquidations(range(1)))
+                await asyncio.sleep(0.001)
+            await fake.send(BYBIT.liquidations(range(1)))
+            for _ in range(turn % 20):
+                await asyncio.sleep(0)
+            listening.cancel()
+            done, _ = await asyncio.wait({listening}, timeout=2)
+            assert done, f"it goes on after it was cancelled, {turn % 20} steps after a frame"
 
     run(BYBIT, play)
 

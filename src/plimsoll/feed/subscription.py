@@ -232,7 +232,8 @@ class _Subscription:
         with suppress(asyncio.QueueEmpty):
             return self._queue.get_nowait()
         with suppress(TimeoutError):
-            return await asyncio.wait_for(self._queue.get(), 1.0)
+            async with asyncio.timeout(1.0):  # wait_for loses cancellations before Python 3.12
+                return await self._queue.get()
         now = self._now
         if now is None or not now.is_late:
             return None

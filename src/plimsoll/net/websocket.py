@@ -96,7 +96,8 @@ class Socket:
                 await asyncio.sleep(_PING)
                 pong = await connection.ping()
                 try:
-                    await asyncio.wait_for(pong, _PING)
+                    async with asyncio.timeout(_PING):
+                        await pong
                 except TimeoutError:
                     connection.transport.abort()
                     return
