@@ -68,6 +68,7 @@ _RELISTED = 6 * 3_600.0
 """How often listings are asked for again, seconds."""
 _AGAIN = 300.0
 """When an exchange that could not be asked for listings is asked again, seconds."""
+_PROBLEMS = 200
 
 
 class _ListsMore(Exception):
@@ -112,6 +113,12 @@ class Recording:
     health: list[Health] = field(default_factory=list)
     kept: int = 0
     problems: list[str] = field(default_factory=list)
+
+    def tell(self, problem: str) -> None:
+        """Note what went wrong, once; of very many, the newest."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+            del self.problems[:-_PROBLEMS]
 
 
 def kinds_of(exchange: Exchange, wanted: Sequence[str]) -> list[str]:
@@ -213,7 +220,7 @@ def _rejected(works: list[_Work], recording: Recording) -> Callable[[Event, str]
 
     def rejected(event: Event, why: str) -> None:
         by_name[event.exchange].note_unreadable(msgspec.json.encode(event), why)
-        recording.problems.append(f"{event.exchange}: {why}")
+        recording.tell(f"{event.exchange}: {why}")
 
     return rejected
 
@@ -269,10 +276,10 @@ class _Work:
             kinds = kinds_of(self.exchange, self._wanted.kinds)
             found, chosen = await self._look()
         except (ExchangeError, NoSuchData) as error:
-            self._tell(str(error))
+            self._recording.tell(str(error))
             return []
         for problem in found.problems:
-            self._tell(problem)
+            self._recording.tell(problem)
         _remember(writer, found, [one for one in chosen if one.symbol not in self._symbols])
         self._forget_health()
         self._listings = found.listings
@@ -308,15 +315,12 @@ class _Work:
             try:
                 _, chosen = await self._look()
             except (ExchangeError, NoSuchData) as error:
-                self._tell(f"listings: {error}")
+                self._recording.tell(f"listings: {error}")
                 continue
             if {one.symbol for one in chosen} - self._symbols:
+                self._forget_health()  # at once: from here on nothing is recorded
                 raise _ListsMore
         yield  # never reached: it makes this a stream
-
-    def _tell(self, problem: str) -> None:
-        if problem not in self._recording.problems:
-            self._recording.problems.append(problem)
 
     def _forget_health(self) -> None:
         """Watch no longer over streams that are being replaced."""
@@ -411,7 +415,7 @@ class _Work:
                     self._holes.put_nowait(event)
                 yield event
         except ExchangeError as error:
-            self._recording.problems.append(str(error))
+            self._recording.tell(str(error))
 
     def _is_wanted(self, event: Event) -> bool:
         """Return whether an event was asked for: a channel may bring more kinds, and others'."""
@@ -443,7 +447,7 @@ class _Work:
                 now = time.time_ns()
                 yield replace(gap, known_at=now, received=now, reason=f"{FILLED} {gap.reason}")
             except (ExchangeError, KeyError) as error:
-                self._recording.problems.append(f"gap of {gap.stream} {gap.symbol}: {error}")
+                self._recording.tell(f"gap of {gap.stream} {gap.symbol}: {error}")
 
     def note_unreadable(self, payload: bytes, why: str) -> None:
         """Keep what cannot be kept as a row."""
@@ -452,9 +456,11 @@ class _Work:
     def note(self, until: int) -> None:
         """Write down until when each kind was recorded; UTC nanoseconds."""
         heard = dict(self._before)
-        for kind, streams in self._health.items():
+        for kind, streams in list(self._health.items()):
             if all(health.state == "live" for health in streams):
-                heard[kind] = max(until, heard.get(kind, 0))
+                sure = min([until, *(health.heard for health in streams)])
+                if sure > 0:
+                    heard[kind] = max(sure, heard.get(kind, 0))
         self._before = heard
         self._place.parent.mkdir(exist_ok=True)
         aside = self._place.with_suffix(".new")

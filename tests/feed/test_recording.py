@@ -22,6 +22,7 @@ from fakes.venues import VENUES, Venue
 from plimsoll import recording
 from plimsoll.exchanges import exchange
 from plimsoll.exchanges.base import Listing
+from plimsoll.feed import subscription as subscriptions
 from plimsoll.feed.health import Health
 from plimsoll.feed.subscription import subscription
 from plimsoll.market.instrument import Instrument
@@ -300,6 +301,29 @@ def test_a_stream_can_be_stopped_at_any_moment() -> None:
             listening.cancel()
             done, _ = await asyncio.wait({listening}, timeout=2)
             assert done, f"it goes on after it was cancelled, {turn % 20} steps after a frame"
+
+    run(BYBIT, play)
+
+
+def test_a_recorder_can_be_stopped_while_it_lets_go_of_a_dead_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "ANSWER", 0.2)
+
+    async def play(fake: Fake) -> None:
+        fake.mute = True
+        wanted = Wanted(exchange="bybit", symbols=("BTC",), kinds=("liquidation",))
+        task = asyncio.ensure_future(
+            plimsoll.open(tmp_path / "store").record_exchanges(
+                [wanted], Recording(), address=fake.address
+            )
+        )
+        await until(lambda: fake.opened == 1 or task.done())
+        fake.freeze()  # so that saying goodbye takes two seconds
+        await asyncio.sleep(1.8)
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=5)
+        assert done
 
     run(BYBIT, play)
 

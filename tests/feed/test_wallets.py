@@ -62,6 +62,18 @@ def test_a_position_that_is_gone_is_told_once_with_no_amount() -> None:
     assert known.looked("w", [], NOW + 183) == []
 
 
+def test_whoever_holds_much_is_not_forgotten_for_a_small_trade(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(directory, "_MOST", 10)
+    known = Wallets()
+    known.looked("whale", [held("whale", amount=1_000.0)], NOW)
+    known.traded((f"w{n}", 300.0) for n in range(30))
+    known.traded((f"x{n}", 300.0) for n in range(30))
+    (gone,) = known.looked("whale", [], NOW + 61)
+    assert gone.amount == 0
+
+
 def test_a_wallet_that_could_not_be_read_waits_and_loses_nothing() -> None:
     known = Wallets()
     known.looked("w", [held("w")], NOW)

@@ -24,6 +24,8 @@ class Health:
         Since it was first opened.
     last : int or None, UTC nanoseconds
         When the last event came.
+    heard : int, UTC nanoseconds
+        When the other side was last heard of, by an event or otherwise; 0 if never.
     delay : float or None, seconds
         From the exchange's clock to ours, of the last event; with a wrong clock, nonsense.
     problem : str
@@ -37,6 +39,7 @@ class Health:
     gaps: int = 0
     reconnects: int = 0
     last: int | None = None
+    heard: int = 0
     delay: float | None = None
     problem: str = ""
     _marks: list[tuple[float, int]] = field(default_factory=list)

@@ -82,7 +82,7 @@ async def poll(
             for symbol in sorted(concerned):
                 health.gaps += 1
                 yield _gap(exchange.name, symbol, plan.request.kind, last, received, health)
-        last = received
+        last = health.heard = received
         for event in items:
             if isinstance(event, Event) and event.symbol in wanted and told.is_new(event):
                 health.came(event.time, received)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from plimsoll.market.schema import flaw
@@ -81,8 +82,12 @@ async def record(
     finally:
         full.cancel()
         source.cancel()
-        await asyncio.wait({source})
-        work.write()
+        await _ended(source)
+        try:
+            work.write()
+        finally:
+            if hasattr(feed, "aclose"):
+                await feed.aclose()
     return work.count
 
 
@@ -139,5 +144,12 @@ async def _finished(work: Callable[[], Any]) -> None:
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
-        await asyncio.wait({task})
+        await _ended(task)
         raise
+
+
+async def _ended(task: asyncio.Future[Any]) -> None:
+    """Wait for the end of what was told to end, however often we are cancelled."""
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({task})

@@ -90,8 +90,9 @@ class _Connection:
 
     async def close(self) -> None:
         self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.wait({self._task})  # whoever cancels us meanwhile is heard
+        if not self._task.cancelled():
+            self._task.exception()
 
     @property
     def is_late(self) -> bool:
@@ -198,6 +199,7 @@ class _Subscription:
         for connection in (self._now, self._next):
             if connection is not None:
                 await connection.close()
+        await asyncio.gather(*self._leaving)
 
     def _open(self) -> _Connection:
         return _Connection(
@@ -209,6 +211,8 @@ class _Subscription:
         while True:
             self._grow_old()
             item = await self._take()
+            if self._now is not None:
+                self._health.heard = self._now.socket.alive
             if item is None:
                 continue
             connection, content = item
@@ -250,6 +254,8 @@ class _Subscription:
             wait = max(self._backoff.failed(), getattr(error, "retry_after", None) or 0.0)
             self._renewed_at = time.monotonic() + wait
             return
+        if connection is not self._now:
+            return  # its successor took over already
         if self.lost_at is None:
             self.lost_at = connection.socket.alive or time.time_ns()
             self._reason = str(error)
@@ -258,6 +264,7 @@ class _Subscription:
             raise error
         if self._next is not None:  # the successor is on its way already
             self._now, self._next = self._next, None
+            self._health.state = "lost"
             return
         self._health.state = "lost"
         self._health.reconnects += 1

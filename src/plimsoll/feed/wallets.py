@@ -56,7 +56,7 @@ class Wallets:
         for name, dollars in parties:
             self._known.setdefault(name, _Wallet()).traded += dollars
         if len(self._known) > _MOST:
-            ranked = sorted(self._known, key=lambda n: self._worth(self._known[n], 0.0))
+            ranked = sorted(self._known, key=lambda n: self._known[n].held + self._known[n].traded)
             for name in ranked[: _MOST // 10]:
                 del self._known[name]
 
@@ -142,8 +142,9 @@ async def positions(
             if not error.transient:
                 health.state = "refused"
                 raise
+            wallets.skipped(name, now)
             continue
-        health.state = "live"
+        health.state, health.heard = "live", received
         held = [item for item in items if isinstance(item, Position)]
         for event in wallets.looked(name, held, now):
             told = replace(event, time=received, received=received) if not event.amount else event
