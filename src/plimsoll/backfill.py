@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from plimsoll.errors import ExchangeError, NoSuchData, Unsupported
 from plimsoll.exchanges import exchange as known_exchange
 from plimsoll.feed import rest
+from plimsoll.feed.choice import choose
 from plimsoll.market.interval import DAY
 from plimsoll.net.http import Client
-from plimsoll.recording import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -25,38 +25,29 @@ import msgspec
 import pyarrow as pa
 from msgspec.structs import replace
 
-from plimsoll.errors import ExchangeError, NoSuchData, UnreadableMessage, Unsupported
+from plimsoll.errors import ExchangeError, NoSuchData, UnreadableMessage
 from plimsoll.exchanges import exchange as known_exchange
 from plimsoll.feed import rest
+from plimsoll.feed.choice import choose, kinds_of, largest
 from plimsoll.feed.health import Health
 from plimsoll.feed.merge import gather
 from plimsoll.feed.poll import poll
 from plimsoll.feed.record import record
 from plimsoll.feed.subscription import Taps, subscription
 from plimsoll.feed.wallets import Wallets, positions
-from plimsoll.market.events import Event, Gap, OpenInterest
+from plimsoll.market.events import Event, Gap
 from plimsoll.net.http import Client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from plimsoll.exchanges.base import Channel, Exchange, Listing
+    from plimsoll.exchanges.base import Channel, Listing
     from plimsoll.feed.rest import Listed
     from plimsoll.store.writer import Writer
 
-__all__ = ["DEFAULT_KINDS", "Recording", "Wanted", "choose", "kinds_of", "record_exchanges"]
+__all__ = ["Recording", "Wanted", "record_exchanges"]
 
-DEFAULT_KINDS = (
-    "liquidation",
-    "open_interest",
-    "funding",
-    "mark_price",
-    "long_short_ratio",
-    "taker_volume",
-    "liquidation_total",
-)
-"""What is recorded when nobody says: small, and not to be had later."""
 FILLED = "filled from history:"
 """How the reason of a gap begins that has been filled."""
 _REPAIR = 86_400 * 1_000_000_000
@@ -85,7 +76,7 @@ class Wanted:
     symbols : tuple of str
         Coins or unified symbols; empty for all.
     kinds : tuple of str
-        Tables; empty for `DEFAULT_KINDS` as far as they are published.
+        Tables; empty for `feed.choice.DEFAULT_KINDS` as far as they are published.
     top : int or None
         Only so many instruments, by open interest.
     """
@@ -119,45 +110,6 @@ class Recording:
         if problem not in self.problems:
             self.problems.append(problem)
             del self.problems[:-_PROBLEMS]
-
-
-def kinds_of(exchange: Exchange, wanted: Sequence[str]) -> list[str]:
-    """Return the kinds to record of an exchange.
-
-    Raises
-    ------
-    Unsupported
-        If it does not publish one that is named.
-    """
-    if not wanted:
-        return [kind for kind in DEFAULT_KINDS if kind in exchange.offers]
-    for kind in wanted:
-        offer = exchange.offer(kind)
-        if kind != "position" and not offer.stream and offer.poll is None:
-            raise Unsupported(exchange.name, kind, "is history only: see plimsoll backfill")
-    return list(wanted)
-
-
-def choose(listings: Iterable[Listing], symbols: Sequence[str]) -> list[Listing]:
-    """Return the listings of coins or unified symbols; all of them if none are named.
-
-    Raises
-    ------
-    NoSuchData
-        If nothing is listed for one.
-    """
-    every = list(listings)
-    if not symbols:
-        return every
-    chosen: dict[str, Listing] = {}
-    for name in symbols:
-        found = [
-            one for one in every if name in {one.symbol, one.instrument.parts.base, one.native}
-        ]
-        if not found:
-            raise NoSuchData(f"nothing is listed for {name}; name a coin, or a symbol as ccxt does")
-        chosen.update((one.symbol, one) for one in found)
-    return list(chosen.values())
 
 
 async def record_exchanges(
@@ -305,7 +257,7 @@ class _Work:
         found = await rest.listed(self._client, self.exchange)
         chosen = choose(found.listings, self._wanted.symbols)
         if self._wanted.top is not None:
-            chosen = await _largest(self._client, self.exchange, chosen, self._wanted.top)
+            chosen = await largest(self._client, self.exchange, chosen, self._wanted.top)
         return found, chosen
 
     async def _watch(self) -> AsyncIterator[Event]:
@@ -484,28 +436,6 @@ def _remember(writer: Writer, found: Listed, chosen: list[Listing]) -> None:
     for brackets in found.brackets:
         if brackets.symbol in symbols:
             writer.catalogue.remember(brackets)
-
-
-async def _largest(
-    client: Client, exchange: Exchange, listings: list[Listing], top: int
-) -> list[Listing]:
-    """Return the instruments with the most open interest.
-
-    Raises
-    ------
-    Unsupported
-        If the exchange does not tell it for all at once.
-    """
-    held: dict[str, float] = {}
-    for plan in exchange.polls("open_interest", listings):
-        if "native" in plan.request.about:
-            raise Unsupported(exchange.name, "open interest of all", "is not told: use --symbols")
-        payload, received = await rest.ask(client, exchange, plan.request)
-        for event in exchange.decoder(listings).read(payload, received, plan.request):
-            if isinstance(event, OpenInterest) and event.value_usd is not None:
-                held[event.symbol] = event.value_usd
-    ranked = sorted(listings, key=lambda one: held.get(one.symbol, -1.0), reverse=True)
-    return [one for one in ranked[:top] if one.symbol in held]
 
 
 class _Files:

@@ -16,13 +16,14 @@ from plimsoll.errors import NoSuchData, Rejected, Unsupported
 from plimsoll.exchanges import exchange
 from plimsoll.exchanges.base import Poll
 from plimsoll.feed import rest
+from plimsoll.feed.choice import choose, kinds_of, largest
 from plimsoll.feed.health import Health
 from plimsoll.feed.merge import gather
 from plimsoll.feed.poll import _due, poll
 from plimsoll.market.events import Event, Gap, OpenInterest
 from plimsoll.net import retry
 from plimsoll.net.http import Client
-from plimsoll.recording import Recording, Wanted, choose, kinds_of
+from plimsoll.recording import Recording, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -249,12 +250,10 @@ def test_what_is_not_published_or_listed_is_named(tmp_path: Path) -> None:
 
 def test_the_largest_are_chosen_by_open_interest() -> None:
     async def play(fake: Fake, client: Client) -> None:
-        from plimsoll.recording import _largest  # noqa: PLC0415
-
         fake.serve("tickers", lambda _q, _b: ticker(5, time=START))
         made = exchange("bybit")
         found = await rest.listed(client, made)
-        chosen = await _largest(client, made, found.listings, 1)
+        chosen = await largest(client, made, found.listings, 1)
         assert [one.symbol for one in chosen] == ["BTC/USDT:USDT"]
 
     run(play)
