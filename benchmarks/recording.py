@@ -28,7 +28,7 @@ STREAMS = 50
 LOADS = {"steady": (2_000, 600), "burst": (20_000, 60)}
 """Messages a second, and for how many seconds."""
 AGAINST = (2_000, 20)
-_QUIET = 3.0
+_QUIET, _STALLED = 3.0, 30.0
 
 
 def run() -> dict[str, object]:
@@ -116,7 +116,7 @@ async def _record(port: str, most: int) -> dict[str, Any]:
         if work.done():
             await work
         began, cpu, held = time.monotonic(), time.process_time(), []
-        while told.kept < most and time.time_ns() - safe[-1][1] < _QUIET * 1e9:
+        while told.kept < most and time.time_ns() - safe[-1][1] < _STALLED * 1e9:
             await asyncio.sleep(1)
             held.append(_resident())
         spent, seconds = time.process_time() - cpu, time.monotonic() - began
