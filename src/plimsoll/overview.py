@@ -174,13 +174,15 @@ def _liquidated(
 ) -> tuple[float | None, str | None]:
     """Return dollars liquidated in the last day, and the weakest completeness of the feeds.
 
-    Null where no market tells, never zero.
+    Null where nothing was told, never zero: a quiet day cannot be told from a feed that stopped.
     """
     stored = reader.series("liquidation", asked.exchanges)
     if not any(series.symbol.split("/")[0] == coin for series in stored):
         return None, None
     day = asked._replace(since=last - _DAY)
     rows = measures.rows_of(reader, "liquidation", coin, day)
+    if rows.is_empty():
+        return None, None
     value: float = rows.select(
         pl.coalesce("value_usd", pl.col("price") * pl.col("amount")).sum()
     ).item()

@@ -155,6 +155,14 @@ def test_an_exchange_without_liquidations_has_an_overview(tmp_path: Path) -> Non
     assert (row["liquidated_usd"], row["liquidated_completeness"]) == (90_000, "throttled")
 
 
+def test_a_day_without_a_liquidation_is_unknown_and_not_zero(tmp_path: Path) -> None:
+    forced = "2025-12-03T01:00:00+00:00,aa,BTC/USDT:USDT,long,90000,1,fill,complete"
+    head = "time,exchange,symbol,side,price,amount,price_kind,completeness"
+    session = store_of(tmp_path, open_interest=[HEAD, *interest("aa")], liquidation=[head, forced])
+    row = session.overview().row(0, named=True)
+    assert (row["liquidated_usd"], row["liquidated_completeness"]) == (None, None)
+
+
 def test_old_funding_is_not_shown_as_that_of_now(tmp_path: Path) -> None:
     session = store_of(
         tmp_path,
