@@ -307,6 +307,7 @@ class _Work:
             channels,
             self._listings,
             self._watched(kinds, f"{len(channels)} channels"),
+            client=self._client,
             symbols=sorted(self._symbols),
             since=self._since(kinds),
             taps=self._taps(),

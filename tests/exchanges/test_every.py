@@ -11,10 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.books import STREAMS
 from fakes.venues import VENUES
 from plimsoll.errors import UnreadableMessage, Unsupported
 from plimsoll.exchanges import EXCHANGES, exchange
-from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Reply, Request
+from plimsoll.exchanges.reading import (
+    Acknowledged,
+    Listing,
+    Refused,
+    Reply,
+    Request,
+    Resync,
+    Synced,
+)
 from plimsoll.market import native
 from plimsoll.market.events import EVENTS, Event
 from plimsoll.market.instrument import Brackets, Instrument
@@ -27,7 +36,7 @@ if TYPE_CHECKING:
 
 RECEIVED = 1_790_000_000_000_000_000
 DAY = 86_400 * 1_000_000_000
-SAID = (Event, Listing, Brackets, Acknowledged, Refused, Reply)
+SAID = (Event, Listing, Brackets, Acknowledged, Refused, Reply, Resync, Synced)
 
 
 def listings(name: str) -> list[Listing]:
@@ -177,9 +186,39 @@ def test_a_changed_liquidation_is_a_right_event_or_unreadable(venue: Any) -> Non
         except UnreadableMessage:
             continue
         assert all(isinstance(item, SAID) for item in items)
-        for kind, frame in rows(item for item in items if isinstance(item, Event)).items():
-            broken = frame.select(TABLES[kind].violations().alias("broken"))["broken"]
-            assert broken.drop_nulls().to_list() == [], payload
+        assert_lawful(item for item in items if isinstance(item, Event))
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_a_changed_book_is_right_rows_or_unreadable_and_what_was_lost_is_told(
+    stream: Any,
+) -> None:
+    made, draw = exchange(stream.name), random.Random(2)
+    known = listed(next(venue for venue in VENUES if venue.name == stream.name))
+    sizes = [(90_000.0 - n, 5.0) for n in range(5)], [(90_001.0 + n, 5.0) for n in range(5)]
+    for _ in range(200):
+        decoder, whole = made.decoder(known), False
+        for n in range(1, 7):
+            make = stream.snapshot if n in {1, 5} else stream.change
+            right = make(n, RECEIVED // 1_000_000 + 6_000 * n, *sizes)
+            sent = mutated(right, draw) if draw.random() < 0.4 else right
+            try:
+                items = decoder.read(json.dumps(sent).encode(), RECEIVED)
+            except UnreadableMessage:
+                continue
+            assert all(isinstance(item, SAID) for item in items)
+            assert_lawful(item for item in items if isinstance(item, Event))
+            for item in items:
+                if isinstance(item, Synced | Resync):
+                    whole = isinstance(item, Synced)
+                elif isinstance(item, Event):
+                    assert whole
+
+
+def assert_lawful(events: Iterator[Event]) -> None:
+    for kind, frame in rows(events).items():
+        broken = frame.select(TABLES[kind].violations().alias("broken"))["broken"]
+        assert broken.drop_nulls().to_list() == [], frame
 
 
 def listed(venue: Any) -> list[Listing]:

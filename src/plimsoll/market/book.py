@@ -16,6 +16,8 @@ Level = tuple[float, float]
 """A price, quote per base, and what rests there, base units."""
 
 _ROUNDING = 1e-12
+_MOST = 1e100
+"""Beyond any number of a market: sums of what is below it are finite."""
 
 
 class Depth(NamedTuple):
@@ -51,7 +53,7 @@ class Book:
     Raises
     ------
     ValueError
-        If a price is not positive, an amount is negative, or either is not finite.
+        If a price is not positive, an amount is negative, or either is no number of a market.
 
     Examples
     --------
@@ -84,7 +86,7 @@ class Book:
         """
         told = list(bids), list(asks)
         for price, amount in chain(*told):
-            if not (0 < price < math.inf and 0 <= amount < math.inf):
+            if not (0 < price < _MOST and 0 <= amount < _MOST):
                 raise ValueError(f"{amount!r} at {price!r} cannot rest in a book")
         low, high = self._within
         for side, levels in zip((self._bids, self._asks), told, strict=True):

@@ -1,0 +1,268 @@
+"""Order books, exchange by exchange: each one's own messages beside the book they make."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from fakes.books import STREAMS, Stream
+from plimsoll.errors import UnreadableMessage
+from plimsoll.exchanges import books, exchange
+from plimsoll.exchanges.reading import Decoder, Listing, Resync, Synced
+from plimsoll.market.events import BookDepth, BookLevel
+from plimsoll.market.instrument import Instrument
+
+MS = 1_000_000
+START = 1_733_011_200_000
+RECEIVED = (START + 40) * MS
+STEP = books.EVERY // MS
+
+CONTRACTS = {
+    "bybit": ("BTCUSDT", "linear", "BTC/USDT:USDT", 1),
+    "okx": ("BTC-USDT-SWAP", "SWAP", "BTC/USDT:USDT", Decimal("0.01")),
+}
+
+
+def listing(name: str) -> Listing:
+    native, category, symbol, size = CONTRACTS[name]
+    instrument = Instrument(exchange=name, symbol=symbol, contract_size=Decimal(size))
+    return Listing(native=native, category=category, instrument=instrument)
+
+
+def read(decoder: Decoder, message: Any, received: int = RECEIVED) -> list[Any]:
+    return decoder.read(json.dumps(message).encode(), received)
+
+
+def decoder(stream: Stream) -> Decoder:
+    return exchange(stream.name).decoder([listing(stream.name)])
+
+
+def levels(items: list[Any]) -> dict[str, list[tuple[float, float]]]:
+    """The levels of each side that rows tell, best first."""
+    rows = [item for item in items if isinstance(item, BookLevel)]
+    assert [row.level for row in rows if row.side == "bid"] == list(range(_count(rows, "bid")))
+    assert [row.level for row in rows if row.side == "ask"] == list(range(_count(rows, "ask")))
+    return {
+        side: [(row.price, round(row.amount, 9)) for row in rows if row.side == side]
+        for side in ("bid", "ask")
+    }
+
+
+def _count(rows: list[BookLevel], side: str) -> int:
+    return sum(row.side == side for row in rows)
+
+
+def sized(stream: Stream, levels: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Levels in the exchange's unit, of levels in coins."""
+    return [(p, round(a * (stream.coin or p), 10)) for p, a in levels]
+
+
+BIDS = [(89_999.0, 0.5), (89_990.0, 2.0), (85_000.0, 10.0)]
+ASKS = [(90_001.0, 0.25), (90_010.0, 1.0), (95_500.0, 8.0)]
+every = pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+
+
+@every
+def test_a_snapshot_and_changes_make_the_book(stream: Stream) -> None:
+    made, name = decoder(stream), stream.name
+    items = read(made, stream.snapshot(1, START, sized(stream, BIDS), sized(stream, ASKS)))
+    assert items[0] == Synced(stream.topic)
+    assert levels(items) == {"bid": BIDS, "ask": ASKS}
+    rows = items[1:]
+    assert {(row.exchange, row.symbol, row.time, row.received) for row in rows} == {
+        (name, listing(name).symbol, START * MS, RECEIVED)
+    }
+    # Mid 90,000: within 0.1 % lie prices from 89,910 to 90,090; the book reaches over 5 %.
+    depths = {row.distance: row for row in rows if isinstance(row, BookDepth)}
+    assert sorted(depths) == sorted(s * d for d in books.DISTANCES for s in (-1, 1))
+    assert depths[-0.001].amount == pytest.approx(2.5)
+    assert depths[-0.001].value_usd == pytest.approx(0.5 * 89_999 + 2 * 89_990)
+    assert depths[0.05].amount == pytest.approx(1.25)
+
+    change = sized(stream, [(89_999.0, 0.0), (89_995.0, 3.0)]), sized(stream, [(90_001.0, 0.75)])
+    items = read(made, stream.change(2, START + 100, *change))
+    assert items == []  # told five seconds ago at most
+    items = read(made, stream.change(3, START + STEP, [], []))
+    assert levels(items) == {
+        "bid": [(89_995, 3), *BIDS[1:]],
+        "ask": [(90_001, 0.75), *ASKS[1:]],
+    }
+
+
+@every
+def test_a_missing_change_is_told_and_nothing_is_until_the_book_is_whole(stream: Stream) -> None:
+    made = decoder(stream)
+    read(made, stream.snapshot(1, START, sized(stream, BIDS), sized(stream, ASKS)))
+    read(made, stream.change(2, START + 100, [], sized(stream, [(90_001.0, 1.0)])), RECEIVED + 1)
+    (item,) = read(made, stream.change(4, START + 300, [], []), RECEIVED + 2)
+    assert isinstance(item, Resync)
+    assert (item.topic, item.since) == (stream.topic, RECEIVED + 1)
+    assert read(made, stream.change(5, START + STEP, [], [])) == []
+    items = read(made, stream.snapshot(6, START + 2 * STEP, [], sized(stream, ASKS)))
+    assert items[0] == Synced(stream.topic)
+    assert levels(items) == {"bid": [], "ask": ASKS}
+
+
+@every
+def test_changes_without_a_snapshot_ask_for_one(stream: Stream) -> None:
+    made = decoder(stream)
+    (item,) = read(made, stream.change(2, START, sized(stream, BIDS), []))
+    assert (item.topic, item.since) == (stream.topic, RECEIVED)
+    assert read(made, stream.change(3, START, sized(stream, BIDS), [])) == []
+
+
+@every
+def test_a_crossed_book_is_never_told(stream: Stream) -> None:
+    made = decoder(stream)
+    read(made, stream.snapshot(1, START, sized(stream, BIDS), sized(stream, ASKS)))
+    crossing = sized(stream, [(90_001.0, 1.0)])
+    (item,) = read(made, stream.change(2, START + STEP, crossing, []))
+    assert isinstance(item, Resync)
+    assert item.since == RECEIVED
+    assert "bid" in item.reason
+
+
+@every
+@pytest.mark.parametrize("wrong", [("x", 1), (0, 1), (-1, 1), (1, "NaN"), (1, -1), (1, 1e308)])
+def test_a_level_that_cannot_be_is_unreadable_and_the_next_change_tells(
+    stream: Stream, wrong: Any
+) -> None:
+    made = decoder(stream)
+    read(made, stream.snapshot(1, START, sized(stream, BIDS), sized(stream, ASKS)))
+    with pytest.raises(UnreadableMessage):
+        read(made, stream.change(2, START + 100, [wrong], []))
+    (item,) = read(made, stream.change(3, START + 200, [], []))
+    assert isinstance(item, Resync)
+
+
+@every
+def test_both_tables_come_by_one_channel_that_can_be_had_anew(stream: Stream) -> None:
+    made, known = exchange(stream.name), [listing(stream.name)]
+    by_kind = [made.channels(kind, known) for kind in books.KINDS]
+    assert by_kind[0] == by_kind[1]
+    (channel,) = by_kind[0]
+    assert (channel.topic, channel.kinds) == (stream.topic, books.KINDS)
+    for frame in [*made.subscribe([channel]), *made.unsubscribe([channel])]:
+        json.loads(frame)
+
+
+# Each exchange's own messages, recorded or from its documentation, cut down to a few levels.
+RECORDED: dict[str, tuple[Listing, list[Any], dict[str, list[tuple[float, float]]]]] = {
+    # Recorded 2024-12-01 with 500 levels; the second message came 2 ms after the first.
+    "bybit": (
+        Listing(
+            native="XRPUSDT",
+            category="linear",
+            instrument=Instrument(exchange="bybit", symbol="XRP/USDT:USDT"),
+        ),
+        [
+            {
+                "topic": "orderbook.1000.XRPUSDT",
+                "type": "snapshot",
+                "ts": 1733011200691,
+                "data": {
+                    "s": "XRPUSDT",
+                    "b": [["1.9531", "6203"], ["1.9530", "2409"], ["1.9529", "680"]],
+                    "a": [["1.9532", "10480"], ["1.9533", "13701"]],
+                    "u": 20254869,
+                    "seq": 130020238981,
+                },
+                "cts": 1733011200589,
+            },
+            {
+                "topic": "orderbook.1000.XRPUSDT",
+                "type": "delta",
+                "ts": 1733011205693,
+                "data": {
+                    "s": "XRPUSDT",
+                    "b": [["1.9531", "6198"], ["1.9529", "2080"]],
+                    "a": [],
+                    "u": 20254870,
+                    "seq": 130020239261,
+                },
+                "cts": 1733011205691,
+            },
+        ],
+        {
+            "bid": [(1.9531, 6198), (1.953, 2409), (1.9529, 2080)],
+            "ask": [(1.9532, 10480), (1.9533, 13701)],
+        },
+    ),
+    # From documentation; a contract of this swap is 0.01 bitcoin.
+    "okx": (
+        listing("okx"),
+        [
+            {
+                "arg": {"channel": "books", "instId": "BTC-USDT-SWAP"},
+                "action": "snapshot",
+                "data": [
+                    {
+                        "asks": [["8476.98", "415", "0", "13"], ["8477", "7", "0", "2"]],
+                        "bids": [["8476.97", "256", "0", "12"], ["8475.55", "101", "0", "1"]],
+                        "ts": "1597026383085",
+                        "checksum": -855196043,
+                        "prevSeqId": -1,
+                        "seqId": 123456,
+                    }
+                ],
+            },
+            {  # nothing changed for a minute
+                "arg": {"channel": "books", "instId": "BTC-USDT-SWAP"},
+                "action": "update",
+                "data": [
+                    {
+                        "asks": [],
+                        "bids": [],
+                        "ts": "1597026443085",
+                        "checksum": 0,
+                        "prevSeqId": 123456,
+                        "seqId": 123456,
+                    }
+                ],
+            },
+            {  # after maintenance
+                "arg": {"channel": "books", "instId": "BTC-USDT-SWAP"},
+                "action": "update",
+                "data": [
+                    {
+                        "asks": [["8477", "0", "0", "0"]],
+                        "bids": [["8476.97", "12", "0", "1"]],
+                        "ts": "1597026453085",
+                        "checksum": 0,
+                        "prevSeqId": 123456,
+                        "seqId": 3,
+                    }
+                ],
+            },
+        ],
+        {"bid": [(8476.97, 0.12), (8475.55, 1.01)], "ask": [(8476.98, 4.15)]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_an_exchange_s_own_messages_make_the_book_they_say(name: str) -> None:
+    known, messages, expected = RECORDED[name]
+    made = exchange(name).decoder([known])
+    items = [read(made, message, 1_790_000_000_000 * MS) for message in messages]
+    assert levels(items[-1]) == expected
+    assert not any(isinstance(item, Resync) for each in items for item in each)
+
+
+def test_a_book_of_dollars_is_told_in_coins() -> None:
+    # An inverse contract of Bybit is one dollar: 4,500 of them at 90,000 are 0.05 bitcoin.
+    instrument = Instrument(exchange="bybit", symbol="BTC/USD:BTC")
+    inverse = Listing(native="BTCUSD", category="inverse", instrument=instrument)
+    message = {
+        "topic": "orderbook.1000.BTCUSD",
+        "type": "snapshot",
+        "ts": START,
+        "data": {"s": "BTCUSD", "b": [["90000", "4500"]], "a": [["90100", "9010"]], "u": 1},
+    }
+    items = read(exchange("bybit").decoder([inverse]), message)
+    assert levels(items) == {"bid": [(90_000, 0.05)], "ask": [(90_100, 0.1)]}
+    # The one level of each side lies 0.056 % from the mid, and nothing is known beyond it.
+    assert [item for item in items if isinstance(item, BookDepth)] == []
