@@ -23,9 +23,7 @@ __all__ = ["CHANNEL", "LEVELS", "OFFERS", "channels", "told"]
 
 CHANNEL = "books"
 LEVELS = 400
-OFFERS = dict.fromkeys(
-    KINDS, Offer(stream=True, note="of 400 levels a side; not of options")
-)
+OFFERS = dict.fromkeys(KINDS, Offer(stream=True, note="of 400 levels a side; not of options"))
 
 _Row = tuple[float, float, int, int]
 
