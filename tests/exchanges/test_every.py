@@ -195,6 +195,7 @@ def test_a_changed_book_is_right_rows_or_unreadable_and_what_was_lost_is_told(
 ) -> None:
     made, draw = exchange(stream.name), random.Random(2)
     known = listed(next(venue for venue in VENUES if venue.name == stream.name))
+    (channel,) = made.channels("book_depth", known)
     sizes = [(90_000.0 - n, 5.0) for n in range(5)], [(90_001.0 + n, 5.0) for n in range(5)]
     for _ in range(200):
         decoder, whole = made.decoder(known), False
@@ -202,15 +203,16 @@ def test_a_changed_book_is_right_rows_or_unreadable_and_what_was_lost_is_told(
             make = stream.snapshot if n in {1, 5} else stream.change
             right = make(n, RECEIVED // 1_000_000 + 6_000 * n, *sizes)
             sent = mutated(right, draw) if draw.random() < 0.4 else right
+            asked = channel.snapshot if make is stream.snapshot else None
             try:
-                items = decoder.read(json.dumps(sent).encode(), RECEIVED)
+                items = decoder.read(json.dumps(sent).encode(), RECEIVED, asked)
             except UnreadableMessage:
                 continue
             assert all(isinstance(item, SAID) for item in items)
             assert_lawful(item for item in items if isinstance(item, Event))
             for item in items:
                 if isinstance(item, Synced | Resync):
-                    whole = isinstance(item, Synced)
+                    whole = isinstance(item, Synced) or item.since is None
                 elif isinstance(item, Event):
                     assert whole
 

@@ -32,6 +32,10 @@ class Stream:
         Returns message number n: (n, milliseconds, bids, asks).
     change : callable
         Returns message number n, which follows number n - 1.
+    path : str
+        How the path ends that is asked for the snapshot; empty where that is streamed.
+    is_whole : bool
+        Whether all levels are told of, if they are few, so that every distance is known.
     """
 
     name: str
@@ -39,6 +43,8 @@ class Stream:
     coin: float | None
     snapshot: Callable[[int, int, Levels, Levels], Any]
     change: Callable[[int, int, Levels, Levels], Any]
+    path: str = ""
+    is_whole: bool = False
 
 
 def _texts(levels: Levels, *more: str) -> list[list[str]]:
@@ -78,7 +84,44 @@ def _okx(kind: str) -> Callable[[int, int, Levels, Levels], Any]:
     }
 
 
+def _binance_snapshot(n: int, time: int, bids: Levels, asks: Levels) -> Any:
+    return {
+        "lastUpdateId": 5_123_107_852_948 + 400 * n,
+        "E": time + 8,
+        "T": time,
+        "bids": _texts(bids),
+        "asks": _texts(asks),
+    }
+
+
+def _binance_change(n: int, time: int, bids: Levels, asks: Levels) -> Any:
+    last = 5_123_107_852_948 + 400 * n
+    return {
+        "stream": "btcusdt@depth@500ms",
+        "data": {
+            "e": "depthUpdate",
+            "E": time + 1,
+            "T": time,
+            "s": "BTCUSDT",
+            "U": last - 331,
+            "u": last,
+            "pu": last - 400,
+            "b": _texts(bids),
+            "a": _texts(asks),
+        },
+    }
+
+
 STREAMS = [
+    Stream(
+        name="binance",
+        topic="btcusdt@depth@500ms",
+        coin=1,
+        snapshot=_binance_snapshot,
+        change=_binance_change,
+        path="depth",
+        is_whole=True,
+    ),
     Stream(
         name="bybit",
         topic="orderbook.1000.BTCUSDT",

@@ -142,6 +142,8 @@ class Books:
             within = low, max(asks)[0] if len(asks) >= self._most else math.inf
         book = Book(bids, asks, most=None if self._is_asked else self._most, within=within)
         kept = _Kept(book, told, received, is_joined=not self._is_asked)
+        if (old := self._kept.get(told.topic)) is not None:
+            kept.stretch = old.stretch
         self._kept[told.topic] = kept
         waiting = self._waiting.pop(told.topic, ())
         items: _Items = [Synced(told.topic), *self._sample(kept, told, received)]
@@ -170,6 +172,8 @@ class Books:
             return []
         if kept.book.is_crossed:
             return [self._lose(told, kept.told, "a bid is as high as an ask")]
+        if self._is_asked and kept.book.mid is None and 0 not in kept.reach:
+            return [self._lose(told, kept.told, "the price left what its snapshot reached")]
         kept.stretch, kept.told = stretch, received
         about = {
             "exchange": self._exchange,
@@ -183,16 +187,15 @@ class Books:
         """Have the snapshot asked for anew when the price nears an end of what it reaches."""
         if not self._is_asked or told.topic in self._waiting or 0 in kept.reach:
             return []
-        if kept.book.mid is None:
-            return [self._lose(told, received, "the price left what it reaches")]
         reach = kept.book.reach()
-        if all(now > had / 2 for now, had in zip(reach, kept.reach, strict=True)):
+        if all(now >= had / 2 for now, had in zip(reach, kept.reach, strict=True)):
             return []
         self._waiting[told.topic] = deque(maxlen=WAITING)
         return [Resync(told.topic, None, "the price nears the end of what the book reaches")]
 
     def _lose(self, told: Told, since: int, reason: str) -> Resync:
         self._kept.pop(told.topic, None)
+        # An answer that is on the way already will not join these, and it is asked for once more.
         first = [(told, since)] if self._is_asked else []
         self._waiting[told.topic] = deque(first, maxlen=WAITING)
         return Resync(told.topic, since, f"book of {told.listing.native}: {reason}")

@@ -154,9 +154,8 @@ class _Connection:
         if item.since is not None:
             # A request waits for its allowance as long as it takes, and tells if it fails.
             due = at + ANSWER if channel.snapshot is None else math.inf
-            before = self.unknown.get(item.topic)
-            since = item.since if before is None else min(item.since, before.since)
-            self.unknown[item.topic] = _Unknown(since, item.reason, due)
+            first = self.unknown.get(item.topic, _Unknown(item.since, item.reason, due))
+            self.unknown[item.topic] = first._replace(due=due)
         task = asyncio.ensure_future(self._renew(channel, client, at - now))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
