@@ -21,6 +21,7 @@ RECEIVED = (START + 40) * MS
 STEP = books.EVERY // MS
 
 CONTRACTS = {
+    "deribit": ("BTC-PERPETUAL", "inverse", "BTC/USD:BTC", 10),
     "binance": ("BTCUSDT", "linear", "BTC/USDT:USDT", 1),
     "bybit": ("BTCUSDT", "linear", "BTC/USDT:USDT", 1),
     "okx": ("BTC-USDT-SWAP", "SWAP", "BTC/USDT:USDT", Decimal("0.01")),
@@ -249,6 +250,44 @@ RECORDED: dict[str, tuple[Listing, list[Any], dict[str, list[tuple[float, float]
             "ask": [(61_800.2, 1.5), (61_800.3, 1)],
         },
     ),
+    # From documentation, ten minutes on; amounts of this inverse perpetual are dollars.
+    "deribit": (
+        listing("deribit"),
+        [
+            {
+                "jsonrpc": "2.0",
+                "method": "subscription",
+                "params": {
+                    "channel": "book.BTC-PERPETUAL.100ms",
+                    "data": {
+                        "type": "snapshot",
+                        "timestamp": 1554373962454,
+                        "instrument_name": "BTC-PERPETUAL",
+                        "change_id": 297217,
+                        "bids": [["new", 5000.0, 30], ["new", 4999.5, 40]],
+                        "asks": [["new", 5001.0, 20]],
+                    },
+                },
+            },
+            {
+                "jsonrpc": "2.0",
+                "method": "subscription",
+                "params": {
+                    "channel": "book.BTC-PERPETUAL.100ms",
+                    "data": {
+                        "type": "change",
+                        "timestamp": 1554374562454,
+                        "prev_change_id": 297217,
+                        "instrument_name": "BTC-PERPETUAL",
+                        "change_id": 297218,
+                        "bids": [["delete", 4999.5, 0], ["change", 5000.0, 250]],
+                        "asks": [["new", 5002.5, 5002.5]],
+                    },
+                },
+            },
+        ],
+        {"bid": [(5_000, 0.05)], "ask": [(5_001, 0.003999200), (5_002.5, 1)]},
+    ),
     # From documentation; a contract of this swap is 0.01 bitcoin.
     "okx": (
         listing("okx"),
@@ -316,6 +355,14 @@ def test_an_exchange_s_own_messages_make_the_book_they_say(name: str) -> None:
     ]
     assert levels(items[-1]) == expected
     assert not any(isinstance(item, Resync) for each in items for item in each)
+
+
+def test_all_that_rests_is_known_where_all_levels_are_told() -> None:
+    stream = next(stream for stream in STREAMS if stream.name == "deribit")
+    items = start(decoder(stream), stream, 1, START, BIDS[:1], ASKS[:1])
+    depths = {row.distance: row.amount for row in items if isinstance(row, BookDepth)}
+    assert sorted(depths) == sorted(s * d for d in books.DISTANCES for s in (-1, 1))
+    assert depths[-0.05] == pytest.approx(0.5)
 
 
 def test_a_book_of_dollars_is_told_in_coins() -> None:

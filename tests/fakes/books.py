@@ -26,7 +26,7 @@ class Stream:
     name : str
         The exchange's.
     topic : str
-    coin : float
+    coin : float or None
         How many of the exchange's units are one bitcoin; None where a unit is a dollar.
     snapshot : callable
         Returns message number n: (n, milliseconds, bids, asks).
@@ -112,6 +112,33 @@ def _binance_change(n: int, time: int, bids: Levels, asks: Levels) -> Any:
     }
 
 
+def _deribit(kind: str) -> Callable[[int, int, Levels, Levels], Any]:
+    def rows(levels: Levels) -> list[list[Any]]:
+        words = {True: "new" if kind == "snapshot" else "change", False: "delete"}
+        return [[words[_is_some(size)], price, size] for price, size in levels]
+
+    return lambda n, time, bids, asks: {
+        "jsonrpc": "2.0",
+        "method": "subscription",
+        "params": {
+            "channel": "book.BTC-PERPETUAL.100ms",
+            "data": {
+                "type": kind,
+                "timestamp": time,
+                "instrument_name": "BTC-PERPETUAL",
+                "change_id": 123_456_789 + 7 * n,
+                **({} if kind == "snapshot" else {"prev_change_id": 123_456_782 + 7 * n}),
+                "bids": rows(bids),
+                "asks": rows(asks),
+            },
+        },
+    }
+
+
+def _is_some(size: Any) -> bool:
+    return size != 0
+
+
 STREAMS = [
     Stream(
         name="binance",
@@ -135,5 +162,13 @@ STREAMS = [
         coin=100,
         snapshot=_okx("snapshot"),
         change=_okx("update"),
+    ),
+    Stream(
+        name="deribit",
+        topic="book.BTC-PERPETUAL.100ms",
+        coin=None,
+        snapshot=_deribit("snapshot"),
+        change=_deribit("change"),
+        is_whole=True,
     ),
 ]

@@ -181,9 +181,9 @@ class Books:
             "time": told.time,
             "received": received,
         }
-        return [*_rows(kept.book, told.listing, about), *self._renewed(kept, told, received)]
+        return [*_rows(kept.book, told.listing, about), *self._renewed(kept, told)]
 
-    def _renewed(self, kept: _Kept, told: Told, received: int) -> _Items:
+    def _renewed(self, kept: _Kept, told: Told) -> _Items:
         """Have the snapshot asked for anew when the price nears an end of what it reaches."""
         if not self._is_asked or told.topic in self._waiting or 0 in kept.reach:
             return []
