@@ -21,6 +21,7 @@ RECEIVED = (START + 40) * MS
 STEP = books.EVERY // MS
 
 CONTRACTS = {
+    "kraken": ("PI_XBTUSD", "futures_inverse", "BTC/USD:BTC", 1),
     "deribit": ("BTC-PERPETUAL", "inverse", "BTC/USD:BTC", 10),
     "binance": ("BTCUSDT", "linear", "BTC/USDT:USDT", 1),
     "bybit": ("BTCUSDT", "linear", "BTC/USDT:USDT", 1),
@@ -44,6 +45,10 @@ def start(decoder: Decoder, stream: Stream, n: int, time: int, bids: Any, asks: 
     payload = json.dumps(stream.snapshot(n, time, sized(stream, bids), sized(stream, asks)))
     assert (channel.snapshot is not None) == bool(stream.path)
     return decoder.read(payload.encode(), RECEIVED, channel.snapshot)
+
+
+def follow(decoder: Decoder, messages: list[Any], received: int = RECEIVED) -> list[Any]:
+    return [item for message in messages for item in read(decoder, message, received)]
 
 
 def decoder(stream: Stream) -> Decoder:
@@ -93,9 +98,9 @@ def test_a_snapshot_and_changes_make_the_book(stream: Stream) -> None:
     assert depths[0.05].amount == pytest.approx(1.25)
 
     change = sized(stream, [(89_999.0, 0.0), (89_995.0, 3.0)]), sized(stream, [(90_001.0, 0.75)])
-    items = read(made, stream.change(2, START + 100, *change))
+    items = follow(made, stream.changes(2, START + 100, *change))
     assert items == []  # told five seconds ago at most
-    items = read(made, stream.change(3, START + STEP, [], []))
+    items = follow(made, stream.changes(3, START + STEP, [], []))
     assert levels(items) == {
         "bid": [(89_995, 3), *BIDS[1:]],
         "ask": [(90_001, 0.75), *ASKS[1:]],
@@ -106,11 +111,11 @@ def test_a_snapshot_and_changes_make_the_book(stream: Stream) -> None:
 def test_a_missing_change_is_told_and_nothing_is_until_the_book_is_whole(stream: Stream) -> None:
     made = decoder(stream)
     start(made, stream, 1, START, BIDS, ASKS)
-    read(made, stream.change(2, START + 100, [], sized(stream, [(90_001.0, 1.0)])), RECEIVED + 1)
-    (item,) = read(made, stream.change(4, START + 300, [], []), RECEIVED + 2)
+    follow(made, stream.changes(2, START + 100, [], sized(stream, [(90_001.0, 1.0)])), RECEIVED + 1)
+    (item,) = follow(made, stream.changes(4, START + 300, [], []), RECEIVED + 2)
     assert isinstance(item, Resync)
     assert (item.topic, item.since) == (stream.topic, RECEIVED + 1)
-    assert read(made, stream.change(5, START + STEP, [], [])) == []
+    assert follow(made, stream.changes(5, START + STEP, [], [])) == []
     items = start(made, stream, 6, START + 2 * STEP, [], ASKS)
     assert items[0] == Synced(stream.topic)
     assert levels(items) == {"bid": [], "ask": ASKS}
@@ -121,9 +126,9 @@ def test_changes_without_a_snapshot_ask_for_one(stream: Stream) -> None:
     made = decoder(stream)
     if stream.path:
         pytest.skip("it is asked for as soon as changes are subscribed to")
-    (item,) = read(made, stream.change(2, START, sized(stream, BIDS), []))
+    (item,) = follow(made, stream.changes(2, START, sized(stream, BIDS), []))
     assert (item.topic, item.since) == (stream.topic, RECEIVED)
-    assert read(made, stream.change(3, START, sized(stream, BIDS), [])) == []
+    assert follow(made, stream.changes(3, START, sized(stream, BIDS), [])) == []
 
 
 @every
@@ -131,7 +136,7 @@ def test_a_crossed_book_is_never_told(stream: Stream) -> None:
     made = decoder(stream)
     start(made, stream, 1, START, BIDS, ASKS)
     crossing = sized(stream, [(90_001.0, 1.0)])
-    (item,) = read(made, stream.change(2, START + STEP, crossing, []))
+    (item,) = follow(made, stream.changes(2, START + STEP, crossing, []))
     assert isinstance(item, Resync)
     assert item.since == RECEIVED
     assert "bid" in item.reason
@@ -145,8 +150,8 @@ def test_a_level_that_cannot_be_is_unreadable_and_the_next_change_tells(
     made = decoder(stream)
     start(made, stream, 1, START, BIDS, ASKS)
     with pytest.raises(UnreadableMessage):
-        read(made, stream.change(2, START + 100, [wrong], []))
-    (item,) = read(made, stream.change(3, START + 200, [], []))
+        follow(made, stream.changes(2, START + 100, [wrong], []))
+    (item,) = follow(made, stream.changes(3, START + 200, [], []))
     assert isinstance(item, Resync)
 
 
@@ -287,6 +292,35 @@ RECORDED: dict[str, tuple[Listing, list[Any], dict[str, list[tuple[float, float]
             },
         ],
         {"bid": [(5_000, 0.05)], "ask": [(5_001, 0.003999200), (5_002.5, 1)]},
+    ),
+    # Recorded on two days of 2019, put together; a contract is a dollar.
+    "kraken": (
+        Listing(
+            native="PI_LTCUSD",
+            category="futures_inverse",
+            instrument=Instrument(exchange="kraken", symbol="LTC/USD:LTC"),
+        ),
+        [
+            {
+                "feed": "book_snapshot",
+                "product_id": "PI_LTCUSD",
+                "timestamp": 1567296000518,
+                "seq": 361431,
+                "bids": [{"price": 64.24, "qty": 2978}, {"price": 64, "qty": 6400}],
+                "asks": [{"price": 64.5, "qty": 129}, {"price": 65, "qty": 9216}],
+                "tickSize": None,
+            },
+            {
+                "feed": "book",
+                "product_id": "PI_LTCUSD",
+                "side": "buy",
+                "seq": 361432,
+                "price": 64.24,
+                "qty": 0,
+                "timestamp": 1567296042131,
+            },
+        ],
+        {"bid": [(64, 100)], "ask": [(64.5, 2), (65, round(9216 / 65, 9))]},
     ),
     # From documentation; a contract of this swap is 0.01 bitcoin.
     "okx": (

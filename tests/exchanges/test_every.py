@@ -200,10 +200,16 @@ def test_a_changed_book_is_right_rows_or_unreadable_and_what_was_lost_is_told(
     for _ in range(200):
         decoder, whole = made.decoder(known), False
         for n in range(1, 7):
-            make = stream.snapshot if n in {1, 5} else stream.change
-            right = make(n, RECEIVED // 1_000_000 + 6_000 * n, *sizes)
+            is_first, now = n in {1, 5}, RECEIVED // 1_000_000 - 60_000 + 6_000 * n
+            *before, right = (
+                [stream.snapshot(n, now, *sizes)]
+                if is_first
+                else stream.changes(n, now, sizes[0][:2], sizes[1][:2])
+            )
+            for message in before:
+                decoder.read(json.dumps(message).encode(), RECEIVED)
             sent = mutated(right, draw) if draw.random() < 0.4 else right
-            asked = channel.snapshot if make is stream.snapshot else None
+            asked = channel.snapshot if is_first else None
             try:
                 items = decoder.read(json.dumps(sent).encode(), RECEIVED, asked)
             except UnreadableMessage:

@@ -31,7 +31,7 @@ class Stream:
     snapshot : callable
         Returns message number n: (n, milliseconds, bids, asks).
     change : callable
-        Returns message number n, which follows number n - 1.
+        Returns message number n, which follows number n - 1, or the messages that it is told by.
     path : str
         How the path ends that is asked for the snapshot; empty where that is streamed.
     is_whole : bool
@@ -45,6 +45,11 @@ class Stream:
     change: Callable[[int, int, Levels, Levels], Any]
     path: str = ""
     is_whole: bool = False
+
+    def changes(self, n: int, time: int, bids: Levels, asks: Levels) -> list[Any]:
+        """Return the messages of change number n."""
+        made = self.change(n, time, bids, asks)
+        return made if isinstance(made, list) else [made]
 
 
 def _texts(levels: Levels, *more: str) -> list[list[str]]:
@@ -139,6 +144,37 @@ def _is_some(size: Any) -> bool:
     return size != 0
 
 
+def _kraken_snapshot(n: int, time: int, bids: Levels, asks: Levels) -> Any:
+    sides = [[{"price": price, "qty": size} for price, size in side] for side in (bids, asks)]
+    return {
+        "feed": "book_snapshot",
+        "product_id": "PI_XBTUSD",
+        "timestamp": time,
+        "seq": 326_072_249 + 4 * n,
+        "tickSize": None,
+        "bids": sides[0],
+        "asks": sides[1],
+    }
+
+
+def _kraken_change(n: int, time: int, bids: Levels, asks: Levels) -> Any:
+    """Return four messages of one level each; the last alone bears the time."""
+    levels = [("buy", *level) for level in bids] + [("sell", *level) for level in asks]
+    levels += [("buy", 1.0, 0)] * (4 - len(levels))  # takes away what is not there
+    return [
+        {
+            "feed": "book",
+            "product_id": "PI_XBTUSD",
+            "side": side,
+            "seq": 326_072_246 + 4 * n + at,
+            "price": price,
+            "qty": size,
+            "timestamp": time if at == 3 else time - 1_000,
+        }
+        for at, (side, price, size) in enumerate(levels)
+    ]
+
+
 STREAMS = [
     Stream(
         name="binance",
@@ -170,5 +206,12 @@ STREAMS = [
         snapshot=_deribit("snapshot"),
         change=_deribit("change"),
         is_whole=True,
+    ),
+    Stream(
+        name="kraken",
+        topic="book:PI_XBTUSD",
+        coin=None,
+        snapshot=_kraken_snapshot,
+        change=_kraken_change,
     ),
 ]

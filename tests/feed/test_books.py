@@ -75,8 +75,8 @@ class Market:
         sides = list(self.bids.items()), list(self.asks.items())
         return self.stream.snapshot(self.number, self.time, *sides)
 
-    def move(self) -> Any:
-        """Change the book, and return the message that says how."""
+    def move(self) -> list[Any]:
+        """Change the book, and return the messages that say how."""
         self.number += 1
         changes = []
         for side in (self.bids, self.asks):
@@ -87,7 +87,7 @@ class Market:
                 side[price] = size
             else:
                 del side[price]
-        return self.stream.change(self.number, self.time, *changes)
+        return self.stream.changes(self.number, self.time, *changes)
 
     def best(self, side: str, most: int) -> list[tuple[float, float]]:
         """The best levels, in coins."""
@@ -153,11 +153,11 @@ def test_a_message_that_is_missing_is_a_gap_and_the_book_is_right_after(
     async def play(market: Market) -> None:
         async with recorded(market.fake, tmp_path / "store", stream.name) as told:
             for n in range(30):
-                message = market.move() if n else None  # the snapshot is there already
+                messages = market.move() if n else []  # the snapshot is there already
                 if n == 10:
                     missed.append(market.time)
                     continue  # lost on the way
-                if message is not None:
+                for message in messages:
                     await market.fake.send(message)
                 # After the one that follows the lost one, a snapshot says the same.
                 truth[market.time] = {side: market.best(side, 20) for side in ("bid", "ask")}
@@ -194,7 +194,8 @@ def test_a_book_that_does_not_come_again_ends_the_connection_and_the_gap_goes_on
             market.fake.status[stream.path or "none"] = [(503, {})] * 1_000
             market.move()
             moments.append(time.time_ns())
-            await market.fake.send(market.move())
+            for message in market.move():
+                await market.fake.send(message)
             await until(lambda: market.fake.opened >= 2)
             moments.append(time.time_ns())
             market.tells_snapshots = True
