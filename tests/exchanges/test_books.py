@@ -21,6 +21,8 @@ RECEIVED = (START + 40) * MS
 STEP = books.EVERY // MS
 
 CONTRACTS = {
+    "bitget": ("BTCUSDT", "USDT-FUTURES", "BTC/USDT:USDT", 1),
+    "gate": ("BTC_USDT", "usdt", "BTC/USDT:USDT", Decimal("0.0001")),
     "kraken": ("PI_XBTUSD", "futures_inverse", "BTC/USD:BTC", 1),
     "deribit": ("BTC-PERPETUAL", "inverse", "BTC/USD:BTC", 10),
     "binance": ("BTCUSDT", "linear", "BTC/USDT:USDT", 1),
@@ -321,6 +323,85 @@ RECORDED: dict[str, tuple[Listing, list[Any], dict[str, list[tuple[float, float]
             },
         ],
         {"bid": [(64, 100)], "ask": [(64.5, 2), (65, round(9216 / 65, 9))]},
+    ),
+    # From documentation, then a change recorded 2026-04-28, its prices and number fitted.
+    "bitget": (
+        listing("bitget"),
+        [
+            {
+                "action": "snapshot",
+                "arg": {"instType": "usdt-futures", "topic": "books", "symbol": "BTCUSDT"},
+                "data": [
+                    {
+                        "a": [["76642.1", "23.9774"], ["76643", "1"]],
+                        "b": [["76598.9", "0.0128"], ["76596.4", "2"]],
+                        "checksum": 0,
+                        "seq": 483415077719,
+                        "ts": "1777358870000",
+                    }
+                ],
+                "ts": 1777358870001,
+            },
+            {
+                "action": "update",
+                "arg": {"instType": "usdt-futures", "topic": "books", "symbol": "BTCUSDT"},
+                "data": [
+                    {
+                        "a": [["76642", "0"], ["76642.1", "0"]],
+                        "b": [["76598.9", "0.0783"], ["76596.4", "0"]],
+                        "checksum": -431745958,
+                        "seq": 483415085712,
+                        "pseq": 483415077719,
+                        "ts": "1777358880000",
+                    }
+                ],
+                "ts": 1777358880001,
+            },
+        ],
+        {"bid": [(76_598.9, 0.0783)], "ask": [(76_643, 1)]},
+    ),
+    # In the form of documentation; a contract is 0.0001 bitcoin. The second has numbers only.
+    "gate": (
+        listing("gate"),
+        [
+            {
+                "channel": "futures.obu",
+                "result": {
+                    "t": 1743673026995,
+                    "full": True,
+                    "s": "ob.BTC_USDT.400",
+                    "u": 79072179673,
+                    "b": [["83705.9", "30166"]],
+                    "a": [["83706", "4208"]],
+                },
+                "event": "update",
+                "time_ms": 1743673026999,
+            },
+            {
+                "channel": "futures.obu",
+                "result": {
+                    "t": 1743673027005,
+                    "s": "ob.BTC_USDT.400",
+                    "U": 79072179674,
+                    "u": 79072179680,
+                },
+                "event": "update",
+                "time_ms": 1743673027007,
+            },
+            {
+                "channel": "futures.obu",
+                "result": {
+                    "t": 1743673037017,
+                    "s": "ob.BTC_USDT.400",
+                    "U": 79072179681,
+                    "u": 79072179684,
+                    "b": [["83702.2", "62"], ["83705.9", "0"]],
+                },
+                "event": "update",
+                "time_ms": 1743673037020,
+            },
+        ],
+        {"bid": [(83_702.2, 0.0062)], "ask": [(83_706, 0.4208)]},
     ),
     # From documentation; a contract of this swap is 0.01 bitcoin.
     "okx": (

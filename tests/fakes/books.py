@@ -175,6 +175,49 @@ def _kraken_change(n: int, time: int, bids: Levels, asks: Levels) -> Any:
     ]
 
 
+def _bitget(action: str) -> Callable[[int, int, Levels, Levels], Any]:
+    return lambda n, time, bids, asks: {
+        "action": action,
+        "arg": {"instType": "usdt-futures", "topic": "books", "symbol": "BTCUSDT"},
+        "data": [
+            {
+                "a": _texts(asks),
+                "b": _texts(bids),
+                "checksum": 0,
+                "seq": 483_415_077_719 + 7_993 * n,
+                **({} if action == "snapshot" else {"pseq": 483_415_069_726 + 7_993 * n}),
+                "ts": str(time),
+            }
+        ],
+        "ts": time + 1,
+    }
+
+
+def _gate_snapshot(n: int, time: int, bids: Levels, asks: Levels) -> Any:
+    last = 125_033_675_974 + 29 * n
+    return _gate(
+        time,
+        {"full": True, "u": last, "b": _texts(bids), "a": _texts(asks)},
+    )
+
+
+def _gate_change(n: int, time: int, bids: Levels, asks: Levels) -> Any:
+    last = 125_033_675_974 + 29 * n
+    levels = {"b": _texts(bids), "a": _texts(asks)}
+    some = {side: rows for side, rows in levels.items() if rows}
+    return _gate(time, {"U": last - 28, "u": last, **some})
+
+
+def _gate(time: int, result: dict[str, Any]) -> Any:
+    return {
+        "time": time // 1_000,
+        "time_ms": time + 9,
+        "channel": "futures.obu",
+        "event": "update",
+        "result": {"t": time, "s": "ob.BTC_USDT.400", **result},
+    }
+
+
 STREAMS = [
     Stream(
         name="binance",
@@ -213,5 +256,19 @@ STREAMS = [
         coin=None,
         snapshot=_kraken_snapshot,
         change=_kraken_change,
+    ),
+    Stream(
+        name="bitget",
+        topic="usdt-futures.books.BTCUSDT",
+        coin=1,
+        snapshot=_bitget("snapshot"),
+        change=_bitget("update"),
+    ),
+    Stream(
+        name="gate",
+        topic="futures.obu.ob.BTC_USDT.400",
+        coin=10_000,
+        snapshot=_gate_snapshot,
+        change=_gate_change,
     ),
 ]
