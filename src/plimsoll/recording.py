@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from plimsoll.exchanges.base import Channel, Listing
+    from plimsoll.exchanges.base import Channel
+    from plimsoll.exchanges.reading import Listing
     from plimsoll.feed.rest import Listed
     from plimsoll.store.writer import Writer
 
@@ -319,6 +320,7 @@ class _Work:
             channels,
             self._listings,
             self._watched(kinds, f"{len(channels)} channels", symbols),
+            client=self._client,
             symbols=sorted(self._symbols),
             since=self._heard.since(kinds, symbols),
             taps=self._taps(),

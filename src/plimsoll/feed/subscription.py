@@ -3,12 +3,15 @@
 When a connection is lost, another is made, later and later; what was missed between the moment the
 old one was last heard of and the moment the new one was answered is a `Gap` for each channel.
 Before a server would end a connection for its age, a new one is opened beside it, and the old one
-is let go when the new one is answered; what both brought is told once.
+is let go when the new one is answered; what both brought is told once. An order book that lost a
+message is had anew, by subscribing again or by asking for a snapshot; until it is there, that too
+is a `Gap`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +19,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from plimsoll.errors import ConnectionLost, ExchangeError, UnreadableMessage
-from plimsoll.exchanges.base import Acknowledged, Refused, Reply
+from plimsoll.exchanges.books import KINDS
+from plimsoll.exchanges.reading import Acknowledged, Refused, Reply, Resync, Synced
+from plimsoll.feed import rest
 from plimsoll.market.events import Event, Gap
 from plimsoll.net.retry import Backoff
 from plimsoll.net.websocket import Socket
@@ -24,15 +29,20 @@ from plimsoll.net.websocket import Socket
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
-    from plimsoll.exchanges.base import Channel, Exchange, Listing
+    from plimsoll.exchanges.base import Channel, Exchange
+    from plimsoll.exchanges.reading import Listing, Request
     from plimsoll.feed.health import Health
+    from plimsoll.net.http import Client
 
-    _Item = tuple["_Connection", tuple[bytes, int] | ExchangeError]
+    _Answer = tuple[bytes, int, Request | None]
+    _Item = tuple["_Connection", _Answer | ExchangeError]
 
 __all__ = ["Taps", "subscription"]
 
 ANSWER = 30.0
 """Seconds within which subscriptions must be answered."""
+RENEWAL = 10.0
+"""Seconds that lie between two times at least that one order book is had anew."""
 _OVERLAP = 10.0
 _WAITING = 4_096
 
@@ -56,6 +66,14 @@ class Taps(NamedTuple):
     unreadable: Callable[[str, int, bytes, str], None] = _nothing
 
 
+class _Unknown(NamedTuple):
+    """An order book that is not known: since when, why, and until when it must be there again."""
+
+    since: int
+    reason: str
+    due: float
+
+
 class _Connection:
     """One connection of a subscription, reading into a queue."""
 
@@ -71,8 +89,13 @@ class _Connection:
         self.topics = {channel.topic for channel in channels}
         self.unanswered = set(self.topics)
         self.refused: list[Refused] = []
+        self.is_answered = False
+        self.known: set[str] = set()
+        self.unknown: dict[str, _Unknown] = {}
         self.decoder = exchange.decoder(listings)
-        self._queue = queue
+        self._exchange, self._queue = exchange, queue
+        self._renewed: dict[str, float] = {}
+        self._asking: set[asyncio.Task[None]] = set()
         self.born = time.monotonic()
         ping = (exchange.ping.every, exchange.ping.payload)
         self.socket = Socket(self.channels[0].url, ping=ping, address=address)
@@ -84,21 +107,77 @@ class _Connection:
             async with self.socket:
                 for request in self._frames:
                     await self.socket.send(request)
-                async for frame in self.socket.frames():
-                    await self._queue.put((self, frame))
+                async for payload, received in self.socket.frames():
+                    await self._queue.put((self, (payload, received, None)))
         except ExchangeError as error:
             await self._queue.put((self, error))
 
     async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.wait({self._task})  # whoever cancels us meanwhile is heard
-        if not self._task.cancelled():
-            self._task.exception()
+        tasks = {self._task, *self._asking}
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)  # whoever cancels us meanwhile is heard
+        for task in tasks:
+            if not task.cancelled():
+                task.exception()
 
     @property
     def is_late(self) -> bool:
         """Whether it should have been answered by now."""
         return bool(self.unanswered) and time.monotonic() - self.born > ANSWER
+
+    @property
+    def overdue(self) -> list[str]:
+        """Topics whose order book should be there again by now."""
+        now = time.monotonic()
+        return [topic for topic, unknown in self.unknown.items() if now > unknown.due]
+
+    def begin(self, received: int, client: Client | None) -> None:
+        """Wait for the order books that have not come yet, now that all is subscribed."""
+        self.is_answered = True
+        without = self.known | {one.topic for one in self.refused}
+        for channel in self.channels:
+            if channel.topic in without or not set(channel.kinds) & set(KINDS):
+                continue
+            if channel.snapshot is not None:
+                self.renew(Resync(channel.topic, received, "its order book is awaited"), client)
+            else:
+                unknown = _Unknown(received, "its order book is awaited", math.inf)
+                self.unknown.setdefault(channel.topic, unknown)
+
+    def renew(self, item: Resync, client: Client | None) -> None:
+        """Have an order book anew: at once, or some time after it was last had anew."""
+        self.known.discard(item.topic)
+        channel = next(one for one in self.channels if one.topic == item.topic)
+        now = time.monotonic()
+        at = max(now, self._renewed.get(item.topic, -math.inf) + RENEWAL)
+        self._renewed[item.topic] = at
+        if item.since is not None:
+            # A request waits for its allowance as long as it takes, and tells if it fails.
+            due = at + ANSWER if channel.snapshot is None else math.inf
+            first = self.unknown.get(item.topic, _Unknown(item.since, item.reason, due))
+            self.unknown[item.topic] = first._replace(due=due)
+        task = asyncio.ensure_future(self._renew(channel, client, at - now))
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _renew(self, channel: Channel, client: Client | None, wait: float) -> None:
+        await asyncio.sleep(wait)
+        try:
+            if channel.snapshot is None:
+                for frame in self._exchange.unsubscribe([channel]):
+                    await self.socket.send(frame)
+                for frame in self._exchange.subscribe([channel]):
+                    await self.socket.send(frame)
+            elif client is not None:
+                answer = await rest.ask(client, self._exchange, channel.snapshot)
+                await self._queue.put((self, (*answer, channel.snapshot)))
+        except ExchangeError as error:
+            if error.transient:
+                await self._queue.put((self, error))
+            else:
+                self.unknown.pop(channel.topic, None)
+                self.refused.append(Refused(channel.topic, str(error)))
 
     def heard(self, events: list[Event]) -> None:
         """Take data for an answer: what brings some is subscribed."""
@@ -127,6 +206,7 @@ async def subscription(
     listings: Iterable[Listing],
     health: Health,
     *,
+    client: Client | None = None,
     symbols: Sequence[str] | None = None,
     since: Mapping[tuple[str, str], int] | None = None,
     taps: Taps | None = None,
@@ -143,6 +223,8 @@ async def subscription(
         All that the exchange lists: a channel may bring any.
     health : Health
         Kept up to date.
+    client : Client, optional
+        Asks for the snapshots of channels that have them asked for.
     symbols : sequence of str, optional
         Whose gaps are told where a channel is of all; of all if left out.
     since : mapping of (str, str) to int, optional, UTC nanoseconds
@@ -164,7 +246,7 @@ async def subscription(
     every = list(listings)
     work = _Subscription(exchange, channels, every, health, taps or Taps(), address)
     work.symbols = [one.symbol for one in every] if symbols is None else list(symbols)
-    work.before = dict(since or {})
+    work.before, work.client = dict(since or {}), client
     try:
         async for event in work.run():
             yield event
@@ -195,6 +277,7 @@ class _Subscription:
         self._reason = "not recorded"
         self._lost_at: int | None = None
         self.before: dict[tuple[str, str], int] = {}
+        self.client: Client | None = None
         self.symbols: list[str] = []
 
     async def close(self) -> None:
@@ -212,19 +295,24 @@ class _Subscription:
         self._now = self._open()
         while True:
             self._grow_old()
-            item = await self._take()
+            item = self._overdue() or await self._take()
             if item is None:
                 if self._now is not None:
-                    self._health.heard = self._now.socket.alive
+                    self._heard(self._now.socket.alive)
                 continue
             connection, content = item
             if isinstance(content, ExchangeError):
                 await self._lost(connection, content)
                 continue
-            payload, received = content
-            for event in self._read(connection, payload, received):
+            payload, received, request = content
+            for event in self._read(connection, payload, received, request):
                 yield event
-            self._health.heard = received
+            self._heard(received)
+
+    def _heard(self, until: int) -> None:
+        """Note until when all that came was passed on; a book that is not known was not."""
+        unknown = () if self._now is None else self._now.unknown.values()
+        self._health.heard = min([until, *(book.since for book in unknown)])
 
     def _grow_old(self) -> None:
         """Open the successor of a connection that the server will end soon."""
@@ -234,6 +322,14 @@ class _Subscription:
         moment = time.monotonic()
         if moment - now.born > self._exchange.longest and moment >= self._renewed_at:
             self._next = self._open()
+
+    def _overdue(self) -> _Item | None:
+        """Return the loss of a connection that does not bring an order book again."""
+        now = self._now
+        if now is None or not now.unknown or not (missing := now.overdue):
+            return None
+        why = f"did not bring an order book again: {', '.join(missing[:3])}"
+        return now, ConnectionLost(self._exchange.name, why)
 
     async def _take(self) -> _Item | None:
         """Return what comes next; None if for a second nothing did."""
@@ -267,49 +363,79 @@ class _Subscription:
             self._health.state = "refused"
             raise error
         if self._next is not None:  # the successor is on its way already
-            self._now, self._next = self._next, None
+            self._succeed(connection, self._next)
             self._health.state = "lost"
             return
         self._health.state = "lost"
         self._health.reconnects += 1
         wait = self._backoff.failed()
         await asyncio.sleep(max(wait, getattr(error, "retry_after", None) or 0.0))
-        self._now = self._open()
+        self._succeed(connection, self._open())
 
-    def _read(self, connection: _Connection, payload: bytes, received: int) -> list[Event]:
-        self._taps.raw(connection.channels[0].url, received, payload)
+    def _succeed(self, old: _Connection, new: _Connection) -> None:
+        """Go on with another connection; what the old one did not know is a gap until it does."""
+        self._now, self._next = new, None
+        for topic in old.unknown.keys() - new.known:
+            due = new.unknown[topic].due if topic in new.unknown else math.inf
+            new.unknown[topic] = old.unknown[topic]._replace(due=due)
+
+    def _read(
+        self, connection: _Connection, payload: bytes, received: int, request: Request | None
+    ) -> list[Event]:
+        url = connection.channels[0].url if request is None else request.url
+        self._taps.raw(url, received, payload)
         try:
-            items = connection.decoder.read(payload, received)
+            items = connection.decoder.read(payload, received, request)
         except UnreadableMessage as error:
             self._health.unreadable += 1
             self._health.problem = error.why
             self._taps.unreadable(self._exchange.name, received, payload, error.why)
             return []
         found: list[Event] = []
+        gaps: list[Event] = []
         for item in items:
             if isinstance(item, Acknowledged | Refused):
                 connection.answered(item)
             elif isinstance(item, Reply):
                 self._reply(connection, item)
+            elif isinstance(item, Resync):
+                self._health.problem = item.reason
+                connection.renew(item, self.client)
+            elif isinstance(item, Synced):
+                gaps += self._synced(connection, item, received)
             elif isinstance(item, Event):
                 found.append(item)
         if connection.unanswered and found:
             connection.heard(found)
         before = self._live(connection, received)
-        return [*before, *self._once(found, received)]
+        return [*before, *gaps, *self._once(found, received)]
 
     def _reply(self, connection: _Connection, item: Reply) -> None:
         task = asyncio.ensure_future(connection.socket.send(item.payload))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
+    def _synced(self, connection: _Connection, item: Synced, received: int) -> list[Event]:
+        """Take note that an order book is known, and return the gaps that closes."""
+        connection.known.add(item.topic)
+        unknown = connection.unknown.pop(item.topic, None)
+        if unknown is None or connection is not self._now:
+            return []
+        missed = dict.fromkeys(self._pairs({item.topic}), unknown.since)
+        return self._gaps(missed, received, unknown.reason)
+
     def _live(self, connection: _Connection, received: int) -> list[Event]:
         """Take note when all subscriptions are answered, and return the gaps that closes."""
         if connection.unanswered:
             return []
+        if not connection.is_answered:
+            connection.begin(received, self.client)
         if connection is self._next:
-            old, self._now, self._next = self._now, self._next, None
+            if connection.unknown:
+                return []
+            old = self._now
             self._both_until = time.monotonic() + _OVERLAP
             if old is not None:
+                self._succeed(old, connection)
                 leaving = asyncio.ensure_future(old.close())
                 self._leaving.add(leaving)
                 leaving.add_done_callback(self._leaving.discard)
@@ -321,9 +447,11 @@ class _Subscription:
             self._health.refused = self._pairs(refused) - self._pairs(connection.topics - refused)
         if self._lost_at is None and not self.before:
             return []
-        gaps = self._gaps(received)
+        pairs = self._pairs(connection.topics)
+        missed = {} if self._lost_at is None else dict.fromkeys(pairs, self._lost_at)
+        missed.update((pair, since) for pair, since in self.before.items() if pair in pairs)
         self._lost_at, self.before = None, {}
-        return gaps
+        return self._gaps(missed, received, self._reason)
 
     def _pairs(self, topics: set[str]) -> set[tuple[str, str]]:
         """Return the kinds of symbols that topics bring."""
@@ -335,12 +463,8 @@ class _Subscription:
             for symbol in self._symbols(channel)
         }
 
-    def _gaps(self, until: int) -> list[Event]:
-        """Return what was missed: since an earlier run, or since a connection was lost."""
-        pairs = self._pairs({channel.topic for channel in self._channels})
-        missed = self.before
-        if self._lost_at is not None:
-            missed = {**dict.fromkeys(pairs, self._lost_at), **self.before}
+    def _gaps(self, missed: Mapping[tuple[str, str], int], until: int, reason: str) -> list[Event]:
+        """Return the gaps of kinds of symbols that were missed, each since when."""
         found: list[Event] = [
             Gap(
                 exchange=self._exchange.name,
@@ -350,10 +474,10 @@ class _Subscription:
                 received=until,
                 stream=kind,
                 until=until,
-                reason=self._reason,
+                reason=reason,
             )
             for (kind, symbol), since in sorted(missed.items())
-            if (kind, symbol) in pairs and since < until
+            if since < until
         ]
         self._health.gaps += len(found)
         return found
