@@ -409,7 +409,8 @@ def native(exchange: str, symbol: str) -> str:
     for product in products:
         name = product.write(parts)
         # What would be read as another instrument, as XUSD-26DEC25 of XUSD/USDC, is not written.
-        if name is not None and unified(exchange, name, market=product.market) == str(parts):
+        where = "spot" if product.market == "spot" else None
+        if name is not None and unified(exchange, name, market=where) == str(parts):
             return name
     known = dict.fromkeys(str(product.example()) for product in products)
     raise UnknownSymbol(symbol, f"{exchange} has only products such as {', '.join(known)}")
