@@ -409,7 +409,7 @@ def native(exchange: str, symbol: str) -> str:
     for product in products:
         name = product.write(parts)
         # What would be read as another instrument, as XUSD-26DEC25 of XUSD/USDC, is not written.
-        where = "spot" if product.market == "spot" else None
+        where: Market | None = "spot" if product.market == "spot" else None
         if name is not None and unified(exchange, name, market=where) == str(parts):
             return name
     known = dict.fromkeys(str(product.example()) for product in products)
