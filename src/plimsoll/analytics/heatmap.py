@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -46,6 +46,8 @@ class HeatMap:
         at its own, higher liquidation price would. A column of NaN is unknown.
     open, high, low, close : ndarray, shape (columns,), quote per base
         Prices from this column to the next, for drawing; the map does not know them.
+    volume_usd : ndarray, shape (columns,), US dollars
+        Traded from this column to the next, at closes.
     open_interest_usd : ndarray, shape (columns,), US dollars
         All of it, liquidatable or not, as the column knows it.
     coverage : ndarray, shape (columns,), fraction
@@ -71,6 +73,7 @@ class HeatMap:
     high: Floats
     low: Floats
     close: Floats
+    volume_usd: Floats
     open_interest_usd: Floats
     coverage: Floats
     crossed: pl.DataFrame
@@ -178,6 +181,35 @@ class HeatMap:
             found, schema=["side", "distance", "price", "value_usd"], orient="row"
         ).select(pl.lit(time).cast(pl.Datetime("us", "UTC")).alias("time"), pl.all())
 
+    def to_coinglass(self) -> dict[str, list[Any]]:
+        """Return the map in the shape of CoinGlass' API, for programs that read theirs.
+
+        The shape is that of `data` in the documented answer of version 4 to
+        ``/api/futures/liquidation/heatmap/model1``; it was held against the documentation only.
+
+        Returns
+        -------
+        dict
+            `y_axis`, the middle price of each row; `liquidation_leverage_data`, a triplet for each
+            cell that holds something: index into `price_candlesticks`, index into `y_axis`, US
+            dollars of both sides; `price_candlesticks`, for each column the time in seconds, then
+            as text open, high, low, close and the volume in US dollars, None where unknown. An
+            unknown column has a candlestick and no cells.
+        """
+        usd = self.long_usd + self.short_usd
+        columns, rows = np.nonzero(usd > 0)
+        candles = [self.open, self.high, self.low, self.close, self.volume_usd]
+        seconds = self.time.astype("datetime64[s]").astype(np.int64)
+        said = ([None if np.isnan(x) else repr(float(x)) for x in values] for values in candles)
+        return {
+            "y_axis": ((self.edges[:-1] + self.edges[1:]) / 2).tolist(),
+            "liquidation_leverage_data": [
+                [int(column), int(row), float(usd[column, row])]
+                for column, row in zip(columns, rows, strict=True)
+            ],
+            "price_candlesticks": [list(row) for row in zip(seconds.tolist(), *said, strict=True)],
+        }
+
     def describe(self) -> dict[str, object]:
         """Return what the map was made with, and how much it knows."""
         return {
@@ -268,6 +300,7 @@ def liquidation_map(
         high=candles["high"].to_numpy(),
         low=candles["low"].to_numpy(),
         close=candles["close"].to_numpy(),
+        volume_usd=candles["volume_usd"].to_numpy(),
         open_interest_usd=record.open_interest * price[shown],
         coverage=record.coverage.mean(axis=1),
         crossed=pl.DataFrame(
@@ -320,6 +353,7 @@ def _in_dollars(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:
+    value = pl.col("volume") * pl.col("close")
     return (
         bars.with_row_index("group")
         .group_by(pl.col("group") // every, maintain_order=True)
@@ -328,5 +362,6 @@ def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:
             pl.col("high").max(),
             pl.col("low").min(),
             pl.col("close").drop_nulls().last(),
+            pl.when(value.null_count() == 0).then(value.sum()).alias("volume_usd"),
         )
     )
