@@ -126,7 +126,7 @@ def _maps(reader: Reader, coin: str, asked: Asked, last: datetime) -> list[HeatM
                 maps.heatmap(
                     reader,
                     series.symbol,
-                    series.exchange,
+                    [series.exchange],
                     span=(last - _HOUR, asked.until, asked.as_of),
                     interval=None,
                     rows=None,
@@ -230,7 +230,7 @@ def _near(reader: Reader, symbol: str, asked: Asked) -> pl.DataFrame:
         drawn = maps.heatmap(
             reader,
             symbol,
-            series.exchange,
+            [series.exchange],
             span=(since, None, asked.as_of),
             interval=None,
             rows=None,

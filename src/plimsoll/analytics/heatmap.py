@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["HeatMap", "Parameters", "liquidation_map"]
+__all__ = ["HeatMap", "Parameters", "in_dollars", "liquidation_map", "price_range", "spacing"]
 
 _MARGIN = 0.88  # shows tenfold leverage entered anywhere in the range, about 10 % away
 
@@ -62,6 +62,11 @@ class HeatMap:
         Whose positions they are, where the bars came from a store.
     prices : str or None
         Where the bars' prices came from.
+    markets : DataFrame or None
+        Of a map of several markets, a row for each column and market: `time`, `exchange`,
+        `symbol`, `coverage` and `open_interest_usd`, null where that market is not in the column.
+    absent : tuple of str
+        Markets meant that have no map in this span.
     """
 
     time: NDArray[np.datetime64]
@@ -82,6 +87,8 @@ class HeatMap:
     exchange: str | None = None
     symbol: str | None = None
     prices: str | None = None
+    markets: pl.DataFrame | None = None
+    absent: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.time)
@@ -224,8 +231,17 @@ class HeatMap:
             "unknown_columns": int((~self.known).sum()),
             "coverage": float(self.coverage[self.known][-1]) if self.known.any() else None,
             "inconsistent_bars": self.inconsistent,
+            "markets": self._contributors(),
+            "absent": self.absent,
             **asdict(self.parameters),
         }
+
+    def _contributors(self) -> list[dict[str, object]] | None:
+        """Return what each market brings to the last known column."""
+        if self.markets is None or not self.known.any():
+            return None
+        last = pl.col("time") == pl.lit(self.time[self.known][-1]).dt.replace_time_zone("UTC")
+        return self.markets.filter(last).drop("time").to_dicts()
 
 
 def liquidation_map(
@@ -273,7 +289,7 @@ def liquidation_map(
     the open interest where it is known, else its amount at the bar's close.
     """
     parameters = parameters or Parameters()
-    interval = _spacing(bars)
+    interval = spacing(bars)
     start = 0 if since is None else int(bars["time"].search_sorted(since))
     seen = bars[start:]
     if every < 1 or seen.is_empty():
@@ -283,7 +299,7 @@ def liquidation_map(
     shown[start::every] = True
     inventory = Inventory(parameters, interval=interval, grid=window)
     inverse = parameters.settlement == "inverse"
-    contracts = matrix(_in_dollars(bars) if inverse else bars)
+    contracts = matrix(in_dollars(bars) if inverse else bars)
     record = inventory.advance(contracts, shown=shown, view=view)
     price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
     usd = record.columns
@@ -311,6 +327,22 @@ def liquidation_map(
     )
 
 
+def price_range(bars: pl.DataFrame) -> tuple[float, float]:
+    """Return the prices a map of these bars shows: theirs, and somewhat more.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        With some price.
+
+    Returns
+    -------
+    (float, float), quote per base
+    """
+    low, high = bars.select(pl.col("low").min(), pl.col("high").max()).row(0)
+    return _MARGIN * float(low), float(high) / _MARGIN
+
+
 def _grids(
     bars: pl.DataFrame,
     seen: pl.DataFrame,
@@ -323,9 +355,9 @@ def _grids(
     lows, highs = (bars[name].drop_nulls().to_numpy() for name in ("low", "high"))
     if not len(lows) or not len(highs) or bars["open_interest"].null_count() == len(bars):
         raise ValueError("a heat map needs prices and open interest; these bars have none")
-    near_lows, near_highs = (seen[name].drop_nulls().to_numpy() for name in ("low", "high"))
-    low = low or _MARGIN * float(min(near_lows, default=lows[-1]))
-    high = high or float(max(near_highs, default=highs[-1])) / _MARGIN
+    priced = seen if seen["low"].count() else bars.drop_nulls("low").tail(1)
+    near = price_range(priced)
+    low, high = low or near[0], high or near[1]
     view = Grid.covering(low, high, step, rows)
     # Joined rows may begin below `low` and end above `high`; the window holds their buckets.
     ends = np.exp((np.array([view.first, view.first + view.rows]) * view.span + (0.5, -0.5)) * step)
@@ -333,7 +365,14 @@ def _grids(
     return view, Grid.covering(float(lowest), float(highest), step)
 
 
-def _spacing(bars: pl.DataFrame) -> timedelta:
+def spacing(bars: pl.DataFrame) -> timedelta:
+    """Return the length of a bar.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two bars, or they are not evenly spaced.
+    """
     steps = bars["time"].diff().drop_nulls().unique()
     if len(steps) != 1 or (step := steps.item()) <= timedelta(0):
         raise ValueError(
@@ -343,7 +382,8 @@ def _spacing(bars: pl.DataFrame) -> timedelta:
     return step  # type: ignore[no-any-return]
 
 
-def _in_dollars(bars: pl.DataFrame) -> pl.DataFrame:
+def in_dollars(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return bars with their amounts in US dollars, as those of an inverse contract are counted."""
     close = pl.col("close")
     return bars.with_columns(
         volume=pl.col("volume") * close,
