@@ -47,7 +47,8 @@ class Estimates(Streams):
         Parameters
         ----------
         symbol : str
-            A unified symbol of a perpetual or future, or a coin (``BTC``) for all of them.
+            A unified symbol of a perpetual or future, or a coin (``BTC``) for all of its in
+            dollars.
         exchange : str or list of str, optional
             All that are stored if left out.
         since, until, as_of : datetime or str, optional
@@ -103,7 +104,8 @@ class Estimates(Streams):
         Parameters
         ----------
         symbol : str
-            A unified symbol of a perpetual or future, or a coin (``BTC``) for all of them.
+            A unified symbol of a perpetual or future, or a coin (``BTC``) for all of its in
+            dollars.
         exchange : str or list of str, optional
             All that are stored if left out.
         until, as_of : datetime or str, optional
@@ -126,8 +128,9 @@ class Estimates(Streams):
         """
         from plimsoll.analytics import provenance  # noqa: PLC0415 (brings numba)
 
-        found = self._standing(symbol, asked(exchange, None, until, as_of), parameters)
-        return provenance.peaks(found, reach=reach, width=width)
+        what = asked(exchange, None, until, as_of)
+        found, absent = self._standing(symbol, what, parameters)
+        return provenance.peaks(found, reach=reach, width=width, absent=absent)
 
     def provenance(
         self,
@@ -145,7 +148,8 @@ class Estimates(Streams):
         Parameters
         ----------
         symbol : str
-            A unified symbol of a perpetual or future, or a coin (``BTC``) for all of them.
+            A unified symbol of a perpetual or future, or a coin (``BTC``) for all of its in
+            dollars.
         low, high : float, quote per base
             Liquidation prices.
         exchange : str or list of str, optional
@@ -169,10 +173,12 @@ class Estimates(Streams):
         """
         from plimsoll.analytics import provenance  # noqa: PLC0415 (brings numba)
 
-        found = self._standing(symbol, asked(exchange, None, until, as_of), parameters)
+        found, _ = self._standing(symbol, asked(exchange, None, until, as_of), parameters)
         return provenance.provenance(found, low, high)
 
-    def _standing(self, symbol: str, what: Asked, parameters: Parameters | None) -> list[Standing]:
+    def _standing(
+        self, symbol: str, what: Asked, parameters: Parameters | None
+    ) -> tuple[list[Standing], tuple[str, ...]]:
         from plimsoll import maps  # noqa: PLC0415 (brings numba)
 
         return maps.standing(

@@ -21,7 +21,7 @@ from plimsoll.market.symbols import Symbol
 from plimsoll.store.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from plimsoll.store.reader import Reader
 
@@ -58,7 +58,7 @@ def heatmap(
     ----------
     reader : Reader
     market : str
-        A symbol, or a coin for all its linear and inverse contracts.
+        A symbol, or a coin for all its linear and inverse contracts in dollars.
     exchanges : list of str
         All that are stored if empty.
     span : tuple of since, until and as_of
@@ -102,7 +102,7 @@ def heatmap(
         _draw(reader, found[one], bars, parameters, low=low, high=high, rows=rows)
         for one, bars in made.items()
     )
-    absent = tuple(" ".join(one) for one in wanted if one not in made)
+    absent = _absent(wanted, made, since)
     whole = together(drawn, columns.unique().sort().to_numpy())
     return replace(whole, symbol=market, absent=absent)
 
@@ -115,10 +115,10 @@ def standing(
     span: Span,
     interval: timedelta | None,
     parameters: Parameters | None,
-) -> list[Standing]:
-    """Return what stands in the last known column of each market; see `heatmap`.
+) -> tuple[list[Standing], tuple[str, ...]]:
+    """Return what stands in the last known column of each market, and which have none.
 
-    A market that has none is left out.
+    See `heatmap`.
 
     Raises
     ------
@@ -138,7 +138,18 @@ def standing(
         exchange, symbol = one
         return replace(stands(bars, chosen), exchange=exchange, symbol=symbol)
 
-    return list(_each(_markets(reader, market, exchanges), stand).values())
+    wanted = _markets(reader, market, exchanges)
+    made = _each(wanted, stand)
+    newest = max(one.time for one in made.values())
+    return list(made.values()), _absent(wanted, made, newest)
+
+
+def _absent(wanted: Iterable[Market], made: Container[Market], since: datetime) -> tuple[str, ...]:
+    """Return the markets that could not be made, but for futures that had expired by then."""
+    expiries = {one: Symbol.parse(one[1]).expiry for one in wanted if one not in made}
+    return tuple(
+        " ".join(one) for one, expiry in expiries.items() if expiry is None or since.date() < expiry
+    )
 
 
 def _each(markets: Iterable[Market], make: Callable[[Market], _Found]) -> dict[Market, _Found]:
@@ -162,13 +173,17 @@ def _markets(reader: Reader, market: str, exchanges: list[str]) -> list[Market]:
     found = set()
     for series in reader.series("open_interest", exchanges):
         parts = Symbol.parse(series.symbol)
-        meant = series.symbol == market if "/" in market else parts.base == market
+        dollars = parts.base == market and "USD" in parts.quote  # or a stablecoin
+        meant = series.symbol == market if "/" in market else dollars
         if meant and parts.settlement in _SETTLEMENTS and parts.kind != "option":
             found.add((series.exchange, series.symbol))
     if not found and "/" in market:
         reader.read("open_interest", exchanges=exchanges, symbol=market)  # which says what is
     if not found:
-        raise NoSuchData(f"no open interest is stored for any linear or inverse one of {market}")
+        raise NoSuchData(
+            f"no open interest is stored of a linear or inverse contract of {market} in dollars; "
+            "`plimsoll status` lists what is"
+        )
     return sorted(found)
 
 

@@ -156,6 +156,9 @@ def test_a_market_that_fell_behind_is_left_out_and_coverage_says_so():
     found = peaks([one, late, third])
     named = {part["exchange"] for row in found["exchanges"] for part in row}
     assert named == {"aa", "cc"}
+    assert found["absent"].to_list()[0] == ["bb BTC/USD:BTC"]
     assert found["coverage"][0] < peaks(markets())["coverage"][0]
     expired = replace(late, symbol="BTC/USD:BTC-260101")
-    assert peaks([one, expired, third])["coverage"][0] > found["coverage"][0]
+    without = peaks([one, expired, third])
+    assert without["coverage"][0] > found["coverage"][0]
+    assert without["absent"].to_list()[0] == []

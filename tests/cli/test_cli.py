@@ -206,6 +206,7 @@ def test_a_market_without_a_map_is_named(run, store, tmp_path):
     assert run("import", str(tmp_path / "okx.parquet")).code == 0
     ran = run("heatmap", "BTC")
     assert "without a map: okx BTC/USD:BTC" in ran.out
+    assert "without a map now: okx BTC/USD:BTC" in run("clusters", "BTC").out
     assert run("heatmap", "BTC", "--exchange", "okx").code == 2
     assert store.exists()
 

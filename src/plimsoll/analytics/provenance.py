@@ -54,6 +54,8 @@ class Standing:
     ----------
     time : datetime
         The open of the bar the column predicts.
+    interval : timedelta
+        The length of a bar.
     price : float, quote per base
         That bar's open.
     edges : ndarray, shape (rows + 1,), quote per base
@@ -70,6 +72,7 @@ class Standing:
     """
 
     time: datetime
+    interval: timedelta
     price: float
     edges: Floats
     usd: Floats
@@ -87,8 +90,7 @@ class Standing:
         changes = recent["close"].log().diff().drop_nulls()
         if changes.is_empty():
             return None
-        a_day = _DAY / spacing(self.bars)
-        return float(np.sqrt(np.mean(changes.to_numpy() ** 2) * a_day))
+        return float(np.sqrt(np.mean(changes.to_numpy() ** 2) * (_DAY / self.interval)))
 
     def profile(self) -> pl.DataFrame:
         """Return dollars by price: `price_low`, `price_high`, `long_usd`, `short_usd`."""
@@ -167,7 +169,8 @@ def stands(bars: pl.DataFrame, parameters: Parameters) -> Standing:
     past = bars[:last]
     low, high = bars[: last + 1].select(pl.col("low").min(), pl.col("high").max()).row(0)
     grid = Grid.covering(0.5 * low, 2 * high, parameters.step)
-    inventory = Inventory(parameters, interval=spacing(bars), grid=grid)
+    interval = spacing(bars)
+    inventory = Inventory(parameters, interval=interval, grid=grid)
     unit = 1.0 if inverse else price
     contracts = matrix(in_dollars(past) if inverse else past)
     inventory.advance(contracts, shown=np.zeros(last, dtype=np.bool_))
@@ -175,6 +178,7 @@ def stands(bars: pl.DataFrame, parameters: Parameters) -> Standing:
     total = 2 * parameters.liquidatable * open_interest
     return Standing(
         time=bars["time"][last],
+        interval=interval,
         price=price,
         edges=grid.edges,
         usd=_cells(inventory, price) * unit,
@@ -201,12 +205,13 @@ def provenance(standing: Sequence[Standing], low: float, high: float) -> pl.Data
     Returns
     -------
     DataFrame
-        `exchange` and `symbol`, then what `Standing.make_up` returns.
+        `exchange`, `symbol` and the `time` of its column, then what `Standing.make_up` returns.
     """
     return pl.concat(
         one.make_up(low, high).select(
             pl.lit(one.exchange, pl.String).alias("exchange"),
             pl.lit(one.symbol, pl.String).alias("symbol"),
+            pl.lit(one.time, pl.Datetime("us", "UTC")).alias("time"),
             pl.all(),
         )
         for one in standing
@@ -214,7 +219,11 @@ def provenance(standing: Sequence[Standing], low: float, high: float) -> pl.Data
 
 
 def peaks(
-    standing: Sequence[Standing], *, reach: float = 0.10, width: float = 0.005
+    standing: Sequence[Standing],
+    *,
+    reach: float = 0.10,
+    width: float = 0.005,
+    absent: Sequence[str] = (),
 ) -> pl.DataFrame:
     """Return the clusters of several markets together, with what each is made of.
 
@@ -224,6 +233,8 @@ def peaks(
         Not empty. A market far behind the newest is left out, and coverage falls.
     reach, width : float
         See `clusters`.
+    absent : sequence of str
+        Markets that should stand among them but have no map.
 
     Returns
     -------
@@ -233,11 +244,14 @@ def peaks(
         `value_usd_p90` (null: the maps have no interval yet); the shares of the dollars by
         `exchanges`, `leverages` and `ages`, lists of structs; of the `leverage` that holds most:
         `entry_low`, `entry_high`, and when the price was there, `traded_first` and `traded_last`;
-        and for all rows alike the `time` of the newest market and `coverage` of all of them.
+        and for all rows alike the `time` of the newest market, `coverage` of all of them, and
+        which are left out, `absent`.
     """
-    standing = sorted(standing, key=lambda one: (one.exchange or "", one.symbol or ""))
     newest = max(one.time for one in standing)
-    fresh = [one for one in standing if newest - one.time <= max(_STALE, 2 * spacing(one.bars))]
+    ordered = sorted(standing, key=lambda one: (one.exchange or "", one.symbol or ""))
+    standing = [one for one in ordered if not _is_over(one, newest)]
+    fresh = [one for one in standing if newest - one.time <= max(_STALE, 2 * one.interval)]
+    behind = [f"{one.exchange} {one.symbol}" for one in standing if one not in fresh]
     largest = max(fresh, key=lambda one: one.open_interest_usd)
     found = clusters(
         pl.concat(one.profile() for one in fresh), largest.price, reach=reach, width=width
@@ -249,7 +263,8 @@ def peaks(
             "volatilities": row["distance"] / volatility if volatility else None,
             **_described(provenance(fresh, row["price_low"], row["price_high"]), row["side"]),
             "time": newest,
-            "coverage": _coverage(standing, fresh, newest),
+            "coverage": _coverage(standing, fresh),
+            "absent": [*absent, *behind],
         }
         for row in found.iter_rows(named=True)
     ]
@@ -279,16 +294,19 @@ def _described(make_up: pl.DataFrame, side: str) -> dict[str, object]:
     }
 
 
-def _coverage(standing: Sequence[Standing], fresh: list[Standing], now: datetime) -> float:
-    """Return the share of what can be liquidated that has a known entry; what is over is gone."""
-    total = placed = 0.0
-    for one in standing:
-        expiry = Symbol.parse(one.symbol).expiry if one.symbol else None
-        if one in fresh or expiry is None or now.date() < expiry:
-            liquidatable = one.parameters.liquidatable * one.open_interest_usd
-            total += liquidatable
-            placed += liquidatable * one.coverage * (one in fresh)
-    return placed / total if total else 0.0
+def _is_over(one: Standing, now: datetime) -> bool:
+    """Return whether this is what stood in a future that has expired."""
+    expiry = Symbol.parse(one.symbol).expiry if one.symbol else None
+    return expiry is not None and one.time < now and expiry <= now.date()
+
+
+def _coverage(standing: Sequence[Standing], fresh: Sequence[Standing]) -> float | None:
+    """Return the share of what can be liquidated that has a known entry and is of now."""
+    liquidatable = [one.parameters.liquidatable * one.open_interest_usd for one in standing]
+    placed = [
+        one.coverage * usd for one, usd in zip(standing, liquidatable, strict=True) if one in fresh
+    ]
+    return sum(placed) / sum(liquidatable) if sum(liquidatable) else None
 
 
 _PEAKS: dict[str, Any] = {
@@ -315,4 +333,5 @@ _PEAKS: dict[str, Any] = {
     "traded_last": pl.Datetime("us", "UTC"),
     "time": pl.Datetime("us", "UTC"),
     "coverage": pl.Float64,
+    "absent": pl.List(pl.String),
 }

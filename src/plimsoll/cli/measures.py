@@ -132,8 +132,8 @@ def heatmap(
 ) -> None:
     """Draw where leveraged positions would be liquidated.
 
-    SYMBOL is a unified symbol, or a coin for all its contracts; several markets
-    are added up in dollars. Longs below the price, shorts above. An estimate:
+    SYMBOL is a unified symbol, or a coin for all its contracts in dollars;
+    several markets are added up. Longs below the price, shorts above. An estimate:
     the leverage mix is a prior, not fitted, and the map is not scored. Each
     column is what stood before its bar, from what was known then.
     """
@@ -194,8 +194,8 @@ def clusters(
 ) -> None:
     """Show where predicted liquidations stand close together.
 
-    SYMBOL is a unified symbol, or a coin for all its contracts. By falling
-    dollars; each with its distance in percent and in daily volatilities, and
+    SYMBOL is a unified symbol, or a coin for all its contracts in dollars. By
+    falling dollars, each with its distance in percent and in daily volatilities, and
     what it is made of: exchanges, leverages, ages, and the prices at which the
     leverage that holds most was entered. An estimate: the leverage mix is a
     prior, not fitted, and the map is not scored.
@@ -213,11 +213,13 @@ def clusters(
         if found.is_empty():
             click.echo(f"nothing stands within {percent(reach)} of the price of {symbol}")
             return
-        time, covered = found.select(pl.col("time", "coverage").first()).row(0)
+        time, covered, absent = found.select(pl.col("time", "coverage", "absent").first()).row(0)
         title = f"Clusters of predicted liquidations, {symbol}, {time:%Y-%m-%d %H:%M} UTC"
         table(_cluster_words(found), title=title, right=("distance", "in σ", "dollars"))
         click.echo("σ: a day's volatility; entered: where the leverage that holds most was")
         click.echo(f"entries are known of {percent(covered)} of what can be liquidated")
+        if absent:
+            click.echo(f"without a map now: {', '.join(absent)}")
         click.echo("an estimate: leverage mix is a prior, not fitted, not scored")
 
     answer(output, found, {"symbol": symbol, **asked}, words)
