@@ -23,6 +23,9 @@ from plimsoll.store.catalogue import Catalogue
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from plimsoll.store.reader import Reader
 
 __all__ = ["SHOWN", "WARM_UP", "heatmap", "standing"]
@@ -98,12 +101,13 @@ def heatmap(
     ranges = [model.price_range(found[one].shown(bars)) for one, bars in made.items()]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     columns = pl.concat(found[one].shown(bars)["time"] for one, bars in made.items())
+    columns = columns.unique().sort()
     drawn = (  # one at a time: a map is large
         _draw(reader, found[one], bars, parameters, low=low, high=high, rows=rows)
         for one, bars in made.items()
     )
     absent = _absent(wanted, made, since)
-    whole = together(drawn, columns.unique().sort().to_numpy())
+    whole = together(drawn, columns.to_numpy(), _reference(made, columns))
     return replace(whole, symbol=market, absent=absent)
 
 
@@ -142,6 +146,19 @@ def standing(
     made = _each(wanted, stand)
     newest = max(one.time for one in made.values())
     return list(made.values()), _absent(wanted, made, newest)
+
+
+def _reference(made: dict[Market, pl.DataFrame], columns: pl.Series) -> NDArray[np.float64]:
+    """Return the opens of the market with the most open interest, perpetuals first."""
+
+    def weight(one: Market) -> tuple[bool, float]:
+        held = made[one].select((pl.col("open_interest") * pl.col("close")).drop_nulls().last())
+        return Symbol.parse(one[1]).expiry is None, held.item() or 0.0
+
+    opens = made[max(made, key=weight)].select("time", "open")
+    times = pl.DataFrame({"time": columns})
+    joined = times.join(opens, on="time", how="left", maintain_order="left")["open"]
+    return joined.fill_null(float("nan")).to_numpy()
 
 
 def _absent(wanted: Iterable[Market], made: Container[Market], since: datetime) -> tuple[str, ...]:

@@ -52,12 +52,16 @@ def hours(n):
     return START + np.arange(n) * np.timedelta64(HOUR)
 
 
+def total(maps, reference=(100.0, 100.0, 100.0)):
+    return together(maps, hours(3), np.array(reference))
+
+
 A = chart("a", [0, 1, 2], [1.0, 2.0, NAN], [3.0, 4.0, NAN], [100.0, 100.0, NAN], [0.5, 0.8, NAN])
 B = chart("b", [1, 2], [10.0, 20.0], [30.0, 40.0], [300.0, 300.0], [1.0, 1.0])
 
 
 def test_dollars_of_known_markets_are_added_and_each_column_says_whose_they_are():
-    found = together([A, B], hours(3))
+    found = total([A, B])
     assert found.long_usd[:, 0].tolist() == [1.0, 12.0, 20.0]
     assert found.short_usd[:, 1].tolist() == [3.0, 34.0, 40.0]
     assert found.open_interest_usd.tolist() == [100.0, 400.0, 300.0]
@@ -77,33 +81,48 @@ def test_dollars_of_known_markets_are_added_and_each_column_says_whose_they_are(
 
 
 def test_a_column_nobody_knows_is_unknown():
-    found = together([A, replace(B, coverage=np.array([1.0, NAN]))], hours(3))
+    found = total([A, replace(B, coverage=np.array([1.0, NAN]))])
     assert found.known.tolist() == [True, True, False]
     assert np.isnan(found.long_usd[2]).all()
     assert np.isnan(found.open_interest_usd[2])
 
 
 def test_prices_are_those_of_the_largest_and_where_it_has_none_of_the_largest_there_is():
-    found = together([replace(A, open=np.array([95.0, 96.0, NAN])), B], hours(3))
+    found = total([replace(A, open=np.array([95.0, 96.0, NAN])), B])
     assert found.open.tolist() == [95.0, 100.0, 100.0]
     assert found.volume_usd.tolist() == [7.0, 14.0, 14.0]
 
 
 def test_crossed_is_added_and_null_where_nobody_knows():
-    rows = together([A, B], hours(3)).crossed
+    rows = total([A, B]).crossed
     assert rows["long_usd"].to_list() == [1.0, 2.0, 2.0]
     assert rows["short_usd"].to_list() == [None, None, None]
 
 
 def test_a_future_that_has_expired_is_not_missed():
     future = replace(A, symbol="BTC/USDT:USDT-260101")
-    assert together([future, B], hours(3)).coverage.tolist()[2] == pytest.approx(1.0)
+    assert total([future, B]).coverage.tolist()[2] == pytest.approx(1.0)
+
+
+def test_a_future_is_moved_by_its_premium():
+    # Rows half as high again as the last; the future trades one row above the reference.
+    edges = 100 * 1.5 ** np.arange(4.0)
+    usd = np.array([[1.0, 2.0, 4.0]] * 2)
+    future = replace(B, edges=edges, long_usd=usd, short_usd=usd, open=np.array([150.0, NAN]))
+    for symbol, expected in (
+        ("BTC/USDT:USDT-260327", [2.0, 4.0, 0.0]),
+        ("BTC/USDT:USDT", [1.0, 2.0, 4.0]),
+    ):
+        found = total([replace(future, symbol=symbol)])
+        assert found.long_usd[1:].tolist() == [expected] * 2
+    below = total([replace(future, symbol="BTC/USDT:USDT-260327", open=np.array([50.0, 60.0]))])
+    assert below.short_usd[1:].tolist() == [[0.0, 0.0, 1.0], [0.0, 1.0, 2.0]]
 
 
 def test_maps_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="same rows"):
-        together([A, replace(B, edges=EDGES * 2)], hours(3))
+        total([A, replace(B, edges=EDGES * 2)])
     with pytest.raises(ValueError, match="same rows"):
-        together([A, replace(B, interval=2 * HOUR)], hours(3))
+        total([A, replace(B, interval=2 * HOUR)])
     with pytest.raises(ValueError, match="no heat map"):
-        together([], hours(3))
+        total([])

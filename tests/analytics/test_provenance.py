@@ -162,3 +162,18 @@ def test_a_market_that_fell_behind_is_left_out_and_coverage_says_so():
     without = peaks([one, expired, third])
     assert without["coverage"][0] > found["coverage"][0]
     assert without["absent"].to_list()[0] == []
+
+
+def test_a_future_is_as_far_from_the_price_as_from_its_own():
+    perpetual = markets()[0]
+    # The same market two hundred rows higher, told at its own prices.
+    dear = walk().with_columns(pl.col("open", "high", "low", "close") * math.exp(0.2))
+    held = stands(dear.with_columns(pl.col("open_interest", "volume") / 2), Parameters())
+    future = replace(held, exchange="zz", symbol="BTC/USDT:USDT-260327")
+    alone, both = peaks([perpetual]), peaks([perpetual, future])
+    assert both["price_low"].to_list() == pytest.approx(alone["price_low"].to_list())
+    assert both["distance"].to_list() == pytest.approx(alone["distance"].to_list())
+    assert {len(parts) for parts in both["exchanges"]} == {2}
+    parts = sum(part["share"] for part in both["exchanges"][0])
+    assert parts == pytest.approx(1)
+    assert peaks([future])["price_low"].min() > 1.1 * alone["price_low"].min()

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 __all__ = ["together"]
 
 
-def together(maps: Iterable[HeatMap], time: NDArray[np.datetime64]) -> HeatMap:
+def together(maps: Iterable[HeatMap], time: NDArray[np.datetime64], reference: Floats) -> HeatMap:
     """Return the sum of several maps.
 
     A market that is unknown in a column is not in its sum: `markets` says so, and coverage falls,
     as the market's last known open interest still counts as what can be liquidated, until a dated
     future expires. Dollars of any settlement are added, and prices in dollars and in stablecoins
-    are taken for one.
+    are taken for one. A dated future is moved by its premium, in whole rows: what stands on it is
+    as far from the reference as it is from its own price.
 
     Parameters
     ----------
@@ -36,6 +37,8 @@ def together(maps: Iterable[HeatMap], time: NDArray[np.datetime64]) -> HeatMap:
         are added in this order, which can change the last bit.
     time : ndarray of datetime64[us], shape (columns,), UTC
         Rising; every column of theirs is among them.
+    reference : ndarray, shape (columns,), quote per base
+        The prices premiums are counted from, at the columns' opens; NaN where unknown.
 
     Returns
     -------
@@ -51,7 +54,7 @@ def together(maps: Iterable[HeatMap], time: NDArray[np.datetime64]) -> HeatMap:
     total: _Total | None = None
     for drawn in maps:
         if total is None:
-            total = _Total.empty(drawn, time)
+            total = _Total.empty(drawn, time, reference)
         total.add(drawn)
     if total is None:
         raise ValueError("the sum of no heat map is asked for")
@@ -63,6 +66,7 @@ class _Total:
     """What is summed so far, by column."""
 
     time: NDArray[np.datetime64]
+    reference: Floats
     first: HeatMap
     largest: HeatMap
     usd: Floats
@@ -79,10 +83,11 @@ class _Total:
     markets: list[pl.DataFrame]
 
     @classmethod
-    def empty(cls, first: HeatMap, time: NDArray[np.datetime64]) -> _Total:
+    def empty(cls, first: HeatMap, time: NDArray[np.datetime64], reference: Floats) -> _Total:
         placed, liquidatable, open_interest, volume = np.zeros((4, len(time)))
         return cls(
             time=time,
+            reference=reference,
             first=first,
             largest=first,
             usd=np.zeros((2, len(time), first.long_usd.shape[1])),
@@ -105,8 +110,9 @@ class _Total:
             raise ValueError("only maps with the same rows and columns of one length can be added")
         at = np.searchsorted(self.time, drawn.time)
         known = drawn.known
-        self.usd[0, at[known]] += drawn.long_usd[known]
-        self.usd[1, at[known]] += drawn.short_usd[known]
+        rows = _premium(drawn, self.reference[at])[known]
+        self.usd[0, at[known]] += _moved(drawn.long_usd[known], rows)
+        self.usd[1, at[known]] += _moved(drawn.short_usd[known], rows)
         self.known[at[known]] = True
         self.volume[at] += drawn.volume_usd
         coverage, held = np.full((2, len(self.time)), np.nan)
@@ -166,6 +172,29 @@ class _Total:
             prices=f"{largest.exchange} {largest.symbol}, {largest.prices}",
             markets=markets,
         )
+
+
+def _premium(drawn: HeatMap, reference: Floats) -> NDArray[np.int64]:
+    """Return how many rows a dated future stands above the reference; none for a perpetual."""
+    if drawn.symbol is None or Symbol.parse(drawn.symbol).expiry is None:
+        return np.zeros(len(drawn), dtype=np.int64)
+    height = np.log(drawn.edges[1] / drawn.edges[0])
+    rows = pl.Series(np.log(drawn.open / reference) / height, nan_to_null=True)
+    known = rows.fill_null(strategy="forward").fill_null(0.0).round()
+    return known.cast(pl.Int64).to_numpy()
+
+
+def _moved(usd: Floats, rows: NDArray[np.int64]) -> Floats:
+    """Return columns lowered by a number of rows each; what leaves the map is not on it."""
+    if not rows.any():
+        return usd
+    moved = np.zeros_like(usd)
+    for by in np.unique(rows):
+        chosen = rows == by
+        from_row, to_row = max(0, by), max(0, -by)
+        kept = max(0, usd.shape[1] - abs(by))
+        moved[chosen, to_row : to_row + kept] = usd[chosen, from_row : from_row + kept]
+    return moved
 
 
 def _prices(drawn: HeatMap, time: NDArray[np.datetime64]) -> Floats:

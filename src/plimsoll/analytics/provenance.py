@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -227,6 +228,9 @@ def peaks(
 ) -> pl.DataFrame:
     """Return the clusters of several markets together, with what each is made of.
 
+    A dated future is moved by its premium over the market with the most open interest, perpetuals
+    first, as it is its distance that counts; of entries, its own prices are told.
+
     Parameters
     ----------
     standing : sequence of Standing
@@ -242,8 +246,9 @@ def peaks(
         What `clusters` returns, with `volatilities` (the distance in daily volatilities of the
         market with the most open interest, whose price distances are from); `value_usd_p10` and
         `value_usd_p90` (null: the maps have no interval yet); the shares of the dollars by
-        `exchanges`, `leverages` and `ages`, lists of structs; of the `leverage` that holds most:
-        `entry_low`, `entry_high`, and when the price was there, `traded_first` and `traded_last`;
+        `exchanges`, `leverages` and `ages`, lists of structs; of the `leverage` that holds most in
+        the first of these markets: `entry_low`, `entry_high`, and when that market's price was
+        there, `traded_first` and `traded_last`;
         and for all rows alike the `time` of the newest market, `coverage` of all of them, and
         which are left out, `absent`.
     """
@@ -252,16 +257,19 @@ def peaks(
     standing = [one for one in ordered if not _is_over(one, newest)]
     fresh = [one for one in standing if newest - one.time <= max(_STALE, 2 * one.interval)]
     behind = [f"{one.exchange} {one.symbol}" for one in standing if one not in fresh]
-    largest = max(fresh, key=lambda one: one.open_interest_usd)
-    found = clusters(
-        pl.concat(one.profile() for one in fresh), largest.price, reach=reach, width=width
+    largest = max(fresh, key=lambda one: (_expiry(one) is None, one.open_interest_usd))
+    moved = [_basis(one, largest) for one in fresh]
+    ends = pl.col("price_low", "price_high")
+    profile = pl.concat(
+        one.profile().with_columns(ends / basis) for one, basis in zip(fresh, moved, strict=True)
     )
+    found = clusters(profile, largest.price, reach=reach, width=width)
     volatility = largest.volatility
     rows = [
         {
             **row,
             "volatilities": row["distance"] / volatility if volatility else None,
-            **_described(provenance(fresh, row["price_low"], row["price_high"]), row["side"]),
+            **_described(_parts(fresh, moved, row), row["side"]),
             "time": newest,
             "coverage": _coverage(standing, fresh),
             "absent": [*absent, *behind],
@@ -272,7 +280,7 @@ def peaks(
 
 
 def _described(make_up: pl.DataFrame, side: str) -> dict[str, object]:
-    """Return how the dollars of a cluster divide, and of the leverage that holds most whence."""
+    """Return how the dollars of a cluster divide, and where most of the largest market entered."""
     held = make_up.filter(pl.col("side") == side)
     share = pl.col("value_usd").sum() / held["value_usd"].sum()
 
@@ -280,10 +288,13 @@ def _described(make_up: pl.DataFrame, side: str) -> dict[str, object]:
         return held.group_by(*by, maintain_order=True).agg(share=share)
 
     leverages = shares("leverage").sort("leverage")
-    most = leverages.sort("share", descending=True)["leverage"][0]
-    entered = held.filter(pl.col("leverage") == most)
+    exchanges = shares("exchange", "symbol").sort("share", descending=True, maintain_order=True)
+    largest = held.join(exchanges.head(1), on=["exchange", "symbol"], how="semi", nulls_equal=True)
+    by_leverage = largest.group_by("leverage", maintain_order=True).agg(pl.col("value_usd").sum())
+    most = by_leverage.sort("value_usd", descending=True, maintain_order=True)["leverage"][0]
+    entered = largest.filter(pl.col("leverage") == most)
     return {
-        "exchanges": shares("exchange", "symbol").sort("share", descending=True).to_dicts(),
+        "exchanges": exchanges.to_dicts(),
         "leverages": leverages.to_dicts(),
         "ages": shares("age_from", "age_until").sort("age_from").to_dicts(),
         "leverage": most,
@@ -294,9 +305,29 @@ def _described(make_up: pl.DataFrame, side: str) -> dict[str, object]:
     }
 
 
+def _parts(fresh: list[Standing], moved: list[float], row: dict[str, Any]) -> pl.DataFrame:
+    """Return what makes up a cluster, whose range each market has at its own prices."""
+    return pl.concat(
+        provenance([one], row["price_low"] * basis, row["price_high"] * basis)
+        for one, basis in zip(fresh, moved, strict=True)
+    )
+
+
+def _basis(one: Standing, largest: Standing) -> float:
+    """Return a future's price over the largest market's, in whole rows; one for a perpetual."""
+    if _expiry(one) is None:
+        return 1.0
+    step = one.parameters.step
+    return math.exp(step * round(math.log(one.price / largest.price) / step))
+
+
+def _expiry(one: Standing) -> date | None:
+    return Symbol.parse(one.symbol).expiry if one.symbol else None
+
+
 def _is_over(one: Standing, now: datetime) -> bool:
     """Return whether this is what stood in a future that has expired."""
-    expiry = Symbol.parse(one.symbol).expiry if one.symbol else None
+    expiry = _expiry(one)
     return expiry is not None and one.time < now and expiry <= now.date()
 
 

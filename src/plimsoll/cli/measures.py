@@ -216,7 +216,7 @@ def clusters(
         time, covered, absent = found.select(pl.col("time", "coverage", "absent").first()).row(0)
         title = f"Clusters of predicted liquidations, {symbol}, {time:%Y-%m-%d %H:%M} UTC"
         table(_cluster_words(found), title=title, right=("distance", "in σ", "dollars"))
-        click.echo("σ: a day's volatility; entered: where the leverage that holds most was")
+        click.echo("σ: a day's volatility; entered: most of the largest market in it")
         click.echo(f"entries are known of {percent(covered)} of what can be liquidated")
         if absent:
             click.echo(f"without a map now: {', '.join(absent)}")
