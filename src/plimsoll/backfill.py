@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Reached", "backfill"]
 
-WINDOW = 10 * DAY
-"""Nanoseconds of history asked for, written and ticked off together."""
-
 
 @dataclass(frozen=True)
 class Reached:
@@ -94,7 +91,7 @@ async def backfill(
         found = await rest.listed(client, exchange)
         reached = []
         chosen = choose(found.listings, [symbol])
-        writer.remember(listing.instrument for listing in chosen)
+        writer.remember(listing.instrument for listing in chosen if listing.is_market)
         for listing in chosen:
             for kind in chosen_kinds:
                 work = _Series(writer, client, exchange, listing, kind)
@@ -124,6 +121,7 @@ class _Series:
         folder = writer.layout.root / "recorder" / "backfill"
         safe = listing.symbol.replace("/", "~").replace(":", "@")
         self._place = folder / f"{exchange.name} {kind} {safe}.json"
+        self._length = exchange.offers[kind].window * DAY  # written and ticked off together
         self._done: set[int] = _ticked(self._place)
         self._rows = 0
         self._oldest: int | None = None
@@ -132,14 +130,15 @@ class _Series:
         self, since: int, until: int, progress: Callable[[str, int, int], None]
     ) -> Reached:
         """Bring all windows, the newest first, until one is empty or all are done."""
-        first, last = since // WINDOW, (until - 1) // WINDOW
+        length = self._length
+        first, last = since // length, (until - 1) // length
         what = f"{self._exchange.name} {self._kind} {self._listing.symbol}"
         why = "the start asked for"
         for count, window in enumerate(range(last, first - 1, -1)):
             progress(what, count, last - first + 1)
             if window in self._done:
                 continue
-            start, end = max(since, window * WINDOW), min(until, (window + 1) * WINDOW)
+            start, end = max(since, window * length), min(until, (window + 1) * length)
             try:
                 came = await self._window(start, end)
             except (Unsupported, ExchangeError) as error:
@@ -147,7 +146,7 @@ class _Series:
                     raise
                 why = str(error)
                 break
-            if start == window * WINDOW and end == (window + 1) * WINDOW:
+            if start == window * length and end == (window + 1) * length:
                 self._tick(window)
             if not came and count > 0:
                 kept = self._exchange.offers[self._kind].history

@@ -25,6 +25,8 @@ EXCHANGES = {
     "coinbase": "plimsoll.exchanges.coinbase",
     "mexc": "plimsoll.exchanges.mexc",
     "bingx": "plimsoll.exchanges.bingx",
+    "defillama": "plimsoll.exchanges.defillama",
+    "cftc": "plimsoll.exchanges.cftc",
 }
 """Each exchange's module, whose `EXCHANGE` it is; imported on first use."""
 

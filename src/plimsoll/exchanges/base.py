@@ -58,7 +58,7 @@ T = TypeVar("T")
 
 
 class Listing(Struct, frozen=True, kw_only=True):
-    """An instrument as its exchange lists it.
+    """An instrument as its exchange lists it, or whatever else a source publishes facts of.
 
     Attributes
     ----------
@@ -73,6 +73,9 @@ class Listing(Struct, frozen=True, kw_only=True):
         Between settlements of funding, where the listing says so.
     turnover_usd : float or None
         Of 24 hours, where it says so.
+    is_market : bool
+        False where facts are published of it but it is no market of its own: a stablecoin, a
+        protocol, a contract in a report. Then its `instrument` is a name and nothing else.
     """
 
     native: str
@@ -80,11 +83,17 @@ class Listing(Struct, frozen=True, kw_only=True):
     instrument: Instrument
     interval_hours: float | None = None
     turnover_usd: float | None = None
+    is_market: bool = True
 
     @property
     def symbol(self) -> str:
         """The unified symbol."""
         return self.instrument.symbol
+
+    @property
+    def coin(self) -> str:
+        """The base of the symbol; the whole of it where it names no market."""
+        return self.symbol.partition("/")[0]
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -201,6 +210,8 @@ class Offer(Struct, frozen=True, kw_only=True):
         How often it is asked for; None if it is not.
     history : str or None
         How far back it can be asked for: ``all``, ``30 days``, ``1,440 buckets``, …
+    window : int, days
+        How much of history is asked for together.
     completeness : str
         See `events.Completeness`.
     checked : {"recorded", "documented"}
@@ -211,6 +222,7 @@ class Offer(Struct, frozen=True, kw_only=True):
     stream: bool = False
     poll: float | None = None
     history: str | None = None
+    window: int = 10
     completeness: Completeness = "complete"
     checked: Literal["recorded", "documented"] = "documented"
     note: str = ""
@@ -286,9 +298,10 @@ class Decoder(ABC):
             raise UnreadableMessage(self.exchange, payload, why) from error
         return items
 
-    @abstractmethod
     def frame(self, payload: bytes, received: int) -> list[Any]:
         """Return what a frame of a socket says; any `ValueError` or `KeyError` is unreadable."""
+        del payload, received
+        raise ValueError(f"{self.exchange} streams nothing")
 
     @abstractmethod
     def answer(self, payload: bytes, received: int, request: Request) -> list[Any]:
