@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from plimsoll.errors import Unsupported
+
 if TYPE_CHECKING:
     from plimsoll.exchanges.base import Exchange
 
@@ -38,7 +40,11 @@ def exchange(name: str) -> Exchange:
     ------
     ValueError
         If there is none of that name.
+    Unsupported
+        If it is one that is read through ccxt, of which there is nothing but history.
     """
+    if name.startswith("ccxt:"):
+        raise Unsupported(name, "what is not history", "is not read through ccxt")
     if name not in EXCHANGES:
         raise ValueError(f"unknown exchange {name!r}; known: {', '.join(EXCHANGES)}")
     found: Exchange = import_module(EXCHANGES[name]).EXCHANGE
