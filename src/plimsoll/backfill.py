@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
-    from plimsoll.exchanges.base import Exchange, Listing, Offer
+    from plimsoll.exchanges.base import Exchange, Offer
+    from plimsoll.exchanges.reading import Listing
     from plimsoll.market.events import Event
     from plimsoll.store.writer import Writer
 

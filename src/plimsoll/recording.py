@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from plimsoll.exchanges.base import Channel, Listing
+    from plimsoll.exchanges.base import Channel
+    from plimsoll.exchanges.reading import Listing
     from plimsoll.feed.rest import Listed
     from plimsoll.store.writer import Writer
 
@@ -351,15 +352,15 @@ class _Work:
             if offer.stream or offer.poll is None:
                 continue
             for plan in self.exchange.polls(kind, chosen):
-                native = plan.request.about.get("native")
-                symbols = {one.symbol for one in chosen if native in {None, one.native}}
+                what = plan.request.about.get("native", "all")
+                symbols = {one.symbol for one in chosen if plan.asks_of(one)}
                 feeds.append(
                     poll(
                         self._client,
                         self.exchange,
                         plan,
                         chosen,
-                        self._watched([kind], native or "all", symbols),
+                        self._watched([kind], what, symbols),
                         since=self._heard.since([kind], symbols),
                         taps=self._files.taps,
                     )

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from plimsoll.exchanges import exchange
-from plimsoll.exchanges.base import Listing
+from plimsoll.exchanges.reading import Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

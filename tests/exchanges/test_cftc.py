@@ -22,13 +22,15 @@ from plimsoll.archives import cftc as files
 from plimsoll.archives.source import LINE, Source
 from plimsoll.errors import UnreadableMessage, Unsupported
 from plimsoll.exchanges import exchange
-from plimsoll.exchanges.base import Listing, Poll
+from plimsoll.exchanges.base import Poll
 from plimsoll.feed.choice import choose
 from plimsoll.market.events import Commitment
 from plimsoll.recording import Recording, Wanted
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from plimsoll.exchanges.reading import Listing
 
 CFTC = exchange("cftc")
 TUESDAY = datetime(2026, 1, 6, tzinfo=UTC)

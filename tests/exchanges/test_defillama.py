@@ -18,7 +18,7 @@ from fakes.server import Fake
 from plimsoll import doctor
 from plimsoll.errors import UnreadableMessage, Unsupported
 from plimsoll.exchanges import exchange
-from plimsoll.exchanges.base import Listing, Poll
+from plimsoll.exchanges.base import Poll
 from plimsoll.market.events import OpenInterestTotal, StablecoinSupply
 from plimsoll.recording import Recording, Wanted
 from plimsoll.store.catalogue import Catalogue
@@ -26,6 +26,8 @@ from plimsoll.store.layout import Layout
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from plimsoll.exchanges.reading import Listing
 
 LLAMA = exchange("defillama")
 SECOND = 1_000_000_000

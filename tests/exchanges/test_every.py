@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fakes.venues import VENUES
 from plimsoll.errors import UnreadableMessage, Unsupported
 from plimsoll.exchanges import EXCHANGES, exchange
-from plimsoll.exchanges.base import Acknowledged, Exchange, Listing, Refused, Reply, Request
+from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Reply, Request
 from plimsoll.market import native
 from plimsoll.market.events import EVENTS, Event
 from plimsoll.market.instrument import Brackets, Instrument
@@ -22,6 +22,8 @@ from plimsoll.market.schema import TABLES, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from plimsoll.exchanges.base import Exchange
 
 RECEIVED = 1_790_000_000_000_000_000
 DAY = 86_400 * 1_000_000_000
@@ -178,6 +180,16 @@ def test_a_changed_liquidation_is_a_right_event_or_unreadable(venue: Any) -> Non
         for kind, frame in rows(item for item in items if isinstance(item, Event)).items():
             broken = frame.select(TABLES[kind].violations().alias("broken"))["broken"]
             assert broken.drop_nulls().to_list() == [], payload
+
+
+@pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.name)
+def test_what_is_asked_again_and_again_is_asked_of_what_is_listed(venue: Any) -> None:
+    made = exchange(venue.name)
+    for listing in listed(venue):
+        for kind, offer in made.offers.items():
+            if offer.poll is not None and kind != "option_quote":
+                plans = made.polls(kind, [listing])
+                assert not plans or any(plan.asks_of(listing) for plan in plans), kind
 
 
 def listed(venue: Any) -> list[Listing]:

@@ -19,17 +19,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from plimsoll.errors import Unsupported
-from plimsoll.exchanges.base import (
-    Decoder,
-    Exchange,
-    Limit,
-    Listing,
-    Offer,
-    Poll,
-    Request,
-    decode,
-    number,
-)
+from plimsoll.exchanges.base import Exchange, Limit, Offer, Poll
+from plimsoll.exchanges.reading import Decoder, Listing, Request, decode, number
 from plimsoll.market import commitments
 from plimsoll.market.instrument import Instrument
 from plimsoll.market.interval import SECOND

@@ -19,18 +19,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from plimsoll.errors import Unsupported
-from plimsoll.exchanges.base import (
-    Decoder,
-    Exchange,
-    Limit,
-    Listing,
-    Offer,
-    Poll,
-    Request,
-    decode,
-    nanoseconds,
-    number,
-)
+from plimsoll.exchanges.base import Exchange, Limit, Offer, Poll
+from plimsoll.exchanges.reading import Decoder, Listing, Request, decode, nanoseconds, number
 from plimsoll.market.events import OpenInterestTotal, StablecoinSupply
 from plimsoll.market.instrument import Instrument
 from plimsoll.market.interval import DAY

@@ -15,7 +15,8 @@ from plimsoll.market.interval import SECOND
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from plimsoll.exchanges.base import Exchange, Listing, Poll
+    from plimsoll.exchanges.base import Exchange, Poll
+    from plimsoll.exchanges.reading import Listing
     from plimsoll.feed.health import Health
     from plimsoll.net.http import Client
 
@@ -57,15 +58,8 @@ async def poll(
     """
     taps = taps or Taps()
     wanted = {listing.symbol for listing in listings}
-    about, kind = plan.request.about, plan.request.kind
-    concerned = sorted(
-        {
-            (one.instrument.exchange, one.symbol)
-            for one in listings
-            if about.get("native", one.native) == one.native
-            and about.get("category", one.category) == one.category
-        }
-    )
+    kind = plan.request.kind
+    concerned = sorted({(o.instrument.exchange, o.symbol) for o in listings if plan.asks_of(o)})
     last, told = {symbol: when for (_, symbol), when in (since or {}).items()}, _Told()
     while True:
         await asyncio.sleep(_due(plan.every, plan.delay, time.time()))

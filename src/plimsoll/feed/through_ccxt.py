@@ -25,7 +25,8 @@ from plimsoll.errors import (
     Unsupported,
 )
 from plimsoll.exchanges import EXCHANGES
-from plimsoll.exchanges.base import Listing, Offer
+from plimsoll.exchanges.base import Offer
+from plimsoll.exchanges.reading import Listing
 from plimsoll.market.events import Candle
 from plimsoll.market.instrument import Instrument
 from plimsoll.market.interval import MINUTE
