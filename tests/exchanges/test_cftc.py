@@ -24,7 +24,10 @@ from plimsoll.errors import UnreadableMessage, Unsupported
 from plimsoll.exchanges import exchange
 from plimsoll.exchanges.base import Poll
 from plimsoll.feed.choice import choose
+from plimsoll.feed.health import Health
+from plimsoll.feed.poll import poll
 from plimsoll.market.events import Commitment
+from plimsoll.net.http import Client
 from plimsoll.recording import Recording, Wanted
 
 if TYPE_CHECKING:
@@ -193,6 +196,25 @@ def test_history_is_asked_for_by_market_and_day() -> None:
     )
     with pytest.raises(Unsupported):
         CFTC.history("open_interest", listed()[0], 0, 1)
+
+
+def test_what_was_missed_is_a_gap_of_each_exchange_that_is_reported_on() -> None:
+    (plan,) = CFTC.polls("commitment", listed())
+    often = Poll(request=plan.request, every=0.05)
+
+    async def play() -> list[tuple[str, str, str]]:
+        async with Fake() as fake, Client(fake.address) as client:
+            fake.serve("/resource/gpe5-46if.json", lambda _q, _b: [])
+            since = {("commitment", "BTC/USD:USD"): nanos(TUESDAY)}
+            feed = poll(client, CFTC, often, listed(), Health("x"), since=since)
+            gaps = [await anext(feed), await anext(feed)]
+            await feed.aclose()
+            return [(gap.exchange, gap.symbol, gap.stream) for gap in gaps]
+
+    assert asyncio.run(play()) == [
+        ("cme", "BTC/USD:USD", "commitment"),
+        ("coinbase", "BTC/USD:USD", "commitment"),
+    ]
 
 
 def test_reports_are_recorded_brought_and_kept_once(
