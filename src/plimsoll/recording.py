@@ -25,7 +25,7 @@ import msgspec
 import pyarrow as pa
 from msgspec.structs import replace
 
-from plimsoll.errors import ExchangeError, NoSuchData, UnreadableMessage
+from plimsoll.errors import ExchangeError, NoSuchData, Rejected, UnreadableMessage
 from plimsoll.exchanges import exchange as known_exchange
 from plimsoll.feed import rest
 from plimsoll.feed.choice import choose, kinds_of, largest
@@ -60,6 +60,8 @@ _RELISTED = 6 * 3_600.0
 _AGAIN = 300.0
 """When an exchange that could not be asked for listings is asked again, seconds."""
 _PROBLEMS = 200
+_NOT_HERE = "451"
+"""With what status a region is refused."""
 
 
 class _ListsMore(Exception):
@@ -201,6 +203,7 @@ class _Work:
         self._listings: list[Listing] = []
         self._kinds: set[str] = set()
         self._symbols: set[str] = set()
+        self._is_barred = False
 
     def __enter__(self) -> Self:
         return self
@@ -211,8 +214,11 @@ class _Work:
     async def stream(
         self, writer: Writer, feeds: list[AsyncIterator[Event]]
     ) -> AsyncIterator[Event]:
-        """Yield what the streams bring, opened anew whenever the exchange lists more of it."""
-        while True:
+        """Yield what the streams bring, opened anew whenever the exchange lists more of it.
+
+        It ends when the exchange does not serve this region.
+        """
+        while not self._is_barred:
             if feeds:
                 with suppress(_ListsMore):
                     async with aclosing(gather(*feeds, self._watch())) as events:
@@ -229,6 +235,7 @@ class _Work:
             found, chosen = await self._look()
         except (ExchangeError, NoSuchData) as error:
             self._recording.tell(str(error))
+            self._is_barred = isinstance(error, Rejected) and error.code == _NOT_HERE
             return []
         for problem in found.problems:
             self._recording.tell(problem)

@@ -224,6 +224,20 @@ def test_a_socket_that_is_refused_says_why(status: int, error: type[Exception]) 
     asyncio.run(whole())
 
 
+@pytest.mark.parametrize(("status", "usual"), [(429, 10), (418, 120), (403, 600)])
+def test_a_banned_socket_says_how_long(status: int, usual: float) -> None:
+    async def whole() -> None:
+        async with Fake() as fake:
+            fake.handshakes = [(status, {"Retry-After": "7"}), (status, {})]
+            for wait in (7, usual):
+                with pytest.raises(RateLimited) as caught:
+                    async with Socket("wss://x.test/ws", address=fake.address):
+                        pass
+                assert caught.value.retry_after == wait
+
+    asyncio.run(whole())
+
+
 def test_a_socket_pings_as_its_exchange_wants() -> None:
     async def whole() -> None:
         async with (
