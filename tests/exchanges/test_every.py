@@ -11,14 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.venues import VENUES
 from plimsoll.errors import UnreadableMessage, Unsupported
 from plimsoll.exchanges import EXCHANGES, exchange
 from plimsoll.exchanges.base import Acknowledged, Exchange, Listing, Refused, Reply, Request
 from plimsoll.market import native
 from plimsoll.market.events import EVENTS, Event
 from plimsoll.market.instrument import Brackets, Instrument
-from plimsoll.market.schema import TABLES, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,66 +138,3 @@ def test_any_bytes_are_events_or_unreadable(name: str, payload: bytes) -> None:
     with contextlib.suppress(UnreadableMessage):
         items = exchange(name).decoder().read(payload, RECEIVED)
         assert all(isinstance(item, SAID) for item in items)
-
-
-WRONG = ["NaN", "-1", "1e400", "", None, [], {}, True, "x" * 50, -5, 0, 1e308]
-
-
-def mutated(message: Any, draw: random.Random) -> Any:
-    """A message with one of its leaves, or its keys, changed."""
-    if isinstance(message, dict) and message:
-        key = draw.choice(sorted(message))
-        changed = dict(message)
-        if draw.random() < 0.15:
-            changed[key + "_"] = changed.pop(key)
-        elif draw.random() < 0.1:
-            del changed[key]
-        else:
-            changed[key] = mutated(message[key], draw)
-        return changed
-    if isinstance(message, list) and message:
-        at = draw.randrange(len(message))
-        return [*message[:at], mutated(message[at], draw), *message[at + 1 :]]
-    return draw.choice(WRONG)
-
-
-@pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.name)
-def test_a_changed_liquidation_is_a_right_event_or_unreadable(venue: Any) -> None:
-    made, draw = exchange(venue.name), random.Random(1)
-    known = listed(venue)
-    right = venue.liquidations(range(venue.batch))
-    for _ in range(600):
-        payload = json.dumps(mutated(right, draw)).encode()
-        try:
-            items = made.decoder(known).read(payload, RECEIVED)
-        except UnreadableMessage:
-            continue
-        assert all(isinstance(item, SAID) for item in items)
-        for kind, frame in rows(item for item in items if isinstance(item, Event)).items():
-            broken = frame.select(TABLES[kind].violations().alias("broken"))["broken"]
-            assert broken.drop_nulls().to_list() == [], payload
-
-
-def listed(venue: Any) -> list[Listing]:
-    """What a fake lists, read by the adapter."""
-    made = exchange(venue.name)
-    found: dict[str, Listing] = {}
-    for request in made.instruments():
-        path = request.url
-        for ends, body in venue.answers.items():
-            if path.endswith(ends):
-                answer = body(request.query, b"") if callable(body) else body
-                for item in _read(made, found, answer, request):
-                    found[item.category + item.native] = item
-                break
-    return list(found.values())
-
-
-def _read(
-    made: Exchange, found: dict[str, Listing], answer: Any, request: Request
-) -> list[Listing]:
-    try:
-        items = made.decoder(found.values()).read(json.dumps(answer).encode(), RECEIVED, request)
-    except UnreadableMessage:
-        return []
-    return [item for item in items if isinstance(item, Listing)]

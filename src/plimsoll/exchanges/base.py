@@ -81,6 +81,13 @@ class Listing(Struct, frozen=True, kw_only=True):
     interval_hours: float | None = None
     turnover_usd: float | None = None
 
+    def __post_init__(self) -> None:
+        hours, turnover = self.interval_hours, self.turnover_usd
+        if hours is not None and not 0 < hours < math.inf:
+            raise ValueError(f"{self.native}: funding cannot be settled every {hours} hours")
+        if turnover is not None and not 0 <= turnover < math.inf:
+            raise ValueError(f"{self.native}: {turnover} dollars cannot be traded in a day")
+
     @property
     def symbol(self) -> str:
         """The unified symbol."""

@@ -341,16 +341,22 @@ def _unlawful(event: Event) -> str | None:
 def _ruled(event: type[Event]) -> list[tuple[str, Column]]:
     """Return the columns of an event that have rules or words."""
     table = TABLES[event.__struct_config__.tag]  # type: ignore[index]
-    return [(c.name, c) for c in table.columns if c.required or c.rule or c.choices]
+    whole = pl.Int64()
+    return [
+        (c.name, c) for c in table.columns if c.required or c.rule or c.choices or c.dtype == whole
+    ]
 
 
 def _breaks(column: Column, value: Any) -> bool:
     if column.choices:
         return value not in column.choices
+    if isinstance(value, int) and not -_TOO_LARGE <= value < _TOO_LARGE:
+        return True
     kept = _KEEPS.get(column.rule)
     return kept is not None and not kept(value)
 
 
+_TOO_LARGE = 2**63
 _KEEPS: dict[str, Callable[[Any], bool]] = {
     "positive": lambda value: 0 < value < math.inf,
     "nonnegative": lambda value: 0 <= value < math.inf,

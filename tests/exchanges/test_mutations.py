@@ -1,0 +1,148 @@
+"""Every message the tests know, changed at random: read rightly, or not at all.
+
+The corpus is what the tests of each exchange hand to its decoder: they are run once, and overheard.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import math
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from plimsoll.errors import UnreadableMessage
+from plimsoll.exchanges import EXCHANGES, exchange
+from plimsoll.exchanges.base import Acknowledged, Decoder, Listing, Refused, Reply, Request
+from plimsoll.market.events import Event
+from plimsoll.market.instrument import Brackets
+from plimsoll.market.schema import TABLES, rows
+
+if TYPE_CHECKING:
+    import random
+
+SAID = (Event, Listing, Brackets, Acknowledged, Refused, Reply)
+WRONG = [
+    *("NaN", "Infinity", "-1", "0", "1e400", "1e-400", "", "x" * 50, "9" * 5_000, "-0.5"),
+    *(None, [], {}, True, -5, 0, 0.5, 1e308, 10**30, -(2**63), math.nan, math.inf),
+    json.loads("[" * 200 + "]" * 200),
+]
+
+
+class Heard(NamedTuple):
+    """A message that a decoder could read."""
+
+    listings: tuple[Listing, ...]
+    message: Any
+    received: int
+    request: Request | None
+
+
+@cache
+def corpus(name: str) -> list[Heard]:
+    """Return what the tests of an exchange hand to its decoder, and it can read."""
+    heard: dict[str, Heard] = {}
+    read = Decoder.read
+
+    def overheard(
+        self: Decoder, payload: bytes, received: int, request: Request | None = None
+    ) -> list[Any]:
+        known = tuple(self.listings.values())
+        items = read(self, payload, received, request)
+        if self.exchange == name and payload[:1] in {b"{", b"["}:
+            one = Heard(known, json.loads(payload), received, request)
+            heard.setdefault(f"{payload!r} {request}", one)
+        return items
+
+    module = importlib.import_module(f"exchanges.test_{name}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Decoder, "read", overheard)
+        for title, test in vars(module).items():
+            is_plain = title.startswith("test_") and not inspect.signature(test).parameters
+            if is_plain and not hasattr(test, "hypothesis"):
+                test()
+    return list(heard.values())
+
+
+def mutated(message: Any, draw: random.Random) -> Any:
+    """Return a message with one of its leaves, keys or lists changed."""
+    if draw.random() < 0.05:
+        return draw.choice(WRONG)
+    if isinstance(message, dict) and message:
+        key = draw.choice(sorted(message))
+        changed = dict(message)
+        if (chance := draw.random()) < 0.1:
+            changed[key + "_"] = changed.pop(key)
+        elif chance < 0.2:
+            del changed[key]
+        else:
+            changed[key] = mutated(message[key], draw)
+        return changed
+    if isinstance(message, list) and message:
+        at = draw.randrange(len(message))
+        if (chance := draw.random()) < 0.1:
+            return message[:at]
+        if chance < 0.2:
+            return [*message[:at], message[at], *message[at:]]
+        return [*message[:at], mutated(message[at], draw), *message[at + 1 :]]
+    return draw.choice(WRONG)
+
+
+def flipped(payload: bytes, draw: random.Random) -> bytes:
+    """Return bytes with one to four of them changed."""
+    changed = bytearray(payload)
+    for _ in range(draw.randint(1, 4)):
+        changed[draw.randrange(len(changed))] = draw.choice(b'0123456789-.,:"{}[]eEn\x00\xff')
+    return bytes(changed)
+
+
+def wrong(item: Any) -> list[str]:
+    """Return which numbers of a listing, or of brackets, cannot be."""
+    if isinstance(item, Listing):
+        made = item.instrument
+        sizes = {"size": made.contract_size, "tick": made.tick, "hours": item.interval_hours}
+        found = [
+            name for name, one in sizes.items() if one is not None and not 0 < float(one) < math.inf
+        ]
+        return found if 0 <= (item.turnover_usd or 0) < math.inf else [*found, "turnover"]
+    if isinstance(item, Brackets):
+        return [
+            str(one)
+            for one in item.brackets
+            if not (0 <= one.floor < one.cap and 0 <= one.maintenance_rate <= 1)
+            or not (0 < one.max_leverage < math.inf and math.isfinite(one.cum))
+        ]
+    return []
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_there_is_something_to_change(name: str) -> None:
+    known = corpus(name)
+    assert len(known) >= 8
+    streams = any(offer.stream for offer in exchange(name).offers.values())
+    assert any(one.request is None for one in known) == streams
+    assert any(one.request is not None for one in known)
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+@settings(max_examples=300)
+@given(draw=st.randoms(use_true_random=False))
+def test_a_changed_message_is_read_rightly_or_not_at_all(name: str, draw: Any) -> None:
+    one = draw.choice(corpus(name))
+    payload = json.dumps(mutated(one.message, draw)).encode()
+    if draw.random() < 0.2:
+        payload = flipped(payload, draw)
+    try:
+        items = exchange(name).decoder(one.listings).read(payload, one.received, one.request)
+    except UnreadableMessage:
+        return
+    assert all(isinstance(item, SAID) for item in items), payload
+    assert [wrong(item) for item in items if wrong(item)] == [], payload
+    for kind, frame in rows(item for item in items if isinstance(item, Event)).items():
+        broken = frame.select(TABLES[kind].violations().alias("broken"))["broken"]
+        assert broken.drop_nulls().to_list() == [], payload
