@@ -257,14 +257,14 @@ def test_two_writers_and_a_reader_work_at_once(root):
         one.append([interest(0, 1.0)])
         two.append([interest(1, 2.0)])
         assert kept(root) == [1.0, 2.0]
-        one.close()
+        one.seal()
         assert kept(root) == [1.0, 2.0]
         two.append([interest(2, 3.0)])
     assert kept(root) == [1.0, 2.0, 3.0]
 
 
 def test_a_store_of_a_newer_version_is_refused(root):
-    Writer(root).close()
+    Writer(root).seal()
     (root / "plimsoll.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(StoreTooNew, match="format 99.*upgrade Plimsoll"):
         Reader(root)
@@ -291,7 +291,7 @@ def test_the_catalogue_is_rebuilt_from_the_files(root):
     with Writer(root) as writer:
         writer.append([interest(hour, 1.0) for hour in range(2_000)])
         writer.seal()
-        writer.close()
+        writer.seal()
         before = writer.catalogue.sealed()
     for path in root.glob("catalogue.sqlite*"):
         path.unlink()
@@ -317,7 +317,7 @@ def test_instruments_and_dated_brackets_are_remembered(root):
 
 
 def test_the_catalogue_is_an_sqlite_file_in_wal_mode(root):
-    Writer(root).close()
+    Writer(root).seal()
     with sqlite3.connect(root / "catalogue.sqlite") as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
@@ -355,7 +355,7 @@ def test_a_stage_half_removed_by_a_crash_is_nobodys(root, tmp_path, monkeypatch)
         patched.setattr("plimsoll.store.writer.discard", killed)
         with pytest.raises(KeyboardInterrupt):
             import_files(Writer(root), [path])
-    Writer(root).close()
+    Writer(root).seal()
     assert kept(root) == [1.0]
     assert not list((root / "staged").iterdir())
 
@@ -368,7 +368,7 @@ def test_a_damaged_file_does_not_grow(root):
     with pytest.raises(StoreDamaged, match="--again"), Writer(root) as writer:
         writer.append([interest(1, 2.0)])
     path.unlink()
-    Writer(root).close()
+    Writer(root).seal()
     assert kept(root) == [2.0]
 
 
