@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from plimsoll.exchanges.base import Exchange, Listing
+    from plimsoll.exchanges.base import Exchange
+    from plimsoll.exchanges.reading import Listing
     from plimsoll.store.writer import Writer
 
 __all__ = ["Reached", "backfill"]

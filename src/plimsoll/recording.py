@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
-    from plimsoll.exchanges.base import Channel, Listing
+    from plimsoll.exchanges.base import Channel
+    from plimsoll.exchanges.reading import Listing
     from plimsoll.feed.rest import Listed
     from plimsoll.store.writer import Writer
 

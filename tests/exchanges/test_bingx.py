@@ -12,8 +12,8 @@ from decimal import Decimal
 import pytest
 
 from plimsoll.errors import UnreadableMessage, Unsupported
-from plimsoll.exchanges.base import Acknowledged, Listing, Refused, Reply, Request
 from plimsoll.exchanges.bingx import EXCHANGE
+from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Reply, Request
 from plimsoll.market.events import Candle, Funding, MarkPrice, OpenInterest, Trade
 from plimsoll.market.instrument import Instrument
 

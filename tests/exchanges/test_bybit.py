@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from plimsoll.errors import UnreadableMessage, Unsupported
-from plimsoll.exchanges.base import Acknowledged, Listing, Refused, Request
 from plimsoll.exchanges.bybit import EXCHANGE
+from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Request
 from plimsoll.market.events import (
     Candle,
     Funding,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from plimsoll.errors import UnreadableMessage, Unsupported
-from plimsoll.exchanges.base import Listing, Request
 from plimsoll.exchanges.coinbase import EXCHANGE
+from plimsoll.exchanges.reading import Listing, Request
 from plimsoll.market.events import Candle, Funding, Liquidation, MarkPrice, OpenInterest, Trade
 from plimsoll.market.instrument import Instrument
 from plimsoll.market.native import EXCHANGES

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from plimsoll.errors import UnreadableMessage, Unsupported
-from plimsoll.exchanges.base import Acknowledged, Listing, Refused, Reply, Request
 from plimsoll.exchanges.deribit import EXCHANGE
+from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Reply, Request
 from plimsoll.market.events import (
     Candle,
     Event,

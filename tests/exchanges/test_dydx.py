@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from plimsoll.errors import UnreadableMessage, Unsupported
-from plimsoll.exchanges.base import Acknowledged, Listing, Refused, Request
 from plimsoll.exchanges.dydx import EXCHANGE
+from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Request
 from plimsoll.market.events import (
     Candle,
     Event,

@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from plimsoll.errors import UnreadableMessage, Unsupported
 from plimsoll.exchanges import EXCHANGES, exchange
-from plimsoll.exchanges.base import Acknowledged, Exchange, Listing, Refused, Reply, Request
+from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Reply, Request
 from plimsoll.market import native
 from plimsoll.market.events import EVENTS, Event
 from plimsoll.market.instrument import Brackets, Instrument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from plimsoll.exchanges.base import Exchange
 
 RECEIVED = 1_790_000_000_000_000_000
 DAY = 86_400 * 1_000_000_000

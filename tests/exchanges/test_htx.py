@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from plimsoll.errors import UnreadableMessage, Unsupported
-from plimsoll.exchanges.base import Acknowledged, Listing, Refused, Reply, Request
 from plimsoll.exchanges.htx import EXCHANGE
+from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Reply, Request
 from plimsoll.market import native
 from plimsoll.market.events import (
     Candle,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from plimsoll.errors import UnreadableMessage, Unsupported
-from plimsoll.exchanges.base import Acknowledged, Listing, Refused, Request
 from plimsoll.exchanges.kraken import EXCHANGE
+from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Request
 from plimsoll.market import native
 from plimsoll.market.events import (
     Candle,

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from plimsoll.errors import UnreadableMessage, Unsupported
-from plimsoll.exchanges.base import Listing, Request
 from plimsoll.exchanges.kucoin import EXCHANGE
+from plimsoll.exchanges.reading import Listing, Request
 from plimsoll.market.events import BookLevel, Candle, Funding, MarkPrice, OpenInterest
 from plimsoll.market.instrument import Instrument
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from plimsoll.errors import UnreadableMessage
 from plimsoll.exchanges import EXCHANGES, exchange
-from plimsoll.exchanges.base import Acknowledged, Decoder, Listing, Refused, Reply, Request
+from plimsoll.exchanges.reading import Acknowledged, Decoder, Listing, Refused, Reply, Request
 from plimsoll.market.events import Event
 from plimsoll.market.instrument import Brackets
 from plimsoll.market.schema import TABLES, rows

@@ -220,7 +220,7 @@ def test_history_that_goes_in_circles_is_noticed(monkeypatch: pytest.MonkeyPatch
 
 
 def _listings() -> list[Any]:
-    from plimsoll.exchanges.base import Listing  # noqa: PLC0415
+    from plimsoll.exchanges.reading import Listing  # noqa: PLC0415
     from plimsoll.market.instrument import Instrument  # noqa: PLC0415
 
     made = Instrument(exchange="bybit", symbol="BTC/USDT:USDT")

@@ -21,7 +21,7 @@ from fakes.recorder import gaps, live, recorded, run, stored, until
 from fakes.venues import VENUES, Venue
 from plimsoll import recording
 from plimsoll.exchanges import exchange
-from plimsoll.exchanges.base import Listing
+from plimsoll.exchanges.reading import Listing
 from plimsoll.feed import subscription as subscriptions
 from plimsoll.feed.health import Health
 from plimsoll.feed.subscription import subscription

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from plimsoll.exchanges.base import Listing
+from plimsoll.exchanges.reading import Listing
 from plimsoll.market.events import Trade
 from plimsoll.market.instrument import Brackets, Instrument
 from plimsoll.market.schema import flaw

@@ -15,16 +15,12 @@ from msgspec.structs import replace
 
 from plimsoll.errors import Unsupported
 from plimsoll.exchanges import binance_options as options
-from plimsoll.exchanges.base import (
+from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Poll
+from plimsoll.exchanges.reading import (
     MILLISECOND,
     Acknowledged,
-    Channel,
     Decoder,
-    Exchange,
-    Limit,
     Listing,
-    Offer,
-    Poll,
     Refused,
     Request,
     nanoseconds,

@@ -14,16 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct, convert
 
 from plimsoll.errors import UnknownSymbol
-from plimsoll.exchanges.base import (
-    Channel,
-    Listing,
-    Poll,
-    Request,
-    known,
-    nanoseconds,
-    number,
-    positive,
-)
+from plimsoll.exchanges.base import Channel, Poll
+from plimsoll.exchanges.reading import Listing, Request, known, nanoseconds, number, positive
 from plimsoll.market import native
 from plimsoll.market.events import OptionQuote, Trade
 from plimsoll.market.instrument import Instrument
@@ -32,7 +24,7 @@ from plimsoll.market.interval import SECOND
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from plimsoll.exchanges.base import Decoder
+    from plimsoll.exchanges.reading import Decoder
 
 __all__ = [
     "LIMIT",

@@ -16,7 +16,8 @@ from plimsoll.exchanges.deribit import Deribit, DeribitDecoder
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from plimsoll.exchanges.base import Decoder, Listing, Offer
+    from plimsoll.exchanges.base import Offer
+    from plimsoll.exchanges.reading import Decoder, Listing
 
 __all__ = ["EXCHANGE", "Coinbase"]
 

@@ -18,17 +18,12 @@ from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, Unsupported
-from plimsoll.exchanges.base import (
+from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
+from plimsoll.exchanges.reading import (
     MILLISECOND,
     Acknowledged,
-    Channel,
     Decoder,
-    Exchange,
-    Limit,
     Listing,
-    Offer,
-    Ping,
-    Poll,
     Refused,
     Request,
     decode,

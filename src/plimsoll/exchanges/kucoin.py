@@ -18,14 +18,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, Unsupported
-from plimsoll.exchanges.base import (
+from plimsoll.exchanges.base import Exchange, Limit, Offer, Poll
+from plimsoll.exchanges.reading import (
     MILLISECOND,
     Decoder,
-    Exchange,
-    Limit,
     Listing,
-    Offer,
-    Poll,
     Request,
     decode,
     known,

@@ -11,7 +11,8 @@ from plimsoll.market.events import OpenInterest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from plimsoll.exchanges.base import Exchange, Listing
+    from plimsoll.exchanges.base import Exchange
+    from plimsoll.exchanges.reading import Listing
     from plimsoll.net.http import Client
 
 __all__ = ["DEFAULT_KINDS", "choose", "kinds_of", "largest"]

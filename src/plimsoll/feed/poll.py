@@ -15,7 +15,8 @@ from plimsoll.market.interval import SECOND
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from plimsoll.exchanges.base import Exchange, Listing, Poll
+    from plimsoll.exchanges.base import Exchange, Poll
+    from plimsoll.exchanges.reading import Listing
     from plimsoll.feed.health import Health
     from plimsoll.net.http import Client
 

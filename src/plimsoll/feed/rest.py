@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from plimsoll.errors import ExchangeError, UnreadableMessage
-from plimsoll.exchanges.base import Listing
+from plimsoll.exchanges.reading import Listing
 from plimsoll.market.events import Event
 from plimsoll.market.instrument import Brackets
 from plimsoll.net.http import Allowance
@@ -16,7 +16,8 @@ from plimsoll.net.http import Allowance
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from plimsoll.exchanges.base import Exchange, Request
+    from plimsoll.exchanges.base import Exchange
+    from plimsoll.exchanges.reading import Request
     from plimsoll.net.http import Client
 
 __all__ = ["Listed", "ask", "history", "listed"]

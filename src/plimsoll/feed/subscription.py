@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from plimsoll.errors import ConnectionLost, ExchangeError, UnreadableMessage
-from plimsoll.exchanges.base import Acknowledged, Refused, Reply
+from plimsoll.exchanges.reading import Acknowledged, Refused, Reply
 from plimsoll.market.events import Event, Gap
 from plimsoll.net.retry import Backoff
 from plimsoll.net.websocket import Socket
@@ -24,7 +24,8 @@ from plimsoll.net.websocket import Socket
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
-    from plimsoll.exchanges.base import Channel, Exchange, Listing
+    from plimsoll.exchanges.base import Channel, Exchange
+    from plimsoll.exchanges.reading import Listing
     from plimsoll.feed.health import Health
 
     _Item = tuple["_Connection", tuple[bytes, int] | ExchangeError]

@@ -21,7 +21,8 @@ from plimsoll.market.events import Position
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from plimsoll.exchanges.base import Exchange, Listing
+    from plimsoll.exchanges.base import Exchange
+    from plimsoll.exchanges.reading import Listing
     from plimsoll.feed.health import Health
     from plimsoll.net.http import Client
 
