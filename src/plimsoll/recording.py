@@ -318,6 +318,7 @@ class _Work:
             since=self._since(kinds),
             taps=self._taps(),
             address=self._address,
+            client=self._client,
         )
 
     def _taps(self) -> Taps:

@@ -36,6 +36,8 @@ class Fake:
         How answers are compressed.
     longest : float or None, seconds
         Sockets of this age are closed.
+    answers_pings : bool
+        Whether the protocol's own pings are answered.
     """
 
     def __init__(self) -> None:
@@ -46,6 +48,7 @@ class Fake:
         self.handshakes: list[tuple[int, dict[str, str]]] = []
         self.packing: web.ContentCoding | None = None
         self.longest: float | None = None
+        self.answers_pings = True
         self.greeting: Callable[[Any], list[Any]] = lambda _message: []
         self.mute = False
         self.zipped = False
@@ -82,6 +85,10 @@ class Fake:
     def serve(self, path: str, answer: Callable[[dict[str, str], bytes], Any]) -> None:
         """Answer every request whose path ends so."""
         self._answers[path] = answer
+
+    def served(self, path: str) -> Callable[[dict[str, str], bytes], Any]:
+        """Return what answers requests whose path ends so."""
+        return self._answers[path]
 
     async def send(self, message: Any) -> None:
         """Send a message to every open socket."""
@@ -150,7 +157,7 @@ class Fake:
         return web.Response(status=404, text="no such path")
 
     async def _socket(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(autoping=not self.mute, compress=True)
+        socket = web.WebSocketResponse(autoping=self.answers_pings and not self.mute, compress=True)
         await socket.prepare(request)
         self.opened += 1
         self.deflated += bool(socket.compress)

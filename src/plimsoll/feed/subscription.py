@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from plimsoll.errors import ConnectionLost, ExchangeError, UnreadableMessage
 from plimsoll.exchanges.reading import Acknowledged, Refused, Reply
+from plimsoll.feed.rest import ask
 from plimsoll.market.events import Event, Gap
 from plimsoll.net.retry import Backoff
 from plimsoll.net.websocket import Socket
@@ -24,9 +25,10 @@ from plimsoll.net.websocket import Socket
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
-    from plimsoll.exchanges.base import Channel, Exchange
+    from plimsoll.exchanges.base import Channel, Exchange, Ping
     from plimsoll.exchanges.reading import Listing
     from plimsoll.feed.health import Health
+    from plimsoll.net.http import Client
 
     _Item = tuple["_Connection", tuple[bytes, int] | ExchangeError]
 
@@ -66,21 +68,38 @@ class _Connection:
         channels: Sequence[Channel],
         listings: Iterable[Listing],
         address: Callable[[str], str],
+        client: Client | None,
         queue: asyncio.Queue[_Item],
     ) -> None:
+        self._exchange, self._address, self._client = exchange, address, client
         self.channels = list(channels)
         self.unanswered = {channel.topic for channel in channels}
         self.refused: list[Refused] = []
         self.decoder = exchange.decoder(listings)
         self._queue = queue
         self.born = time.monotonic()
-        ping = (exchange.ping.every, exchange.ping.payload)
-        self.socket = Socket(self.channels[0].url, ping=ping, address=address)
+        self.socket = self._socket(self.channels[0].url, exchange.ping)
         self._frames = exchange.subscribe(self.channels)
         self._task = asyncio.ensure_future(self._run())
 
+    def _socket(self, url: str, ping: Ping) -> Socket:
+        return Socket(url, ping=(ping.every, ping.payload), address=self._address)
+
+    async def _enter(self) -> None:
+        """Learn where to connect, if the exchange gives each connection a URL of its own."""
+        ticket = self._exchange.ticket()
+        if ticket is None or self._client is None:
+            return
+        payload, _ = await ask(self._client, self._exchange, ticket)
+        try:
+            self.socket = self._socket(*self._exchange.entrance(payload))
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            why = f"its ticket for a socket cannot be read: {type(error).__name__}: {error}"
+            raise ConnectionLost(self._exchange.name, why) from error
+
     async def _run(self) -> None:
         try:
+            await self._enter()
             async with self.socket:
                 for request in self._frames:
                     await self.socket.send(request)
@@ -131,6 +150,7 @@ async def subscription(
     since: int | None = None,
     taps: Taps | None = None,
     address: Callable[[str], str] = lambda url: url,
+    client: Client | None = None,
 ) -> AsyncIterator[Event]:
     """Yield the events of channels of one socket, without end.
 
@@ -150,6 +170,8 @@ async def subscription(
     taps : Taps, optional
     address : callable, optional
         Returns the URL to use in place of one.
+    client : Client, optional
+        Asks for tickets; an exchange without them needs none.
 
     Yields
     ------
@@ -160,9 +182,13 @@ async def subscription(
     ------
     Rejected
         If the exchange refuses the socket for good.
+    ValueError
+        If the exchange wants tickets, and there is no client.
     """
+    if client is None and exchange.ticket() is not None:
+        raise ValueError(f"{exchange.name} wants tickets for its sockets; give a client")
     every = list(listings)
-    work = _Subscription(exchange, channels, every, health, taps or Taps(), address)
+    work = _Subscription(exchange, channels, every, health, taps or Taps(), address, client)
     work.symbols = [one.symbol for one in every] if symbols is None else list(symbols)
     work.lost_at = since
     try:
@@ -181,9 +207,10 @@ class _Subscription:
         health: Health,
         taps: Taps,
         address: Callable[[str], str],
+        client: Client | None,
     ) -> None:
         self._exchange, self._channels, self._listings = exchange, channels, listings
-        self._health, self._taps, self._address = health, taps, address
+        self._health, self._taps, self._address, self._client = health, taps, address, client
         self._backoff = Backoff()
         self._now: _Connection | None = None
         self._next: _Connection | None = None
@@ -204,7 +231,12 @@ class _Subscription:
 
     def _open(self) -> _Connection:
         return _Connection(
-            self._exchange, self._channels, self._listings, self._address, self._queue
+            self._exchange,
+            self._channels,
+            self._listings,
+            self._address,
+            self._client,
+            self._queue,
         )
 
     async def run(self) -> AsyncIterator[Event]:
