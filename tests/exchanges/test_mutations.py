@@ -5,6 +5,7 @@ The corpus is what the tests of each exchange hand to its decoder: they are run 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import json
@@ -18,7 +19,15 @@ from hypothesis import strategies as st
 
 from plimsoll.errors import UnreadableMessage
 from plimsoll.exchanges import EXCHANGES, exchange
-from plimsoll.exchanges.reading import Acknowledged, Decoder, Listing, Refused, Reply, Request
+from plimsoll.exchanges.reading import (
+    UNREADABLE,
+    Acknowledged,
+    Decoder,
+    Listing,
+    Refused,
+    Reply,
+    Request,
+)
 from plimsoll.market.events import Event
 from plimsoll.market.instrument import Brackets
 from plimsoll.market.schema import TABLES, rows
@@ -129,6 +138,15 @@ def test_there_is_something_to_change(name: str) -> None:
     assert any(one.request is not None for one in known)
 
 
+def _follows(name: str, payload: bytes, request: Request | None) -> None:
+    """Hold that the page after an answer is another request, or none, or cannot be told."""
+    if request is None:
+        return
+    with contextlib.suppress(*UNREADABLE):
+        following = exchange(name).following(request, payload)
+        assert following is None or following.url.startswith("https://"), payload
+
+
 @pytest.mark.parametrize("name", EXCHANGES)
 @settings(max_examples=300)
 @given(draw=st.randoms(use_true_random=False))
@@ -137,6 +155,7 @@ def test_a_changed_message_is_read_rightly_or_not_at_all(name: str, draw: Any) -
     payload = json.dumps(mutated(one.message, draw)).encode()
     if draw.random() < 0.2:
         payload = flipped(payload, draw)
+    _follows(name, payload, one.request)
     try:
         items = exchange(name).decoder(one.listings).read(payload, one.received, one.request)
     except UnreadableMessage:
@@ -146,3 +165,20 @@ def test_a_changed_message_is_read_rightly_or_not_at_all(name: str, draw: Any) -
     for kind, frame in rows(item for item in items if isinstance(item, Event)).items():
         broken = frame.select(TABLES[kind].violations().alias("broken"))["broken"]
         assert broken.drop_nulls().to_list() == [], payload
+
+
+DEEP = [b"[" * 100_000 + b"]" * 100_000, b'{"data":' * 50_000 + b"1" + b"}" * 50_000]
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+@pytest.mark.parametrize("payload", DEEP, ids=["lists", "objects"])
+def test_what_is_nested_without_end_is_unreadable(name: str, payload: bytes) -> None:
+    made = exchange(name)
+    known = {one.request.url: one.request for one in corpus(name) if one.request is not None}
+    for request in (None, *known.values()):
+        with pytest.raises(UnreadableMessage):
+            made.decoder().read(payload, 1_790_000_000_000_000_000, request)
+        _follows(name, payload, request)
+    if made.ticket() is not None:
+        with pytest.raises(UNREADABLE):
+            made.entrance(payload)

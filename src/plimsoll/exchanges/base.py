@@ -182,7 +182,7 @@ class Exchange(ABC):
     def entrance(self, payload: bytes) -> tuple[str, Ping]:
         """Return the URL to connect to, and how to keep it open, as the answer to a ticket says.
 
-        Any `ValueError` or `LookupError` is unreadable.
+        Any error of `reading.UNREADABLE` means that it does not say.
         """
         del payload
         raise Unsupported(self.name, "a ticket", "is not needed for its sockets")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MILLISECOND",
+    "UNREADABLE",
     "Acknowledged",
     "Decoder",
     "Listing",
@@ -176,7 +177,7 @@ class Decoder(ABC):
             for item in items:
                 if isinstance(item, Event) and (why := flaw(item)) is not None:
                     raise ValueError(why)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             why = f"{type(error).__name__}: {error}"
             raise UnreadableMessage(self.exchange, payload, why) from error
         return items
@@ -212,7 +213,7 @@ class Decoder(ABC):
         }
 
 
-_UNREADABLE = (
+UNREADABLE = (
     ArithmeticError,
     AttributeError,
     LookupError,
@@ -220,6 +221,7 @@ _UNREADABLE = (
     TypeError,
     ValueError,  # msgspec's errors are of this kind
 )
+"""What reading a message raises if it is not what its documentation says."""
 
 
 def decode(payload: bytes, shape: type[T]) -> T:

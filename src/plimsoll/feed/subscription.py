@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from plimsoll.errors import ConnectionLost, ExchangeError, UnreadableMessage
-from plimsoll.exchanges.reading import Acknowledged, Refused, Reply
+from plimsoll.exchanges.reading import UNREADABLE, Acknowledged, Refused, Reply
 from plimsoll.feed.rest import ask
 from plimsoll.market.events import Event, Gap
 from plimsoll.net.retry import Backoff
@@ -93,7 +93,7 @@ class _Connection:
         payload, _ = await ask(self._client, self._exchange, ticket)
         try:
             self.socket = self._socket(*self._exchange.entrance(payload))
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except UNREADABLE as error:
             why = f"its ticket for a socket cannot be read: {type(error).__name__}: {error}"
             raise ConnectionLost(self._exchange.name, why) from error
 
