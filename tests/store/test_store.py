@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -306,14 +307,24 @@ def test_the_catalogue_is_rebuilt_from_the_files(root):
 def test_instruments_and_dated_brackets_are_remembered(root):
     catalogue = Writer(root).catalogue
     instrument = Instrument(exchange="okx", symbol="BTC/USD:BTC", contract_size=Decimal(100))
-    catalogue.remember(instrument)
+    catalogue.remember([instrument])
     assert catalogue.instrument("okx", "BTC/USD:BTC").symbol == "BTC/USD:BTC"
     old, new = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
     for since, rate in ((old, 0.004), (new, 0.005)):
-        catalogue.remember(Brackets.build("okx", "BTC/USD:BTC", since, [(50_000.0, rate, 125.0)]))
+        table = Brackets.build("okx", "BTC/USD:BTC", since, [(50_000.0, rate, 125.0)])
+        catalogue.remember([table])
     found = catalogue.brackets("okx", "BTC/USD:BTC", datetime(2024, 6, 1, tzinfo=UTC))
     assert found.brackets[0].maintenance_rate == 0.004
     assert catalogue.brackets("okx", "BTC/USD:BTC", datetime(2023, 1, 1, tzinfo=UTC)) is None
+    lines = (root / "instruments.jsonl").read_bytes()
+    later = datetime(2026, 1, 1, tzinfo=UTC)
+    again = Brackets.build("okx", "BTC/USD:BTC", later, [(50_000.0, 0.005, 125.0)])
+    catalogue.remember([instrument, again])  # nothing new
+    assert (root / "instruments.jsonl").read_bytes() == lines
+    tiers = [(50_000.0, 0.005, 125.0), (math.inf, 0.1, 5.0)]
+    endless = Brackets.build("okx", "BTC/USD:BTC", later, tiers)
+    catalogue.remember([endless])
+    assert catalogue.brackets("okx", "BTC/USD:BTC", later) == endless
 
 
 def test_the_catalogue_is_an_sqlite_file_in_wal_mode(root):
@@ -325,7 +336,7 @@ def test_the_catalogue_is_an_sqlite_file_in_wal_mode(root):
 def test_a_busy_catalogue_is_not_thrown_away(root, monkeypatch):
     instrument = Instrument(exchange="x", symbol="BTC/USD:BTC", contract_size=Decimal(100))
     with Writer(root) as writer:
-        writer.catalogue.remember(instrument)
+        writer.catalogue.remember([instrument])
     before = (root / "catalogue.sqlite").stat().st_ino
 
     def busy(_catalogue):

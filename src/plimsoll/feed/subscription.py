@@ -23,7 +23,7 @@ from plimsoll.net.retry import Backoff
 from plimsoll.net.websocket import Socket
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from plimsoll.exchanges.base import Channel, Exchange, Ping
     from plimsoll.exchanges.reading import Listing
@@ -73,7 +73,8 @@ class _Connection:
     ) -> None:
         self._exchange, self._address, self._client = exchange, address, client
         self.channels = list(channels)
-        self.unanswered = {channel.topic for channel in channels}
+        self.topics = {channel.topic for channel in channels}
+        self.unanswered = set(self.topics)
         self.refused: list[Refused] = []
         self.decoder = exchange.decoder(listings)
         self._queue = queue
@@ -147,7 +148,7 @@ async def subscription(
     health: Health,
     *,
     symbols: Sequence[str] | None = None,
-    since: int | None = None,
+    since: Mapping[tuple[str, str], int] | None = None,
     taps: Taps | None = None,
     address: Callable[[str], str] = lambda url: url,
     client: Client | None = None,
@@ -165,8 +166,8 @@ async def subscription(
         Kept up to date.
     symbols : sequence of str, optional
         Whose gaps are told where a channel is of all; of all if left out.
-    since : int, optional, UTC nanoseconds
-        When these channels were last heard of by an earlier run: what lies between is a gap.
+    since : mapping of (str, str) to int, optional, UTC nanoseconds
+        Until when an earlier run recorded a kind of a symbol: what lies between is a gap.
     taps : Taps, optional
     address : callable, optional
         Returns the URL to use in place of one.
@@ -190,7 +191,7 @@ async def subscription(
     every = list(listings)
     work = _Subscription(exchange, channels, every, health, taps or Taps(), address, client)
     work.symbols = [one.symbol for one in every] if symbols is None else list(symbols)
-    work.lost_at = since
+    work.before = dict(since or {})
     try:
         async for event in work.run():
             yield event
@@ -220,7 +221,8 @@ class _Subscription:
         # Both connections of a change-over write here; a full queue holds the sockets up.
         self._queue: asyncio.Queue[_Item] = asyncio.Queue(_WAITING)
         self._reason = "not recorded"
-        self.lost_at: int | None = None
+        self._lost_at: int | None = None
+        self.before: dict[tuple[str, str], int] = {}
         self.symbols: list[str] = []
 
     async def close(self) -> None:
@@ -244,16 +246,18 @@ class _Subscription:
         while True:
             self._grow_old()
             item = await self._take()
-            if self._now is not None:
-                self._health.heard = self._now.socket.alive
             if item is None:
+                if self._now is not None:
+                    self._health.heard = self._now.socket.alive
                 continue
             connection, content = item
             if isinstance(content, ExchangeError):
                 await self._lost(connection, content)
                 continue
-            for event in self._read(connection, *content):
+            payload, received = content
+            for event in self._read(connection, payload, received):
                 yield event
+            self._health.heard = received
 
     def _grow_old(self) -> None:
         """Open the successor of a connection that the server will end soon."""
@@ -289,8 +293,8 @@ class _Subscription:
             return
         if connection is not self._now:
             return  # its successor took over already
-        if self.lost_at is None:
-            self.lost_at = connection.socket.alive or time.time_ns()
+        if self._lost_at is None:
+            self._lost_at = connection.socket.alive or time.time_ns()
             self._reason = str(error)
         if not error.transient:
             self._health.state = "refused"
@@ -346,15 +350,30 @@ class _Subscription:
         self._backoff.succeeded()
         if connection.refused:
             self._health.problem = f"refused: {connection.refused[-1].reason}"
-        if self.lost_at is None:
+            refused = {item.topic for item in connection.refused}
+            self._health.refused = self._pairs(refused) - self._pairs(connection.topics - refused)
+        if self._lost_at is None and not self.before:
             return []
-        gaps = self._gaps(self.lost_at, received)
-        self.lost_at = None
+        gaps = self._gaps(received)
+        self._lost_at, self.before = None, {}
         return gaps
 
-    def _gaps(self, since: int, until: int) -> list[Event]:
-        if until <= since:
-            return []
+    def _pairs(self, topics: set[str]) -> set[tuple[str, str]]:
+        """Return the kinds of symbols that topics bring."""
+        return {
+            (kind, symbol)
+            for channel in self._channels
+            if channel.topic in topics
+            for kind in channel.kinds
+            for symbol in self._symbols(channel)
+        }
+
+    def _gaps(self, until: int) -> list[Event]:
+        """Return what was missed: since an earlier run, or since a connection was lost."""
+        pairs = self._pairs({channel.topic for channel in self._channels})
+        missed = self.before
+        if self._lost_at is not None:
+            missed = {**dict.fromkeys(pairs, self._lost_at), **self.before}
         found: list[Event] = [
             Gap(
                 exchange=self._exchange.name,
@@ -366,9 +385,8 @@ class _Subscription:
                 until=until,
                 reason=self._reason,
             )
-            for channel in self._channels
-            for kind in channel.kinds
-            for symbol in self._symbols(channel)
+            for (kind, symbol), since in sorted(missed.items())
+            if (kind, symbol) in pairs and since < until
         ]
         self._health.gaps += len(found)
         return found

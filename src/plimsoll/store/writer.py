@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from plimsoll.market.events import Event
+    from plimsoll.market.instrument import Brackets, Instrument
 
 __all__ = ["Writer"]
 
@@ -140,6 +141,19 @@ class Writer:
         except OSError as error:
             raise self._unusable(error) from error
         return sum(frame.height for frame in frames.values())
+
+    def remember(self, items: Iterable[Instrument | Brackets]) -> None:
+        """Keep contract sizes, and maintenance brackets from a date on, durably.
+
+        Raises
+        ------
+        StoreUnusable
+            If the disk refuses.
+        """
+        try:
+            self.catalogue.remember(items)
+        except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from error
 
     def stage(self) -> Stage:
         """Return an empty stage for the rows of one source."""
