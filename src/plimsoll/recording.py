@@ -40,7 +40,7 @@ from plimsoll.market.events import Event, Gap
 from plimsoll.net.http import Client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from plimsoll.exchanges.base import Channel
@@ -151,13 +151,22 @@ async def record_exchanges(
                 stack.enter_context(_Work(root, client, one, recording, keep_raw, address))
                 for one in wanted
             ]
-            opened = [await work.opened(writer) for work in works]
-            if not any(opened):
+            openings = [asyncio.ensure_future(work.opened(writer)) for work in works]
+            stack.callback(lambda: [opening.cancel() for opening in openings])
+            if not await _any_opened(openings):
                 raise ExchangeError("record", "; ".join(recording.problems) or "nothing to record")
             kept = _kept(recording, works)
             refused = _rejected(works, recording)
-            feeds = [work.stream(writer, feeds) for work, feeds in zip(works, opened, strict=True)]
+            feeds = [work.stream(writer, one) for work, one in zip(works, openings, strict=True)]
             await record(gather(*feeds), writer, every=0.1, kept=kept, rejected=refused)
+
+
+async def _any_opened(openings: Sequence[asyncio.Future[list[AsyncIterator[Event]]]]) -> bool:
+    """Wait until an exchange can be recorded; False when all have failed."""
+    for opening in asyncio.as_completed(openings):
+        if await opening:
+            return True
+    return False
 
 
 def _kept(recording: Recording, works: list[_Work]) -> Callable[[list[Event]], None]:
@@ -212,12 +221,13 @@ class _Work:
         self._files.close()
 
     async def stream(
-        self, writer: Writer, feeds: list[AsyncIterator[Event]]
+        self, writer: Writer, opening: Awaitable[list[AsyncIterator[Event]]]
     ) -> AsyncIterator[Event]:
         """Yield what the streams bring, opened anew whenever the exchange lists more of it.
 
         It ends when the exchange does not serve this region.
         """
+        feeds = await opening
         while not self._is_barred:
             if feeds:
                 with suppress(_ListsMore):

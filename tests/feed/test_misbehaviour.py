@@ -99,7 +99,7 @@ def test_a_region_that_is_not_served_is_told_and_not_asked_for_again(
         told = Recording()
         fake.status["instruments"] = [(451, {})] * 1_000  # OKX's
         async with _both(fake, tmp_path / "store", told):
-            await until(lambda: live(told))
+            await until(lambda: live(told) and bool(told.problems))
             asked = _asked(fake, "www.okx.com")
             await asyncio.sleep(0.5)
             assert _asked(fake, "www.okx.com") == asked
@@ -107,6 +107,19 @@ def test_a_region_that_is_not_served_is_told_and_not_asked_for_again(
             assert len(told.problems) == 1
             assert "does not serve this region" in told.problems[0]
             await fake.send(BYBIT.liquidations(range(10)))
+            await until(lambda: told.kept == 10)
+
+    run(BYBIT, play)
+
+
+def test_an_exchange_that_bans_us_holds_up_no_other(tmp_path: Path) -> None:
+    async def play(fake: Fake) -> None:
+        told = Recording()
+        fake.status["instruments-info"] = [(403, {})] * 1_000  # Bybit's: ten minutes of silence
+        async with _both(fake, tmp_path / "store", told):
+            await until(lambda: live(told))
+            assert [one.name.split()[0] for one in told.health] == ["okx"]
+            await fake.send(OKX.liquidations(range(10)))
             await until(lambda: told.kept == 10)
 
     run(BYBIT, play)

@@ -214,7 +214,7 @@ def test_an_exchange_that_is_down_at_first_is_recorded_when_it_is_back(
         task = asyncio.ensure_future(
             plimsoll.open(tmp_path / "store").record_exchanges(wanted, told, address=fake.address)
         )
-        await until(lambda: live(told) or task.done())
+        await until(lambda: live(told) and bool(told.problems))
         assert [one.name.split()[0] for one in told.health] == ["bybit"]
         assert len(told.problems) == 1
         assert "503" in told.problems[0]
