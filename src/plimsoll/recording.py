@@ -60,6 +60,8 @@ _RELISTED = 6 * 3_600.0
 """How often listings are asked for again, seconds."""
 _AGAIN = 300.0
 """When an exchange that could not be asked for listings is asked again, seconds."""
+_PATIENCE = 60.0
+"""How long a ban may be that is waited out without a word, seconds."""
 _PROBLEMS = 200
 _NOT_HERE = "451"
 """With what status a region is refused."""
@@ -146,7 +148,7 @@ async def record_exchanges(
     writer.layout.refuse_simulated()
     root = writer.layout.root
     with ExitStack() as stack:
-        async with Client(address) as client:
+        async with Client(address, patience=_PATIENCE) as client:
             works = [
                 stack.enter_context(_Work(root, client, one, recording, keep_raw, address))
                 for one in wanted

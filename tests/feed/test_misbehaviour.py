@@ -117,8 +117,10 @@ def test_an_exchange_that_bans_us_holds_up_no_other(tmp_path: Path) -> None:
         told = Recording()
         fake.status["instruments-info"] = [(403, {})] * 1_000  # Bybit's: ten minutes of silence
         async with _both(fake, tmp_path / "store", told):
-            await until(lambda: live(told))
+            await until(lambda: live(told) and bool(told.problems))
             assert [one.name.split()[0] for one in told.health] == ["okx"]
+            assert len(told.problems) == 1
+            assert "asked too often (403), silent for 600 s" in told.problems[0]
             await fake.send(OKX.liquidations(range(10)))
             await until(lambda: told.kept == 10)
 

@@ -116,6 +116,10 @@ def test_only_what_may_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(RateLimited):
         asyncio.run(retried(lambda: fails(RateLimited("x", "slow", retry_after=77)), tries=2))
     assert waits[-1] == 77
+    patience = {"tries": 2, "patience": 60}
+    with pytest.raises(RateLimited):
+        asyncio.run(retried(lambda: fails(RateLimited("x", "ban", retry_after=61)), **patience))
+    assert (waits[-1], calls) == (77, 8)
     with pytest.raises(ValueError, match="tries"):
         asyncio.run(retried(lambda: fails(ConnectionLost("x", "gone")), tries=0))
 
@@ -173,6 +177,22 @@ def test_a_ban_silences_all_who_share_the_allowance() -> None:
         assert time.monotonic() - began > 0.9
 
     run(play)
+
+
+def test_a_long_ban_is_told_to_all_who_ask_meanwhile() -> None:
+    async def whole() -> None:
+        async with Fake() as fake, Client(fake.address, patience=60) as client:
+            fake.serve("/things", lambda _query, _body: {})
+            fake.status["things"] = [(418, {"Retry-After": "90"})]
+            with pytest.raises(RateLimited, match="asked too often .418., silent for 90 s"):
+                await client.ask("GET", "https://x.test/things", FREE)
+            with pytest.raises(RateLimited, match="banned us: silent for"):
+                await client.ask("GET", "https://y.test/things", FREE)
+            other = Allowance("other", 10, 1.0)
+            assert await client.ask("GET", "https://z.test/things", other) == b"{}"
+            assert [path.split("/")[1] for path in fake.asked] == ["x.test", "z.test"]
+
+    asyncio.run(whole())
 
 
 def test_a_header_tells_how_much_is_used() -> None:
