@@ -129,21 +129,30 @@ class _Recording:
 
     def write(self) -> None:
         """Append what waits; what the disk refuses goes on waiting."""
-        taken = len(self.batch)  # more may come while this is written
+        if not self.batch:
+            return
+        taken = self.batch[:]  # more may come while this is written
+        try:
+            self._writer.append(taken)
+        except ValueError:  # one or more break a rule: the others are kept
+            taken = self._sound()
+            self._writer.append(taken)
+        del self.batch[: len(taken)]
+        self.count += len(taken)
+        self._kept(taken)
+
+    def _sound(self) -> list[Event]:
+        """Take out of what waits what breaks a rule, and return the rest."""
+        waiting = self.batch[:]
         good = []
-        for event in self.batch[:taken]:
+        for event in waiting:
             why = flaw(event)
             if why is None:
                 good.append(event)
             else:
                 self._rejected(event, why)
-        self.batch[:taken] = good
-        if not good:
-            return
-        self._writer.append(good)
-        del self.batch[: len(good)]
-        self.count += len(good)
-        self._kept(good)
+        self.batch[: len(waiting)] = good
+        return good
 
 
 class _Chores:
