@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from plimsoll.exchanges.reading import Listing
 from plimsoll.market.events import Trade
 from plimsoll.market.instrument import Brackets, Instrument
-from plimsoll.market.schema import flaw
+from plimsoll.market.schema import flaw, rows
 
 SINCE = datetime(2025, 1, 1, tzinfo=UTC)
 BTC = Instrument(exchange="bybit", symbol="BTC/USDT:USDT")
@@ -67,3 +68,7 @@ def test_a_whole_number_fits_into_64_bits(number: int) -> None:
         amount=1.0,
     )
     assert flaw(trade) == f"id cannot be {number}"
+    with pytest.raises(ValueError, match="id has a value that is none of its column"):
+        rows([trade])
+    with pytest.raises(ValueError, match="time has a value"):
+        rows([replace(trade, time=10**40)])
