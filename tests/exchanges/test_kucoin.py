@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -143,7 +143,7 @@ def test_a_topic_is_acknowledged_by_the_name_it_was_asked_for_under() -> None:
         EXCHANGE.channels("liquidation", [LINEAR])
 
 
-TICKET = {
+TICKET: dict[str, Any] = {
     "code": "200000",
     "data": {
         "token": "2neAiuYvAU61ZDXA==.b==",
@@ -172,18 +172,20 @@ def test_a_ticket_gives_the_socket() -> None:
     assert json.loads(ping.payload or b"") == {"id": "ping", "type": "ping"}
 
 
+def ticket(**changed: object) -> dict[str, object]:
+    """Return the documented answer with its server changed."""
+    (server,) = TICKET["data"]["instanceServers"]
+    return {**TICKET, "data": {**TICKET["data"], "instanceServers": [{**server, **changed}]}}
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         {"code": "429000", "msg": "too many requests"},
         {"code": "200000", "data": {"token": "a", "instanceServers": []}},
-        {
-            "code": "200000",
-            "data": {
-                "token": "a",
-                "instanceServers": [{"endpoint": "ws://x", "pingInterval": 18000}],
-            },
-        },
+        ticket(endpoint="ws://ws-api-futures.kucoin.com/"),
+        ticket(pingInterval=0),
+        ticket(pingInterval=1e9),
     ],
 )
 def test_a_ticket_that_gives_none(answer: object) -> None:

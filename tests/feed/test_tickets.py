@@ -36,7 +36,7 @@ BTC = Listing(
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reconnect at once, and notice silence soon."""
     monkeypatch.setattr(retry.Backoff.__init__, "__defaults__", (0.01, 0.05))
-    monkeypatch.setattr(websocket, "_PING", 0.3)
+    monkeypatch.setattr(websocket, "_PING", 0.6)
 
 
 def match(number: int) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def run(play: Callable[[Fake, list[Event], Health], Awaitable[None]]) -> None:
                                 "endpoint": "wss://ws-api-futures.kucoin.com/endpoint",
                                 "protocol": "websocket",
                                 "encrypt": True,
-                                "pingInterval": 300,
+                                "pingInterval": 1_000,
                                 "pingTimeout": 10000,
                             }
                         ],
@@ -132,7 +132,7 @@ def test_each_connection_asks_for_a_ticket_of_its_own() -> None:
 
 def test_a_server_that_answers_its_own_pings_only_is_alive() -> None:
     async def play(fake: Fake, heard: list[Event], health: Health) -> None:
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(2)
         await fake.send(match(1))
         await until(lambda: len(heard) == 1)
         assert (fake.opened, health.reconnects) == (1, 0)

@@ -145,7 +145,10 @@ class KuCoin(Exchange):
         server = data["instanceServers"][0]
         if not server["endpoint"].startswith("wss://"):
             raise ValueError(f"{server['endpoint']!r} is no secure socket")
-        every = positive(server["pingInterval"]) / 3_000  # its pongs are its only sign of life
+        interval = number(server["pingInterval"])
+        if not 1_000 <= interval <= 600_000:
+            raise ValueError(f"a ping every {interval} ms is not what a server wants")
+        every = interval / 3_000  # its pongs are its only sign of life
         ping = Ping(every=every, payload=json.encode({"id": "ping", "type": "ping"}))
         return f"{server['endpoint']}?token={quote(data['token'], safe='')}", ping
 
