@@ -339,11 +339,11 @@ class _Work:
             channels,
             self._listings,
             self._watched(kinds, f"{len(channels)} channels", symbols),
+            client=self._client,
             symbols=sorted(self._symbols),
             since=self._heard.since(kinds, symbols),
             taps=self._taps(),
             address=self._address,
-            client=self._client,
         )
 
     def _taps(self) -> Taps:

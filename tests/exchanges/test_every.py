@@ -11,12 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.books import STREAMS
+from fakes.mutation import mutated
+from fakes.venues import VENUES
 from plimsoll.errors import UnreadableMessage, Unsupported
 from plimsoll.exchanges import EXCHANGES, exchange
-from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Reply, Request
+from plimsoll.exchanges.reading import (
+    Acknowledged,
+    Listing,
+    Refused,
+    Reply,
+    Request,
+    Resync,
+    Synced,
+)
 from plimsoll.market import native
 from plimsoll.market.events import EVENTS, Event
 from plimsoll.market.instrument import Brackets, Instrument
+from plimsoll.market.schema import TABLES, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +37,7 @@ if TYPE_CHECKING:
 
 RECEIVED = 1_790_000_000_000_000_000
 DAY = 86_400 * 1_000_000_000
-SAID = (Event, Listing, Brackets, Acknowledged, Refused, Reply)
+SAID = (Event, Listing, Brackets, Acknowledged, Refused, Reply, Resync, Synced)
 
 
 def listings(name: str) -> list[Listing]:
@@ -140,3 +152,68 @@ def test_any_bytes_are_events_or_unreadable(name: str, payload: bytes) -> None:
     with contextlib.suppress(UnreadableMessage):
         items = exchange(name).decoder().read(payload, RECEIVED)
         assert all(isinstance(item, SAID) for item in items)
+
+
+@pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
+def test_a_changed_book_is_right_rows_or_unreadable_and_what_was_lost_is_told(
+    stream: Any,
+) -> None:
+    made, draw = exchange(stream.name), random.Random(2)
+    known = listed(next(venue for venue in VENUES if venue.name == stream.name))
+    (channel,) = made.channels("book_depth", known)
+    sizes = [(90_000.0 - n, 5.0) for n in range(5)], [(90_001.0 + n, 5.0) for n in range(5)]
+    for _ in range(200):
+        decoder, whole = made.decoder(known), False
+        for n in range(1, 7):
+            is_first, now = n in {1, 5}, RECEIVED // 1_000_000 - 60_000 + 6_000 * n
+            *before, right = (
+                [stream.snapshot(n, now, *sizes)]
+                if is_first
+                else stream.changes(n, now, sizes[0][:2], sizes[1][:2])
+            )
+            for message in before:
+                decoder.read(json.dumps(message).encode(), RECEIVED)
+            sent = mutated(right, draw) if draw.random() < 0.4 else right
+            asked = channel.snapshot if is_first else None
+            try:
+                items = decoder.read(json.dumps(sent).encode(), RECEIVED, asked)
+            except UnreadableMessage:
+                continue
+            assert all(isinstance(item, SAID) for item in items)
+            assert_lawful(item for item in items if isinstance(item, Event))
+            for item in items:
+                if isinstance(item, Synced | Resync):
+                    whole = isinstance(item, Synced) or item.since is None
+                elif isinstance(item, Event):
+                    assert whole
+
+
+def assert_lawful(events: Iterator[Event]) -> None:
+    for kind, frame in rows(events).items():
+        broken = frame.select(TABLES[kind].violations().alias("broken"))["broken"]
+        assert broken.drop_nulls().to_list() == [], frame
+
+
+def listed(venue: Any) -> list[Listing]:
+    """What a fake lists, read by the adapter."""
+    made = exchange(venue.name)
+    found: dict[str, Listing] = {}
+    for request in made.instruments():
+        path = request.url
+        for ends, body in venue.answers.items():
+            if path.endswith(ends):
+                answer = body(request.query, b"") if callable(body) else body
+                for item in _read(made, found, answer, request):
+                    found[item.category + item.native] = item
+                break
+    return list(found.values())
+
+
+def _read(
+    made: Exchange, found: dict[str, Listing], answer: Any, request: Request
+) -> list[Listing]:
+    try:
+        items = made.decoder(found.values()).read(json.dumps(answer).encode(), RECEIVED, request)
+    except UnreadableMessage:
+        return []
+    return [item for item in items if isinstance(item, Listing)]

@@ -412,7 +412,7 @@ def liquidation(**changed: object) -> bytes:
         b"\xff\xfe",
         liquidation()[:-5],
         b'{"channel":"futures.order_book","event":"all","result":{}}',
-        b'{"channel":"futures.trades","event":"unsubscribe","result":{"status":"success"}}',
+        b'{"channel":"futures.trades","event":"renewed","result":{"status":"success"}}',
         b'{"channel":"futures.trades","event":"update","result":null}',
         liquidation(contract="NOPE_USDT"),
         liquidation(price=None, order_price="1"),
@@ -443,8 +443,8 @@ def test_an_added_field_changes_nothing_and_an_error_is_no_answer() -> None:
 
 
 def test_what_it_does_not_publish_is_said() -> None:
-    with pytest.raises(Unsupported, match="book_level is not published"):
-        EXCHANGE.offer("book_level")
+    with pytest.raises(Unsupported, match="volatility_index is not published"):
+        EXCHANGE.offer("volatility_index")
     with pytest.raises(Unsupported, match="is not streamed"):
         EXCHANGE.channels("funding", LISTINGS)
     with pytest.raises(Unsupported, match="no history"):

@@ -10,7 +10,7 @@ import pytest
 
 from plimsoll.errors import UnreadableMessage, Unsupported
 from plimsoll.exchanges.hyperliquid import EXCHANGE
-from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Request
+from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Request, Synced
 from plimsoll.market.events import (
     BookLevel,
     Candle,
@@ -298,10 +298,10 @@ def test_a_book_has_levels_from_the_best_on() -> None:
             [{"px": "110428.0", "sz": "3.72573"}],
         ],
     }
-    request = poll("book_level")
-    assert (body(request), request.weight) == ({"type": "l2Book", "coin": "BTC"}, 2)
     at = about(time=1761786491067)
-    assert read(book, request) == [
+    # Of twenty levels the farthest lies less than 0.1 % from the price: no depth is told.
+    assert read({"channel": "l2Book", "data": book}) == [
+        Synced("l2Book.BTC"),
         BookLevel(**at, side="bid", level=0, price=110427.0, amount=4.11882),
         BookLevel(**at, side="bid", level=1, price=110426.0, amount=0.31694),
         BookLevel(**at, side="ask", level=0, price=110428.0, amount=3.72573),
@@ -539,8 +539,11 @@ def test_recorded_messages_are_read(real: Path) -> None:
         assert all(isinstance(event, Event) for event in events)
     assert len(trades) == 2
     samples = raw / "adapter_samples" / "crates" / "adapters" / "hyperliquid" / "test_data"
-    found = read((samples / "http_l2_book_btc.json").read_bytes(), poll("book_level"))
-    assert len(found) == 10
+    book = {
+        "time": RECEIVED // 1_000_000,
+        **json.loads((samples / "http_l2_book_btc.json").read_bytes()),
+    }
+    assert len(read({"channel": "l2Book", "data": book})) == 1 + 10
     funding = EXCHANGE.history("funding", BTC, 0, RECEIVED)
     assert len(read((samples / "http_funding_history.json").read_bytes(), funding)) == 3
     contexts = json.loads((samples / "ws_all_dexs_asset_ctxs.json").read_bytes())["data"]["ctxs"]

@@ -526,8 +526,8 @@ def test_an_added_field_changes_nothing_and_an_error_is_no_answer() -> None:
 
 
 def test_what_it_does_not_publish_is_said() -> None:
-    with pytest.raises(Unsupported, match="book_depth is not published"):
-        EXCHANGE.offer("book_depth")
+    with pytest.raises(Unsupported, match="volatility_index is not published"):
+        EXCHANGE.offer("volatility_index")
     with pytest.raises(Unsupported, match="is not streamed"):
         EXCHANGE.channels("funding", LISTINGS)
     with pytest.raises(Unsupported, match="no history"):

@@ -64,12 +64,16 @@ class Channel(Struct, frozen=True, kw_only=True):
         The tables it brings rows of.
     symbol : str or None
         The unified symbol; None for all at once.
+    snapshot : Request or None
+        What has to be asked for beside, as soon as it is subscribed and whenever a `Resync` says
+        so; the answer goes to the decoder that reads the channel.
     """
 
     url: str
     topic: str
     kinds: tuple[str, ...]
     symbol: str | None = None
+    snapshot: Request | None = None
 
 
 class Limit(Struct, frozen=True, kw_only=True):
@@ -186,6 +190,10 @@ class Exchange(ABC):
         """
         del payload
         raise Unsupported(self.name, "a ticket", "is not needed for its sockets")
+
+    def unsubscribe(self, channels: Sequence[Channel]) -> list[bytes]:
+        """Return the frames that end subscriptions of one socket."""
+        raise Unsupported(self.name, f"{len(channels)} channels", "cannot be ended one by one")
 
     def polls(self, kind: str, listings: Sequence[Listing]) -> list[Poll]:
         """Return what to ask again and again for a kind.

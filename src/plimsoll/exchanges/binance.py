@@ -1,4 +1,4 @@
-"""Binance: USD-M and COIN-M futures, spot, and options (`binance_options`).
+"""Binance: USD-M and COIN-M futures (books: `binance_books`), spot, options (`binance_options`).
 
 Traps: a forced order's side is the order's, so that SELL is a liquidated long, and at most one a
 second is told of each instrument; its stream has USD-M and COIN-M together. COIN-M sizes are
@@ -14,6 +14,7 @@ from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import Unsupported
+from plimsoll.exchanges import binance_books, books
 from plimsoll.exchanges import binance_options as options
 from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Poll
 from plimsoll.exchanges.reading import (
@@ -105,6 +106,7 @@ class Binance(Exchange):
         ),
         "taker_volume": Offer(poll=300, history="30 days", checked="recorded"),
         "option_quote": Offer(stream=True, poll=300, checked="recorded", note=options.NOTE),
+        **binance_books.OFFERS,
     }
     limits = (
         Limit(name="binance-futures", amount=2400, seconds=60, header="X-MBX-USED-WEIGHT-1M"),
@@ -133,6 +135,8 @@ class Binance(Exchange):
             # Since 2026-06-30 the streams of all instruments have USD-M and COIN-M on both hosts.
             channel = Channel(url=SOCKETS["linear"], topic="!forceOrder@arr", kinds=(kind,))
             return [channel] if any(one.category in FUTURES for one in listings) else []
+        if kind in books.KINDS:
+            return binance_books.channels(listings, _book)
         if kind != "trade":
             raise Unsupported(NAME, kind, "is not streamed")
         trades = [
@@ -228,6 +232,11 @@ def _of(kind: str, listing: Listing, path: str, weight: int = 1, /, **query: str
     return replace(made, about={**made.about, "native": listing.native})
 
 
+def _book(listing: Listing) -> Request:
+    limit = str(binance_books.LEVELS)
+    return _of("book_depth", listing, binance_books.PATH, binance_books.WEIGHT, limit=limit)
+
+
 def _statistic(kind: str, path: str, listing: Listing, **query: str) -> Request:
     about = {"category": listing.category, "native": listing.native}
     if listing.category == "linear":
@@ -285,6 +294,10 @@ def _message(payload: bytes, shape: type[T]) -> T:
 class _Decoder(Decoder):
     exchange = NAME
 
+    def __init__(self, listings: Iterable[Listing] = ()) -> None:
+        super().__init__(listings)
+        self._books = books.Books(NAME, most=binance_books.LEVELS, is_asked=True)
+
     def frame(self, payload: bytes, received: int) -> list[Any]:
         frame = convert(json.decode(payload), Row)
         if "stream" not in frame:
@@ -292,16 +305,22 @@ class _Decoder(Decoder):
                 return [Acknowledged()]
             error = frame.get("error", frame)
             return [Refused("", f"code {error['code']}: {error['msg']}")]
-        data = frame["data"]
-        if isinstance(data, list):
-            return list(options.chain(self, data, received))
+        if isinstance(frame["data"], list):
+            return list(options.chain(self, frame["data"], received))
+        if frame["data"]["e"] == "depthUpdate":
+            listing = self.listing(frame["data"]["s"], *FUTURES)
+            told = binance_books.change(frame["data"], listing)
+            return list(self._books.read(told, received))
+        return [self._event(frame["data"], received)]
+
+    def _event(self, data: Row, received: int) -> events.Event:
         match data["e"]:
             case "aggTrade":
-                return [self._trade(convert(data, _Aggregate, strict=False), received)]
+                return self._trade(convert(data, _Aggregate, strict=False), received)
             case "forceOrder":
-                return [self._liquidation(convert(data["o"], _Order, strict=False), received)]
+                return self._liquidation(convert(data["o"], _Order, strict=False), received)
             case "trade":  # of options; those of other markets are asked for as aggregates
-                return [options.trade(self, data, received)]
+                return options.trade(self, data, received)
             case other:
                 raise ValueError(f"unknown event {other!r}")
 
@@ -320,6 +339,9 @@ class _Decoder(Decoder):
         return list(filter(None, (self._premium(row, received, request) for row in rows)))
 
     def _of_one(self, payload: bytes, listing: Listing, received: int, path: str) -> list[Any]:
+        if path == binance_books.PATH:
+            told = binance_books.snapshot(_message(payload, Row), listing)
+            return list(self._books.read(told, received))
         single = path == "openInterest"
         rows = [_message(payload, Row)] if single else _message(payload, list[Any])
         if path in POPULATIONS:

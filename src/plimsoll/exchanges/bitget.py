@@ -3,12 +3,14 @@
 Traps: a liquidation's side is the position's, and its amount is quote currency, not coins: of
 13.70319 at 0.1649, exactly 83.1 coins. Trades of coin-margined contracts are counted in dollars,
 others in coins, and open interest in coins everywhere. The ratio that comes with the shares of
-long and short accounts is a hundredth of itself in Bitget's own sample, so it is not read.
+long and short accounts is a hundredth of itself in Bitget's own sample, so it is not read. In what
+books of coin-margined contracts are counted is not said, so they are not offered.
 The list of the last three days' liquidations does not say its unit, so it is not asked.
 """
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +19,7 @@ from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, Unsupported
+from plimsoll.exchanges import books
 from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
 from plimsoll.exchanges.reading import (
     MILLISECOND,
@@ -80,6 +83,7 @@ class _Subject(Struct):
 
 class _Frame(Struct):
     arg: _Subject
+    action: str = ""
     event: str = ""
     msg: str = ""
     data: Any = None
@@ -99,6 +103,14 @@ class _Order(Struct):
     price: str
     amount: str
     ts: int
+
+
+class _Book(Struct):
+    b: list[tuple[float, float]]
+    a: list[tuple[float, float]]
+    ts: int
+    seq: int
+    pseq: int = 0
 
 
 class Bitget(Exchange):
@@ -121,6 +133,9 @@ class Bitget(Exchange):
         "long_short_ratio": Offer(poll=300, note="all accounts; USDT only; one request a second"),
         "taker_volume": Offer(
             poll=300, note="ratio only, its unit is not said; USDT only; one request a second"
+        ),
+        **dict.fromkeys(
+            books.KINDS, Offer(stream=True, note="as far as it is sent; not coin-margined")
         ),
     }
     limits = (
@@ -148,24 +163,28 @@ class Bitget(Exchange):
                 Channel(url=SOCKET, topic=f"{category.lower()}.liquidation", kinds=(kind,))
                 for category in sorted({one.category for one in listings})
             ]
-        if kind != "trade":
+        is_book = kind in books.KINDS
+        if kind != "trade" and not is_book:
             raise Unsupported(NAME, kind, "is not streamed")
+        topic, kinds = ("books", books.KINDS) if is_book else ("publicTrade", (kind,))
         return [
             Channel(
                 url=SOCKET,
-                topic=f"{one.category.lower()}.publicTrade.{one.native}",
-                kinds=(kind,),
+                topic=f"{one.category.lower()}.{topic}.{one.native}",
+                kinds=kinds,
                 symbol=one.symbol,
             )
             for one in listings
+            if not (is_book and one.category == COIN)
         ]
 
     def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return frames of at most twenty topics each, for a frame has 4,096 bytes."""
-        names = ("instType", "topic", "symbol")
-        asked = [dict(zip(names, one.topic.split("."), strict=False)) for one in channels]
-        twenties = [asked[at : at + 20] for at in range(0, len(asked), 20)]
-        return [json.encode({"op": "subscribe", "args": twenty}) for twenty in twenties]
+        return _frames("subscribe", channels)
+
+    def unsubscribe(self, channels: Sequence[Channel]) -> list[bytes]:
+        """Return the frames that end subscriptions."""
+        return _frames("unsubscribe", channels)
 
     def polls(self, kind: str, listings: Sequence[Listing]) -> list[Poll]:
         """Return one request for all contracts of a category, or one for each instrument."""
@@ -225,6 +244,13 @@ class Bitget(Exchange):
 EXCHANGE = Bitget()
 
 
+def _frames(operation: str, channels: Sequence[Channel]) -> list[bytes]:
+    names = ("instType", "topic", "symbol")
+    asked = [dict(zip(names, one.topic.split("."), strict=False)) for one in channels]
+    twenties = [asked[at : at + 20] for at in range(0, len(asked), 20)]
+    return [json.encode({"op": operation, "args": twenty}) for twenty in twenties]
+
+
 def _request(kind: str, url: str, about: str, **query: str) -> Request:
     return Request(kind=kind, url=url, query=query, limit="bitget", about={"category": about})
 
@@ -251,8 +277,39 @@ def _data(payload: bytes) -> Any:
     return answer.data
 
 
+def _control(frame: _Frame, topic: str) -> list[Any]:
+    """Return what an event says that is no data."""
+    if frame.event == "subscribe":
+        return [Acknowledged((topic,))]
+    if frame.event == "error":
+        return [Refused(topic, frame.msg)]
+    if frame.event == "unsubscribe":
+        return []
+    raise ValueError(f"unknown event {frame.event!r} of {topic}")
+
+
+def _book(frame: _Frame, topic: str, listing: Listing) -> books.Told:
+    """Return what a message says of a book."""
+    if frame.action not in {"snapshot", "update"}:
+        raise ValueError(f"{frame.action!r} is neither a snapshot nor an update")
+    (book,) = convert(frame.data, list[_Book], strict=False)
+    return books.Told(
+        topic=topic,
+        listing=listing,
+        time=nanoseconds(book.ts),
+        id=book.seq,
+        follows=book.pseq if frame.action == "update" else None,
+        bids=book.b,
+        asks=book.a,
+    )
+
+
 class _Decoder(Decoder):
     exchange = NAME
+
+    def __init__(self, listings: Iterable[Listing] = ()) -> None:
+        super().__init__(listings)
+        self._books = books.Books(NAME, most=sys.maxsize)  # of how many levels is not said
 
     def frame(self, payload: bytes, received: int) -> list[Any]:
         if payload == b"pong":
@@ -260,17 +317,18 @@ class _Decoder(Decoder):
         frame = decode(payload, _Frame)
         about = frame.arg
         topic = ".".join(filter(None, (about.instType, about.topic, about.symbol)))
-        if frame.event == "subscribe":
-            return [Acknowledged((topic,))]
-        if frame.event == "error":
-            return [Refused(topic, frame.msg)]
+        if frame.event:
+            return _control(frame, topic)
         category = about.instType.upper()
-        if frame.event or category not in CATEGORIES:
-            raise ValueError(f"unknown event {frame.event!r} of {topic}")
+        if category not in CATEGORIES:
+            raise ValueError(f"unknown category of {topic}")
         if about.topic == "publicTrade":
             listing = self.listing(about.symbol, category)
             prints = convert(frame.data, list[_Print], strict=False)
             return [self._trade(one, listing, received) for one in prints]
+        if about.topic == "books":
+            listing = self.listing(about.symbol, category)
+            return list(self._books.read(_book(frame, topic, listing), received))
         if about.topic == "liquidation":
             orders = convert(frame.data, list[_Order], strict=False)
             return [

@@ -2,7 +2,8 @@
 
 Traps: a liquidation's side is the position's (a liquidated long is ``Buy``); sizes are coins, but
 dollars on inverse contracts; the price is the bankruptcy price. The open-interest endpoint gives
-buckets, the ticker what stands now.
+buckets, the ticker what stands now. A book's numbers rise by one from change to change, but a
+snapshot may come at any time, and begins anew.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, Unsupported
+from plimsoll.exchanges import books
 from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
 from plimsoll.exchanges.reading import (
     MILLISECOND,
@@ -57,6 +59,9 @@ SOCKET = "wss://stream.bybit.com/v5/public"
 CATEGORIES: tuple[native.Market, ...] = ("linear", "inverse", "option")
 COINS = ("BTC", "ETH", "SOL")
 """Whose options are asked for."""
+LEVELS = 1_000
+"""Of each side of a book, the most that is streamed."""
+BOOK = f"orderbook.{LEVELS}"
 
 
 class _Answer(Struct):
@@ -72,6 +77,9 @@ class _Frame(Struct):
     success: bool | None = None
     ret_msg: str = ""
     req_id: str = ""
+    type: str = ""
+    ts: int = 0
+    cts: int = 0
     data: Any = None
 
 
@@ -82,6 +90,13 @@ class _Print(Struct):
     v: str
     p: str
     i: str = ""
+
+
+class _Book(Struct):
+    s: str
+    b: list[tuple[float, float]]
+    a: list[tuple[float, float]]
+    u: int
 
 
 class Bybit(Exchange):
@@ -99,6 +114,9 @@ class Bybit(Exchange):
         "candle": Offer(poll=60, history="all", note="without taker volume"),
         "long_short_ratio": Offer(poll=300, history="since 2020-07", note="all accounts"),
         "option_quote": Offer(poll=300),
+        **dict.fromkeys(
+            books.KINDS, Offer(stream=True, checked="recorded", note="of 1,000 levels a side")
+        ),
     }
     limits = (Limit(name="bybit", amount=600, seconds=5),)
     ping = Ping(every=20, payload=b'{"op":"ping"}')
@@ -119,13 +137,14 @@ class Bybit(Exchange):
     def channels(self, kind: str, listings: Sequence[Listing]) -> list[Channel]:
         """Return one channel for each instrument."""
         topics = {"trade": "publicTrade", "liquidation": "allLiquidation"}
+        topics |= dict.fromkeys(books.KINDS, BOOK)
         if kind not in topics:
             raise Unsupported(NAME, kind, "is not streamed")
         return [
             Channel(
                 url=f"{SOCKET}/{listing.category}",
                 topic=f"{topics[kind]}.{listing.native}",
-                kinds=(kind,),
+                kinds=books.KINDS if kind in books.KINDS else (kind,),
                 symbol=listing.symbol,
             )
             for listing in listings
@@ -134,11 +153,11 @@ class Bybit(Exchange):
 
     def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return frames of at most ten topics each, named so that the answer tells which."""
-        topics = [channel.topic for channel in channels]
-        tens = [topics[at : at + 10] for at in range(0, len(topics), 10)]
-        return [
-            json.encode({"op": "subscribe", "req_id": ",".join(ten), "args": ten}) for ten in tens
-        ]
+        return _frames("subscribe", channels)
+
+    def unsubscribe(self, channels: Sequence[Channel]) -> list[bytes]:
+        """Return the frames that end subscriptions."""
+        return _frames("unsubscribe", channels)
 
     def polls(self, kind: str, listings: Sequence[Listing]) -> list[Poll]:
         """Return one request for all tickers, or one for each instrument."""
@@ -202,6 +221,12 @@ class Bybit(Exchange):
 EXCHANGE = Bybit()
 
 
+def _frames(operation: str, channels: Sequence[Channel]) -> list[bytes]:
+    topics = [channel.topic for channel in channels]
+    tens = [topics[at : at + 10] for at in range(0, len(topics), 10)]
+    return [json.encode({"op": operation, "req_id": ",".join(ten), "args": ten}) for ten in tens]
+
+
 def _request(kind: str, path: str, category: str, **query: str) -> Request:
     return Request(
         kind=kind,
@@ -239,14 +264,20 @@ def _millis(row: Any) -> int:
 class _Decoder(Decoder):
     exchange = NAME
 
+    def __init__(self, listings: Iterable[Listing] = ()) -> None:
+        super().__init__(listings)
+        self._books = books.Books(NAME, most=LEVELS)
+
     def frame(self, payload: bytes, received: int) -> list[Any]:
         frame = decode(payload, _Frame)
         if frame.op == "subscribe":
             if frame.success:
                 return [Acknowledged(tuple(filter(None, frame.req_id.split(","))))]
             return [Refused(frame.ret_msg.rpartition(":")[2].strip(), frame.ret_msg)]
-        if frame.op in {"ping", "pong"}:
+        if frame.op in {"ping", "pong", "unsubscribe"}:
             return []
+        if frame.topic.startswith(BOOK):
+            return self._book(frame, received)
         topic = frame.topic.partition(".")[0]
         make = {"publicTrade": self._trade, "allLiquidation": self._liquidation}.get(topic)
         if make is None:
@@ -278,6 +309,21 @@ class _Decoder(Decoder):
         """Return a size in coins: inverse contracts are counted in dollars."""
         amount = number(text)
         return amount / price if listing.category == "inverse" else amount
+
+    def _book(self, frame: _Frame, received: int) -> list[Any]:
+        if frame.type not in {"snapshot", "delta"}:
+            raise ValueError(f"{frame.type!r} is neither a snapshot nor a change")
+        book = convert(frame.data, _Book, strict=False)
+        told = books.Told(
+            topic=frame.topic,
+            listing=self.listing(book.s, *CATEGORIES),
+            time=nanoseconds(frame.cts or frame.ts),
+            id=book.u,
+            follows=book.u - 1 if frame.type == "delta" else None,
+            bids=book.b,
+            asks=book.a,
+        )
+        return list(self._books.read(told, received))
 
     def _trade(self, one: _Print, received: int) -> Trade:
         listing, price = self.listing(one.s, *CATEGORIES), positive(one.p)

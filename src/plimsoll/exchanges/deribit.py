@@ -16,6 +16,7 @@ from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, Unsupported
+from plimsoll.exchanges import books, deribit_books
 from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
 from plimsoll.exchanges.reading import (
     MILLISECOND,
@@ -55,6 +56,7 @@ __all__ = ["EXCHANGE", "Deribit", "DeribitDecoder"]
 FUTURES = ("linear", "inverse")
 CATEGORIES = (*FUTURES, "option")
 PAGE = 1000  # trades of one answer, at most
+ENDED = "unsubscribe"
 TEST = b'{"jsonrpc":"2.0","id":"test","method":"public/test","params":{}}'
 _BY_TIME = "get_last_trades_by_instrument_and_time"
 _BY_NUMBER = "get_last_trades_by_instrument"
@@ -119,6 +121,7 @@ class Deribit(Exchange):
         "option_quote": Offer(
             stream=True, poll=300, checked="recorded", note="greeks, sizes: streamed only"
         ),
+        **deribit_books.OFFERS,
     }
     limits: ClassVar[tuple[Limit, ...]] = (Limit(name="deribit", amount=20, seconds=1),)
     # A gateway closes a socket on which the client says nothing; a protocol's ping is nothing.
@@ -136,8 +139,8 @@ class Deribit(Exchange):
         ]
 
     def channels(self, kind: str, listings: Sequence[Listing]) -> list[Channel]:
-        """Return one channel for each instrument: its trades, or its ticker."""
-        if kind not in {*_PRINTS, *_STANDING, "option_quote"}:
+        """Return one channel for each instrument: its trades, its ticker, or its book."""
+        if kind not in {*_PRINTS, *_STANDING, *books.KINDS, "option_quote"}:
             raise Unsupported(self.name, kind, "is not streamed")
         return [
             Channel(url=self.socket, topic=topic, kinds=kinds, symbol=listing.symbol)
@@ -150,11 +153,11 @@ class Deribit(Exchange):
         """Return frames of at most fifty topics each, named so that the answer tells which."""
         topics = [channel.topic for channel in channels]
         fifties = [topics[at : at + 50] for at in range(0, len(topics), 50)]
-        asked = {"jsonrpc": "2.0", "method": "public/subscribe"}
-        return [
-            json.encode({**asked, "id": ",".join(fifty), "params": {"channels": fifty}})
-            for fifty in fifties
-        ]
+        return [_call("subscribe", ",".join(fifty), fifty) for fifty in fifties]
+
+    def unsubscribe(self, channels: Sequence[Channel]) -> list[bytes]:
+        """Return the frame that ends subscriptions."""
+        return [_call("unsubscribe", ENDED, [channel.topic for channel in channels])]
 
     def polls(self, kind: str, listings: Sequence[Listing]) -> list[Poll]:
         """Return one request for each settlement currency."""
@@ -234,6 +237,11 @@ class Deribit(Exchange):
 EXCHANGE = Deribit()
 
 
+def _call(method: str, name: str, topics: list[str]) -> bytes:
+    asked = {"jsonrpc": "2.0", "id": name, "method": f"public/{method}"}
+    return json.encode({**asked, "params": {"channels": topics}})
+
+
 def _window(request: Request, start: int, until: int) -> Request:
     """Return a request for as much from `start` on as one answer holds."""
     end = min(start + _SPANS[request.kind], until)
@@ -251,7 +259,8 @@ def _topics(listing: Listing) -> list[tuple[str, tuple[str, ...]]]:
     if listing.category == "option":
         return [(ticker, ("option_quote",))]
     kinds = _STANDING if _perpetual(listing) else _STANDING[:2]
-    return [(f"trades.{listing.native}.100ms", _PRINTS), (ticker, kinds)]
+    trades, book = f"trades.{listing.native}.100ms", deribit_books.topic(listing.native)
+    return [(trades, _PRINTS), (ticker, kinds), (book, books.KINDS)]
 
 
 def _result(payload: bytes) -> Any:
@@ -267,6 +276,10 @@ class DeribitDecoder(Decoder):
 
     exchange = "deribit"
 
+    def __init__(self, listings: Iterable[Listing] = ()) -> None:
+        super().__init__(listings)
+        self._books = books.Books(self.exchange, unit=deribit_books.unit)
+
     def frame(self, payload: bytes, received: int) -> list[Any]:
         """Return what a frame says: a notification, a heartbeat, or an answer of the socket."""
         frame = decode(payload, _Frame)
@@ -276,7 +289,7 @@ class DeribitDecoder(Decoder):
             return {"test_request": [Reply(TEST)], "heartbeat": []}[frame.params.type]
         if frame.method or not isinstance(frame.id, str):
             raise ValueError(f"unknown method {frame.method!r}")
-        if frame.id == "test" and frame.error is None:
+        if frame.id in {"test", ENDED} and frame.error is None:
             return []
         return _subscribed(frame)
 
@@ -287,6 +300,9 @@ class DeribitDecoder(Decoder):
             return [event for one in prints for event in self._print(one, received)]
         if topic == "ticker":
             return self._ticker(params.data, received)
+        if topic == "book":
+            listing = self.listing(deribit_books.instrument(params.data), *FUTURES)
+            return list(self._books.read(deribit_books.told(params.data, listing), received))
         raise ValueError(f"unknown channel {params.channel!r}")
 
     def answer(self, payload: bytes, received: int, request: Request) -> list[Any]:

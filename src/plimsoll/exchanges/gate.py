@@ -17,6 +17,7 @@ from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, Unsupported
+from plimsoll.exchanges import books, gate_books
 from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
 from plimsoll.exchanges.reading import (
     Acknowledged,
@@ -105,6 +106,7 @@ class Gate(Exchange):
         "candle": Offer(poll=60, history="all", note="without taker volume; inverse: no coins"),
         "long_short_ratio": Offer(poll=300, history="unknown"),
         "taker_volume": Offer(poll=300, history="unknown"),
+        **gate_books.OFFERS,
     }
     limits = (Limit(name="gate", amount=200, seconds=10),)
     ping = Ping(every=15, payload=b'{"time":1,"channel":"futures.ping"}')
@@ -125,13 +127,14 @@ class Gate(Exchange):
                 Channel(url=f"{SOCKET}/{category}", topic=f"{LIQUIDATIONS}.!all", kinds=(kind,))
                 for category in sorted({one.category for one in listings})
             ]
-        if kind != "trade":
+        is_book = kind in books.KINDS
+        if kind != "trade" and not is_book:
             raise Unsupported(NAME, kind, "is not streamed")
         return [
             Channel(
                 url=f"{SOCKET}/{one.category}",
-                topic=f"{TRADES}.{one.native}",
-                kinds=(kind,),
+                topic=gate_books.topic(one.native) if is_book else f"{TRADES}.{one.native}",
+                kinds=books.KINDS if is_book else (kind,),
                 symbol=one.symbol,
             )
             for one in listings
@@ -139,15 +142,11 @@ class Gate(Exchange):
 
     def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return one frame for each kind of channel."""
-        asked: dict[str, list[str]] = {}
-        for channel in channels:
-            name, _, contract = channel.topic.rpartition(".")
-            asked.setdefault(name, []).append(contract)
-        # A time is demanded, but read only where a key signs it.
-        return [
-            json.encode({"time": 1, "channel": name, "event": "subscribe", "payload": contracts})
-            for name, contracts in asked.items()
-        ]
+        return _frames("subscribe", channels)
+
+    def unsubscribe(self, channels: Sequence[Channel]) -> list[bytes]:
+        """Return the frames that end subscriptions."""
+        return _frames("unsubscribe", channels)
 
     def polls(self, kind: str, listings: Sequence[Listing]) -> list[Poll]:
         """Return one request for all contracts, or one for each instrument."""
@@ -201,6 +200,18 @@ class Gate(Exchange):
 EXCHANGE = Gate()
 
 
+def _frames(event: str, channels: Sequence[Channel]) -> list[bytes]:
+    asked: dict[str, list[str]] = {}
+    for channel in channels:
+        begin, name, contract = channel.topic.split(".", 2)
+        asked.setdefault(f"{begin}.{name}", []).append(contract)
+    # A time is demanded, but read only where a key signs it.
+    return [
+        json.encode({"time": 1, "channel": name, "event": event, "payload": contracts})
+        for name, contracts in asked.items()
+    ]
+
+
 def _request(kind: str, path: str, category: str, **query: str) -> Request:
     return Request(
         kind=kind,
@@ -233,16 +244,23 @@ def _seconds(value: Any) -> int:
 class _Decoder(Decoder):
     exchange = NAME
 
+    def __init__(self, listings: Iterable[Listing] = ()) -> None:
+        super().__init__(listings)
+        self._books = books.Books(NAME, most=gate_books.LEVELS)
+
     def frame(self, payload: bytes, received: int) -> list[Any]:
         frame = decode(payload, _Frame)
-        if frame.channel == "futures.pong":
+        if frame.channel == "futures.pong" or frame.event == "unsubscribe":
             return []
-        if frame.channel not in {TRADES, LIQUIDATIONS}:
+        if frame.channel not in {TRADES, LIQUIDATIONS, gate_books.CHANNEL}:
             raise ValueError(f"unknown channel {frame.channel!r}")
         if frame.event == "subscribe":
             return _answered(frame)
         if frame.event != "update" or frame.error is not None:
             raise ValueError(f"event {frame.event!r}: {frame.error}")
+        if frame.channel == gate_books.CHANNEL:
+            listing = self.listing(gate_books.contract(frame.result), *FUTURES)
+            return list(self._books.read(gate_books.told(frame.result, listing), received))
         if frame.channel == TRADES:
             prints = convert(frame.result, list[_Print], strict=False)
             # What the fund takes over was not matched in the book, and its price may be far off.

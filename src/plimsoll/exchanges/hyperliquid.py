@@ -17,6 +17,7 @@ from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, UnreadableMessage, Unsupported
+from plimsoll.exchanges import books
 from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
 from plimsoll.exchanges.reading import (
     MILLISECOND,
@@ -33,7 +34,6 @@ from plimsoll.exchanges.reading import (
 )
 from plimsoll.market import native
 from plimsoll.market.events import (
-    BookLevel,
     Candle,
     Funding,
     MarkPrice,
@@ -58,6 +58,7 @@ PAGES = {"fundingHistory": 500, "candleSnapshot": 5000}
 """How many rows an answer holds at most."""
 SINGLE_TIERS = 50
 """Numbers of margin tables below this are the greatest leverage of their one tier."""
+BOOK, LEVELS = "l2Book", 20
 UNCAPPED = 1e15
 """Dollars where a last tier ends, which has no end: JSON cannot keep infinity."""
 _WALLET = re.compile(r"0x[0-9a-fA-F]{40}")
@@ -138,7 +139,9 @@ class Hyperliquid(Exchange):
         "candle": Offer(
             stream=True, history="5,000 buckets", note="without taker and quote volume"
         ),
-        "book_level": Offer(poll=60, checked="recorded", note="20 levels a side"),
+        **dict.fromkeys(
+            books.KINDS, Offer(stream=True, checked="recorded", note="of 20 levels a side")
+        ),
         "position": Offer(note="one wallet at a time: see position_request; closed: not told"),
     }
     limits = (Limit(name=NAME, amount=1200, seconds=60),)
@@ -151,13 +154,14 @@ class Hyperliquid(Exchange):
     def channels(self, kind: str, listings: Sequence[Listing]) -> list[Channel]:
         """Return one channel for each instrument."""
         topics = {"trade": "trades.{}", "candle": "candle.{}.1m"}
+        topics |= dict.fromkeys(books.KINDS, f"{BOOK}.{{}}")
         if kind not in topics:
             raise Unsupported(NAME, kind, "is not streamed")
         return [
             Channel(
                 url=SOCKET,
                 topic=topics[kind].format(listing.native),
-                kinds=(kind,),
+                kinds=books.KINDS if kind in books.KINDS else (kind,),
                 symbol=listing.symbol,
             )
             for listing in listings
@@ -165,18 +169,17 @@ class Hyperliquid(Exchange):
 
     def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return a frame for each channel."""
-        names = ("type", "coin", "interval")
-        wanted = [dict(zip(names, channel.topic.split("."), strict=False)) for channel in channels]
-        return [json.encode({"method": "subscribe", "subscription": one}) for one in wanted]
+        return _frames("subscribe", channels)
+
+    def unsubscribe(self, channels: Sequence[Channel]) -> list[bytes]:
+        """Return a frame for each channel."""
+        return _frames("unsubscribe", channels)
 
     def polls(self, kind: str, listings: Sequence[Listing]) -> list[Poll]:
-        """Return one request for all instruments; for books, one each."""
+        """Return one request for all instruments."""
+        del listings
         if kind in {"open_interest", "mark_price", "funding"}:
             return [Poll(request=_request(kind, {"type": "metaAndAssetCtxs"}), every=30)]
-        if kind == "book_level":
-            books = [({"type": "l2Book", "coin": one.native}, one.native) for one in listings]
-            asked = [_request(kind, body, 2, native=name) for body, name in books]
-            return [Poll(request=request, every=60) for request in asked]
         raise Unsupported(NAME, kind, "cannot be asked for")
 
     def history(self, kind: str, listing: Listing, since: int, until: int) -> Request:
@@ -271,6 +274,12 @@ def _request(kind: str, body: dict[str, Any], weight: int = 20, **about: str) ->
     )
 
 
+def _frames(method: str, channels: Sequence[Channel]) -> list[bytes]:
+    names = ("type", "coin", "interval")
+    wanted = [dict(zip(names, channel.topic.split("."), strict=False)) for channel in channels]
+    return [json.encode({"method": method, "subscription": one}) for one in wanted]
+
+
 def _topic(subscription: dict[str, Any]) -> str:
     parts = (subscription.get(name) for name in ("type", "coin", "interval"))
     return ".".join(part for part in parts if part)
@@ -291,6 +300,7 @@ class _Decoder(Decoder):
     def __init__(self, listings: Iterable[Listing] = ()) -> None:
         super().__init__(listings)
         self._running: dict[str, Candle] = {}
+        self._books = books.Books(NAME, most=LEVELS)
 
     def frame(self, payload: bytes, received: int) -> list[Any]:
         frame = decode(payload, _Frame)
@@ -302,6 +312,8 @@ class _Decoder(Decoder):
                 rows = frame.data if isinstance(frame.data, list) else [frame.data]
                 told = (self._told(one, received) for one in convert(rows, list[_Candle]))
                 return [candle for candle in told if candle is not None]
+            case "l2Book":
+                return list(self._books.read(self._book(convert(frame.data, _Book)), received))
             case "subscriptionResponse":
                 return [Acknowledged((_topic(frame.data["subscription"]),))]
             case "error":
@@ -314,8 +326,6 @@ class _Decoder(Decoder):
     def answer(self, payload: bytes, received: int, request: Request) -> list[Any]:
         if request.kind == "position":
             return self._positions(decode(payload, _Account), received, request.about["wallet"])
-        if request.kind == "book_level":
-            return self._book(decode(payload, _Book), received)
         if "native" in request.about:
             return self._page(payload, received, request)
         meta, contexts = decode(payload, tuple[_Meta, list[dict[str, Any]]])
@@ -382,14 +392,20 @@ class _Decoder(Decoder):
             premium=known(row, "premium"),
         )
 
-    def _book(self, book: _Book, received: int) -> list[BookLevel]:
-        about = self.about(self.listing(book.coin, CATEGORY), nanoseconds(book.time), received)
-        sides: tuple[Literal["bid", "ask"], ...] = ("bid", "ask")
-        return [
-            BookLevel(**about, side=side, level=at, price=positive(px), amount=positive(sz))
-            for side, levels in zip(sides, book.levels, strict=True)
-            for at, (px, sz) in enumerate((row["px"], row["sz"]) for row in levels)
-        ]
+    def _book(self, book: _Book) -> books.Told:
+        """Return a whole book, as each message has it."""
+        bids, asks = (
+            [(positive(row["px"]), positive(row["sz"])) for row in side] for side in book.levels
+        )
+        return books.Told(
+            topic=f"{BOOK}.{book.coin}",
+            listing=self.listing(book.coin, CATEGORY),
+            time=nanoseconds(book.time),
+            id=book.time,
+            follows=None,
+            bids=bids,
+            asks=asks,
+        )
 
     def _positions(self, account: _Account, received: int, wallet: str) -> list[Position]:
         time, made = nanoseconds(account.time), []

@@ -18,6 +18,7 @@ from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, Unsupported
+from plimsoll.exchanges import books, kraken_books
 from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
 from plimsoll.exchanges.reading import (
     MILLISECOND,
@@ -102,6 +103,7 @@ class Kraken(Exchange):
         "candle": Offer(poll=60, history="since listing", checked="recorded", note="no taker part"),
         "long_short_ratio": Offer(history="since 2023", note="accounts, then the top fifth"),
         "taker_volume": Offer(history="since 2023", note="inverse contracts: the ratio only"),
+        **kraken_books.OFFERS,
     }
     limits = (Limit(name="kraken", amount=100, seconds=60),)
     ping = Ping(every=30)
@@ -111,7 +113,7 @@ class Kraken(Exchange):
         return [_request(kind, f"{REST}/instruments") for kind in ("instrument", "brackets")]
 
     def channels(self, kind: str, listings: Sequence[Listing]) -> list[Channel]:
-        """Return one channel for each instrument: its trades, or its ticker."""
+        """Return one channel for each instrument: its trades, its ticker, or its book."""
         feed = next((feed for feed, kinds in _FEEDS.items() if kind in kinds), None)
         if feed is None:
             raise Unsupported(NAME, kind, "is not streamed")
@@ -121,14 +123,11 @@ class Kraken(Exchange):
 
     def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return frames for each feed, of some dozens of instruments each."""
-        frames = []
-        for feed in _FEEDS:
-            begin = f"{feed}:"
-            names = [one.topic.removeprefix(begin) for one in channels if begin in one.topic]
-            for at in range(0, len(names), TOGETHER):
-                some = names[at : at + TOGETHER]
-                frames.append({"event": "subscribe", "feed": feed, "product_ids": some})
-        return [json.encode(frame) for frame in frames]
+        return _frames("subscribe", channels)
+
+    def unsubscribe(self, channels: Sequence[Channel]) -> list[bytes]:
+        """Return the frames that end subscriptions."""
+        return _frames("unsubscribe", channels)
 
     def polls(self, kind: str, listings: Sequence[Listing]) -> list[Poll]:
         """Return one request for all tickers, or one for each instrument's candles."""
@@ -185,9 +184,21 @@ class Kraken(Exchange):
 EXCHANGE = Kraken()
 
 _FEEDS = {"trade": ("trade", "liquidation"), "ticker": ("mark_price", "open_interest", "funding")}
+_FEEDS[kraken_books.FEED] = books.KINDS
 _ANALYTICS = {"long_short_ratio": "long-short-info", "taker_volume": "cvd"}
 _ANALYTICS["open_interest"] = "open-interest"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _frames(event: str, channels: Sequence[Channel]) -> list[bytes]:
+    frames = []
+    for feed in _FEEDS:
+        begin = f"{feed}:"
+        names = [one.topic.removeprefix(begin) for one in channels if begin in one.topic]
+        for at in range(0, len(names), TOGETHER):
+            some = names[at : at + TOGETHER]
+            frames.append({"event": event, "feed": feed, "product_ids": some})
+    return [json.encode(frame) for frame in frames]
 
 
 def _request(kind: str, url: str, about: dict[str, str] | None = None, **query: str) -> Request:
@@ -240,6 +251,10 @@ def _seconds(stamp: Any) -> int:
 class _Decoder(Decoder):
     exchange = NAME
 
+    def __init__(self, listings: Iterable[Listing] = ()) -> None:
+        super().__init__(listings)
+        self._books = books.Books(NAME, most=kraken_books.LEVELS)
+
     def frame(self, payload: bytes, received: int) -> list[Any]:
         frame = decode(payload, _Frame)
         topics = [f"{frame.feed}:{name}" for name in frame.product_ids]
@@ -250,6 +265,9 @@ class _Decoder(Decoder):
         if frame.event in {"info", "unsubscribed", "pong"} or frame.feed == "heartbeat":
             return []
         listing = self.listing(frame.product_id, *CATEGORIES)
+        if frame.feed.startswith(kraken_books.FEED):
+            told = kraken_books.told(payload, frame.feed, listing)
+            return list(self._books.read(told, received))
         if frame.feed == "ticker":
             row = decode(payload, dict[str, Any])
             about = self.about(listing, nanoseconds(row["time"]), received)

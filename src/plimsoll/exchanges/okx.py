@@ -18,6 +18,7 @@ from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, Unsupported
+from plimsoll.exchanges import books, okx_books
 from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
 from plimsoll.exchanges.reading import (
     MILLISECOND,
@@ -105,6 +106,7 @@ class _Answer(Struct):
 class _Frame(Struct):
     event: str = ""
     arg: dict[str, Any] = {}
+    action: Any = ""
     code: str = ""
     msg: str = ""
     data: Any = None
@@ -144,6 +146,7 @@ class Okx(Exchange):
         "long_short_ratio": Offer(poll=300, history=BUCKETS, note="ratios without shares"),
         "taker_volume": Offer(poll=300, history=BUCKETS),
         "option_quote": Offer(poll=300, note="greeks, prices, open interest: a row for each"),
+        **okx_books.OFFERS,
     }
     limits = tuple(Limit(name=f"okx {p}", amount=n, seconds=2) for p, n in _ALLOWED.items())
     ping = Ping(every=20, payload=b"ping")  # after 30 seconds of silence the server hangs up
@@ -160,6 +163,8 @@ class Okx(Exchange):
         if kind == "liquidation":
             topics = [f"liquidation-orders:{market}" for market in _markets(listings)]
             return [Channel(url=f"{SOCKET}/public", topic=t, kinds=(kind,)) for t in topics]
+        if kind in books.KINDS:
+            return okx_books.channels(f"{SOCKET}/public", listings)
         if kind != "trade":
             raise Unsupported(NAME, kind, "is not streamed")
         url, start = f"{SOCKET}/business", "trades-all:"
@@ -171,9 +176,11 @@ class Okx(Exchange):
 
     def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return frames of at most a hundred topics each."""
-        topics = [_argument(channel.topic) for channel in channels]
-        parts = [topics[at : at + 100] for at in range(0, len(topics), 100)]
-        return [json.encode({"op": "subscribe", "args": part}) for part in parts]
+        return _frames("subscribe", channels)
+
+    def unsubscribe(self, channels: Sequence[Channel]) -> list[bytes]:
+        """Return the frames that end subscriptions."""
+        return _frames("unsubscribe", channels)
 
     def polls(self, kind: str, listings: Sequence[Listing]) -> list[Poll]:
         """Return one request for a whole market, or one for each instrument."""
@@ -239,6 +246,12 @@ class Okx(Exchange):
 EXCHANGE = Okx()
 
 
+def _frames(operation: str, channels: Sequence[Channel]) -> list[bytes]:
+    topics = [_argument(channel.topic) for channel in channels]
+    parts = [topics[at : at + 100] for at in range(0, len(topics), 100)]
+    return [json.encode({"op": operation, "args": part}) for part in parts]
+
+
 def _request(kind: str, path: str, category: str, **query: str) -> Request:
     about, url = {"category": category}, f"{REST}/{path}"
     return Request(kind=kind, url=url, query=query, limit=f"okx {path}", about=about)
@@ -291,6 +304,10 @@ def _millis(row: Any) -> Any:
 class _Decoder(Decoder):
     exchange = NAME
 
+    def __init__(self, listings: Iterable[Listing] = ()) -> None:
+        super().__init__(listings)
+        self._books = books.Books(NAME, most=okx_books.LEVELS)
+
     def frame(self, payload: bytes, received: int) -> list[Any]:
         if payload == b"pong":
             return []
@@ -298,6 +315,9 @@ class _Decoder(Decoder):
         if frame.event:
             return _control(frame)
         channel = frame.arg["channel"]
+        if channel == okx_books.CHANNEL:
+            (row,), listing = frame.data, self.listing(frame.arg["instId"], *CONTRACTS, "SPOT")
+            return list(self._books.read(okx_books.told(row, frame.action, listing), received))
         make, rows = _CHANNELS[channel], convert(frame.data, list[dict[str, Any]])
         rows = _details(rows) if channel == "liquidation-orders" else rows
         found = [(row, self.listing(row["instId"], *CONTRACTS, "SPOT")) for row in rows]

@@ -32,6 +32,8 @@ __all__ = [
     "Refused",
     "Reply",
     "Request",
+    "Resync",
+    "Synced",
     "decode",
     "known",
     "nanoseconds",
@@ -131,6 +133,28 @@ class Reply(Struct, frozen=True):
     payload: bytes
 
 
+class Synced(Struct, frozen=True):
+    """A topic's order book is known, and is kept from here on."""
+
+    topic: str
+
+
+class Resync(Struct, frozen=True):
+    """A topic's order book has to be had anew: by subscribing again, or asking for a snapshot.
+
+    Attributes
+    ----------
+    topic : str
+    since : int or None, UTC nanoseconds
+        When it was last known; None if it still is, though not for long.
+    reason : str
+    """
+
+    topic: str
+    since: int | None
+    reason: str
+
+
 class Decoder(ABC):
     """Reads one connection's frames, or answers to requests.
 
@@ -153,7 +177,7 @@ class Decoder(ABC):
 
     def read(
         self, payload: bytes, received: int, request: Request | None = None
-    ) -> list[Event | Listing | Brackets | Acknowledged | Refused | Reply]:
+    ) -> list[Event | Listing | Brackets | Acknowledged | Refused | Reply | Resync | Synced]:
         """Return what a message says.
 
         Parameters

@@ -3,12 +3,15 @@
 When a connection is lost, another is made, later and later; what was missed between the moment the
 old one was last heard of and the moment the new one was answered is a `Gap` for each channel.
 Before a server would end a connection for its age, a new one is opened beside it, and the old one
-is let go when the new one is answered; what both brought is told once.
+is let go when the new one is answered; what both brought is told once. An order book that lost a
+message is had anew, by subscribing again or by asking for a snapshot; until it is there, that too
+is a `Gap`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,26 +19,23 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from plimsoll.errors import ConnectionLost, ExchangeError, UnreadableMessage
-from plimsoll.exchanges.reading import UNREADABLE, Acknowledged, Refused, Reply
-from plimsoll.feed.rest import ask
+from plimsoll.exchanges.reading import Acknowledged, Refused, Reply, Resync, Synced
+from plimsoll.feed.connection import Connection
 from plimsoll.market.events import Event, Gap
 from plimsoll.net.retry import Backoff
-from plimsoll.net.websocket import Socket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
-    from plimsoll.exchanges.base import Channel, Exchange, Ping
-    from plimsoll.exchanges.reading import Listing
+    from plimsoll.exchanges.base import Channel, Exchange
+    from plimsoll.exchanges.reading import Listing, Request
+    from plimsoll.feed.connection import Item
     from plimsoll.feed.health import Health
     from plimsoll.net.http import Client
 
-    _Item = tuple["_Connection", tuple[bytes, int] | ExchangeError]
 
 __all__ = ["Taps", "subscription"]
 
-ANSWER = 30.0
-"""Seconds within which subscriptions must be answered."""
 _OVERLAP = 10.0
 _WAITING = 4_096
 
@@ -59,99 +59,17 @@ class Taps(NamedTuple):
     unreadable: Callable[[str, int, bytes, str], None] = _nothing
 
 
-class _Connection:
-    """One connection of a subscription, reading into a queue."""
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        channels: Sequence[Channel],
-        listings: Iterable[Listing],
-        address: Callable[[str], str],
-        client: Client | None,
-        queue: asyncio.Queue[_Item],
-    ) -> None:
-        self._exchange, self._address, self._client = exchange, address, client
-        self.channels = list(channels)
-        self.topics = {channel.topic for channel in channels}
-        self.unanswered = set(self.topics)
-        self.refused: list[Refused] = []
-        self.decoder = exchange.decoder(listings)
-        self._queue = queue
-        self.born = time.monotonic()
-        self.socket = self._socket(self.channels[0].url, exchange.ping)
-        self._frames = exchange.subscribe(self.channels)
-        self._task = asyncio.ensure_future(self._run())
-
-    def _socket(self, url: str, ping: Ping) -> Socket:
-        return Socket(url, ping=(ping.every, ping.payload), address=self._address)
-
-    async def _enter(self) -> None:
-        """Learn where to connect, if the exchange gives each connection a URL of its own."""
-        ticket = self._exchange.ticket()
-        if ticket is None or self._client is None:
-            return
-        payload, _ = await ask(self._client, self._exchange, ticket)
-        try:
-            self.socket = self._socket(*self._exchange.entrance(payload))
-        except UNREADABLE as error:
-            why = f"its ticket for a socket cannot be read: {type(error).__name__}: {error}"
-            raise ConnectionLost(self._exchange.name, why) from error
-
-    async def _run(self) -> None:
-        try:
-            await self._enter()
-            async with self.socket:
-                for request in self._frames:
-                    await self.socket.send(request)
-                async for frame in self.socket.frames():
-                    await self._queue.put((self, frame))
-        except ExchangeError as error:
-            await self._queue.put((self, error))
-
-    async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.wait({self._task})  # whoever cancels us meanwhile is heard
-        if not self._task.cancelled():
-            self._task.exception()
-
-    @property
-    def is_late(self) -> bool:
-        """Whether it should have been answered by now."""
-        return bool(self.unanswered) and time.monotonic() - self.born > ANSWER
-
-    def heard(self, events: list[Event]) -> None:
-        """Take data for an answer: what brings some is subscribed."""
-        for channel in self.channels:
-            if channel.topic in self.unanswered and any(
-                type(event).__struct_config__.tag in channel.kinds
-                and channel.symbol in {None, event.symbol}
-                for event in events
-            ):
-                self.unanswered.discard(channel.topic)
-
-    def answered(self, item: Acknowledged | Refused) -> None:
-        """Hear that subscriptions were accepted or refused."""
-        if isinstance(item, Refused):
-            self.refused.append(item)
-            self.unanswered.discard(item.topic)
-        elif item.topics:
-            self.unanswered.difference_update(item.topics)
-        else:
-            self.unanswered.clear()
-
-
 async def subscription(
     exchange: Exchange,
     channels: Sequence[Channel],
     listings: Iterable[Listing],
     health: Health,
     *,
+    client: Client | None = None,
     symbols: Sequence[str] | None = None,
     since: Mapping[tuple[str, str], int] | None = None,
     taps: Taps | None = None,
     address: Callable[[str], str] = lambda url: url,
-    client: Client | None = None,
 ) -> AsyncIterator[Event]:
     """Yield the events of channels of one socket, without end.
 
@@ -164,6 +82,8 @@ async def subscription(
         All that the exchange lists: a channel may bring any.
     health : Health
         Kept up to date.
+    client : Client, optional
+        Asks for tickets, and for the snapshots of channels that have them asked for.
     symbols : sequence of str, optional
         Whose gaps are told where a channel is of all; of all if left out.
     since : mapping of (str, str) to int, optional, UTC nanoseconds
@@ -171,8 +91,6 @@ async def subscription(
     taps : Taps, optional
     address : callable, optional
         Returns the URL to use in place of one.
-    client : Client, optional
-        Asks for tickets; an exchange without them needs none.
 
     Yields
     ------
@@ -189,9 +107,9 @@ async def subscription(
     if client is None and exchange.ticket() is not None:
         raise ValueError(f"{exchange.name} wants tickets for its sockets; give a client")
     every = list(listings)
-    work = _Subscription(exchange, channels, every, health, taps or Taps(), address, client)
+    work = _Subscription(exchange, channels, every, health, taps or Taps(), address)
     work.symbols = [one.symbol for one in every] if symbols is None else list(symbols)
-    work.before = dict(since or {})
+    work.before, work.client = dict(since or {}), client
     try:
         async for event in work.run():
             yield event
@@ -208,21 +126,21 @@ class _Subscription:
         health: Health,
         taps: Taps,
         address: Callable[[str], str],
-        client: Client | None,
     ) -> None:
         self._exchange, self._channels, self._listings = exchange, channels, listings
-        self._health, self._taps, self._address, self._client = health, taps, address, client
+        self._health, self._taps, self._address = health, taps, address
         self._backoff = Backoff()
-        self._now: _Connection | None = None
-        self._next: _Connection | None = None
+        self._now: Connection | None = None
+        self._next: Connection | None = None
         self._both_until = self._renewed_at = 0.0
         self._seen: dict[Event, None] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         # Both connections of a change-over write here; a full queue holds the sockets up.
-        self._queue: asyncio.Queue[_Item] = asyncio.Queue(_WAITING)
+        self._queue: asyncio.Queue[Item] = asyncio.Queue(_WAITING)
         self._reason = "not recorded"
         self._lost_at: int | None = None
         self.before: dict[tuple[str, str], int] = {}
+        self.client: Client | None = None
         self.symbols: list[str] = []
 
     async def close(self) -> None:
@@ -231,33 +149,38 @@ class _Subscription:
                 await connection.close()
         await asyncio.gather(*self._leaving)
 
-    def _open(self) -> _Connection:
-        return _Connection(
+    def _open(self) -> Connection:
+        return Connection(
             self._exchange,
             self._channels,
             self._listings,
-            self._address,
-            self._client,
             self._queue,
+            self._address,
+            self.client,
         )
 
     async def run(self) -> AsyncIterator[Event]:
         self._now = self._open()
         while True:
             self._grow_old()
-            item = await self._take()
+            item = self._overdue() or await self._take()
             if item is None:
                 if self._now is not None:
-                    self._health.heard = self._now.socket.alive
+                    self._heard(self._now.socket.alive)
                 continue
             connection, content = item
             if isinstance(content, ExchangeError):
                 await self._lost(connection, content)
                 continue
-            payload, received = content
-            for event in self._read(connection, payload, received):
+            payload, received, request = content
+            for event in self._read(connection, payload, received, request):
                 yield event
-            self._health.heard = received
+            self._heard(received)
+
+    def _heard(self, until: int) -> None:
+        """Note until when all that came was passed on; a book that is not known was not."""
+        unknown = () if self._now is None else self._now.unknown.values()
+        self._health.heard = min([until, *(book.since for book in unknown)])
 
     def _grow_old(self) -> None:
         """Open the successor of a connection that the server will end soon."""
@@ -268,7 +191,15 @@ class _Subscription:
         if moment - now.born > self._exchange.longest and moment >= self._renewed_at:
             self._next = self._open()
 
-    async def _take(self) -> _Item | None:
+    def _overdue(self) -> Item | None:
+        """Return the loss of a connection that does not bring an order book again."""
+        now = self._now
+        if now is None or not now.unknown or not (missing := now.overdue):
+            return None
+        why = f"did not bring an order book again: {', '.join(missing[:3])}"
+        return now, ConnectionLost(self._exchange.name, why)
+
+    async def _take(self) -> Item | None:
         """Return what comes next; None if for a second nothing did."""
         with suppress(asyncio.QueueEmpty):
             return self._queue.get_nowait()
@@ -282,7 +213,7 @@ class _Subscription:
         why = f"did not answer subscriptions: {missing}"
         return now, ConnectionLost(self._exchange.name, why)
 
-    async def _lost(self, connection: _Connection, error: ExchangeError) -> None:
+    async def _lost(self, connection: Connection, error: ExchangeError) -> None:
         """Replace a lost connection, after a while."""
         await connection.close()
         self._health.problem = str(error)
@@ -300,49 +231,79 @@ class _Subscription:
             self._health.state = "refused"
             raise error
         if self._next is not None:  # the successor is on its way already
-            self._now, self._next = self._next, None
+            self._succeed(connection, self._next)
             self._health.state = "lost"
             return
         self._health.state = "lost"
         self._health.reconnects += 1
         wait = self._backoff.failed()
         await asyncio.sleep(max(wait, getattr(error, "retry_after", None) or 0.0))
-        self._now = self._open()
+        self._succeed(connection, self._open())
 
-    def _read(self, connection: _Connection, payload: bytes, received: int) -> list[Event]:
-        self._taps.raw(connection.channels[0].url, received, payload)
+    def _succeed(self, old: Connection, new: Connection) -> None:
+        """Go on with another connection; what the old one did not know is a gap until it does."""
+        self._now, self._next = new, None
+        for topic in old.unknown.keys() - new.known:
+            due = new.unknown[topic].due if topic in new.unknown else math.inf
+            new.unknown[topic] = old.unknown[topic]._replace(due=due)
+
+    def _read(
+        self, connection: Connection, payload: bytes, received: int, request: Request | None
+    ) -> list[Event]:
+        url = connection.channels[0].url if request is None else request.url
+        self._taps.raw(url, received, payload)
         try:
-            items = connection.decoder.read(payload, received)
+            items = connection.decoder.read(payload, received, request)
         except UnreadableMessage as error:
             self._health.unreadable += 1
             self._health.problem = error.why
             self._taps.unreadable(self._exchange.name, received, payload, error.why)
             return []
         found: list[Event] = []
+        gaps: list[Event] = []
         for item in items:
             if isinstance(item, Acknowledged | Refused):
                 connection.answered(item)
             elif isinstance(item, Reply):
                 self._reply(connection, item)
+            elif isinstance(item, Resync):
+                self._health.problem = item.reason
+                connection.renew(item)
+            elif isinstance(item, Synced):
+                gaps += self._synced(connection, item, received)
             elif isinstance(item, Event):
                 found.append(item)
         if connection.unanswered and found:
             connection.heard(found)
         before = self._live(connection, received)
-        return [*before, *self._once(found, received)]
+        return [*before, *gaps, *self._once(found, received)]
 
-    def _reply(self, connection: _Connection, item: Reply) -> None:
+    def _reply(self, connection: Connection, item: Reply) -> None:
         task = asyncio.ensure_future(connection.socket.send(item.payload))
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
-    def _live(self, connection: _Connection, received: int) -> list[Event]:
+    def _synced(self, connection: Connection, item: Synced, received: int) -> list[Event]:
+        """Take note that an order book is known, and return the gaps that closes."""
+        connection.known.add(item.topic)
+        unknown = connection.unknown.pop(item.topic, None)
+        if unknown is None or connection is not self._now:
+            return []
+        missed = dict.fromkeys(self._pairs({item.topic}), unknown.since)
+        return self._gaps(missed, received, unknown.reason)
+
+    def _live(self, connection: Connection, received: int) -> list[Event]:
         """Take note when all subscriptions are answered, and return the gaps that closes."""
         if connection.unanswered:
             return []
+        if not connection.is_answered:
+            connection.begin(received)
         if connection is self._next:
-            old, self._now, self._next = self._now, self._next, None
+            if connection.unknown:
+                return []
+            old = self._now
             self._both_until = time.monotonic() + _OVERLAP
             if old is not None:
+                self._succeed(old, connection)
                 leaving = asyncio.ensure_future(old.close())
                 self._leaving.add(leaving)
                 leaving.add_done_callback(self._leaving.discard)
@@ -354,9 +315,11 @@ class _Subscription:
             self._health.refused = self._pairs(refused) - self._pairs(connection.topics - refused)
         if self._lost_at is None and not self.before:
             return []
-        gaps = self._gaps(received)
+        pairs = self._pairs(connection.topics)
+        missed = {} if self._lost_at is None else dict.fromkeys(pairs, self._lost_at)
+        missed.update((pair, since) for pair, since in self.before.items() if pair in pairs)
         self._lost_at, self.before = None, {}
-        return gaps
+        return self._gaps(missed, received, self._reason)
 
     def _pairs(self, topics: set[str]) -> set[tuple[str, str]]:
         """Return the kinds of symbols that topics bring."""
@@ -368,12 +331,8 @@ class _Subscription:
             for symbol in self._symbols(channel)
         }
 
-    def _gaps(self, until: int) -> list[Event]:
-        """Return what was missed: since an earlier run, or since a connection was lost."""
-        pairs = self._pairs({channel.topic for channel in self._channels})
-        missed = self.before
-        if self._lost_at is not None:
-            missed = {**dict.fromkeys(pairs, self._lost_at), **self.before}
+    def _gaps(self, missed: Mapping[tuple[str, str], int], until: int, reason: str) -> list[Event]:
+        """Return the gaps of kinds of symbols that were missed, each since when."""
         found: list[Event] = [
             Gap(
                 exchange=self._exchange.name,
@@ -383,10 +342,10 @@ class _Subscription:
                 received=until,
                 stream=kind,
                 until=until,
-                reason=self._reason,
+                reason=reason,
             )
             for (kind, symbol), since in sorted(missed.items())
-            if (kind, symbol) in pairs and since < until
+            if since < until
         ]
         self._health.gaps += len(found)
         return found
