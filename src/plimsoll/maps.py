@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from plimsoll.store.catalogue import Catalogue
 if TYPE_CHECKING:
     from plimsoll.store.reader import Reader
 
-__all__ = ["SHOWN", "WARM_UP", "heatmap"]
+__all__ = ["SHOWN", "WARM_UP", "History", "heatmap", "history"]
 
 WARM_UP = timedelta(days=30)
 """How much history before the first column fills the inventory."""
@@ -71,6 +71,46 @@ def heatmap(
         If the symbol is no linear or inverse contract, several exchanges could be meant, or a
         bar is shorter than the step of open interest.
     """
+    held = history(reader, symbol, exchange, span=span, interval=interval)
+    drawn = model.liquidation_map(
+        held.bars, parameters or held.parameters, since=held.since, rows=rows
+    )
+    return replace(drawn, exchange=held.exchange, symbol=symbol, prices=held.prices)
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What a store holds of an instrument, as a map is made from it.
+
+    Attributes
+    ----------
+    bars : DataFrame
+        As `analytics.bars` makes them.
+    since : datetime
+        Where what is asked for starts; earlier bars fill the inventory.
+    parameters : Parameters
+        The priors, with the instrument's settlement and first maintenance bracket.
+    exchange : str
+    prices : str
+        Where prices come from.
+    """
+
+    bars: pl.DataFrame
+    since: datetime
+    parameters: Parameters
+    exchange: str
+    prices: str
+
+
+def history(
+    reader: Reader,
+    symbol: str,
+    exchange: str | None,
+    *,
+    span: Span,
+    interval: timedelta | None,
+) -> History:
+    """Return what a store holds of an instrument; arguments and errors as of `heatmap`."""
     settlement = Symbol.parse(symbol).settlement
     if settlement not in {"linear", "inverse"}:
         raise ValueError(f"{symbol} is no linear or inverse contract: it has no such map")
@@ -100,9 +140,8 @@ def heatmap(
     bars = timeline.bars(candles, held, length, first, until or last + length)
     priced = bars["open"].is_not_null().arg_true()
     bars = bars[: priced[-1] + 1] if priced.len() else bars  # after the last price nothing is known
-    chosen = parameters or _priors(reader, symbol, exchange, first)
-    drawn = model.liquidation_map(bars, chosen, since=since, rows=rows)
-    return replace(drawn, exchange=exchange, symbol=symbol, prices=_source(candles))
+    priors = _priors(reader, symbol, exchange, first)
+    return History(bars, since, priors, exchange, _source(candles))
 
 
 def _usable(

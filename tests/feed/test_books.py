@@ -15,7 +15,7 @@ from fakes.books import STREAMS, Stream
 from fakes.server import Fake
 from fakes.venues import VENUES
 from plimsoll.exchanges import books
-from plimsoll.feed import subscription
+from plimsoll.feed import connection
 from plimsoll.net import retry
 from plimsoll.recording import Recording, Wanted
 
@@ -34,7 +34,7 @@ BY_NAME = {venue.name: venue for venue in VENUES}
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reconnect, and have books anew, at once."""
     monkeypatch.setattr(retry.Backoff.__init__, "__defaults__", (0.01, 0.05))
-    monkeypatch.setattr(subscription, "RENEWAL", 0.0)
+    monkeypatch.setattr(connection, "RENEWAL", 0.0)
 
 
 class Market:
@@ -183,7 +183,7 @@ def test_a_message_that_is_missing_is_a_gap_and_the_book_is_right_after(
 def test_a_book_that_does_not_come_again_ends_the_connection_and_the_gap_goes_on(
     stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscription, "ANSWER", 0.5)
+    monkeypatch.setattr(connection, "ANSWER", 0.5)
     moments: list[int] = []
     rows_each = 40 + 12 * stream.is_whole
 
