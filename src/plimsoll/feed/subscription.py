@@ -146,12 +146,12 @@ class _Connection:
 
     def renew(self, item: Resync, client: Client | None) -> None:
         """Have an order book anew: at once, or some time after it was last had anew."""
-        self.known.discard(item.topic)
         channel = next(one for one in self.channels if one.topic == item.topic)
         now = time.monotonic()
         at = max(now, self._renewed.get(item.topic, -math.inf) + RENEWAL)
         self._renewed[item.topic] = at
         if item.since is not None:
+            self.known.discard(item.topic)
             # A request waits for its allowance as long as it takes, and tells if it fails.
             due = at + ANSWER if channel.snapshot is None else math.inf
             first = self.unknown.get(item.topic, _Unknown(item.since, item.reason, due))
@@ -168,7 +168,7 @@ class _Connection:
                     await self.socket.send(frame)
                 for frame in self._exchange.subscribe([channel]):
                     await self.socket.send(frame)
-            elif client is not None:
+            elif client is not None:  # as `subscription` demands
                 answer = await rest.ask(client, self._exchange, channel.snapshot)
                 await self._queue.put((self, (*answer, channel.snapshot)))
         except ExchangeError as error:
@@ -243,6 +243,8 @@ async def subscription(
         If the exchange refuses the socket for good.
     """
     every = list(listings)
+    if client is None and any(channel.snapshot is not None for channel in channels):
+        raise ValueError(f"{exchange.name}: snapshots of order books need a client to ask for them")
     work = _Subscription(exchange, channels, every, health, taps or Taps(), address)
     work.symbols = [one.symbol for one in every] if symbols is None else list(symbols)
     work.lost_at, work.client = since, client
@@ -367,9 +369,9 @@ class _Subscription:
     def _succeed(self, old: _Connection, new: _Connection) -> None:
         """Go on with another connection; what the old one did not know is a gap until it does."""
         self._now, self._next = new, None
-        for topic in old.unknown.keys() - new.known:
+        for topic, unknown in old.unknown.items():
             due = new.unknown[topic].due if topic in new.unknown else math.inf
-            new.unknown[topic] = old.unknown[topic]._replace(due=due)
+            new.unknown[topic] = unknown._replace(due=due)
 
     def _read(
         self, connection: _Connection, payload: bytes, received: int, request: Request | None
@@ -382,38 +384,41 @@ class _Subscription:
             self._health.unreadable += 1
             self._health.problem = error.why
             self._taps.unreadable(self._exchange.name, received, payload, error.why)
+            for channel in connection.channels if request is not None else ():
+                if channel.snapshot == request:
+                    since = None if channel.topic in connection.known else received
+                    self._note(connection, Resync(channel.topic, since, error.why))
             return []
-        found: list[Event] = []
-        gaps: list[Event] = []
         for item in items:
-            if isinstance(item, Acknowledged | Refused):
-                connection.answered(item)
-            elif isinstance(item, Reply):
-                self._reply(connection, item)
-            elif isinstance(item, Resync):
-                self._health.problem = item.reason
-                connection.renew(item, self.client)
-            elif isinstance(item, Synced):
-                gaps += self._synced(connection, item, received)
-            elif isinstance(item, Event):
-                found.append(item)
+            self._note(connection, item)
+        found = [item for item in items if isinstance(item, Event)]
         if connection.unanswered and found:
             connection.heard(found)
-        before = self._live(connection, received)
-        return [*before, *gaps, *self._once(found, received)]
+        before = [*self._live(connection, received), *self._known(connection, received)]
+        return [*before, *self._once(found, received)]
 
-    def _reply(self, connection: _Connection, item: Reply) -> None:
-        task = asyncio.ensure_future(connection.socket.send(item.payload))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    def _note(self, connection: _Connection, item: object) -> None:
+        """Do what an item that is no event asks for."""
+        if isinstance(item, Acknowledged | Refused):
+            connection.answered(item)
+        elif isinstance(item, Reply):
+            task = asyncio.ensure_future(connection.socket.send(item.payload))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        elif isinstance(item, Resync):
+            self._health.problem = item.reason
+            connection.renew(item, self.client)
+        elif isinstance(item, Synced):
+            connection.known.add(item.topic)
 
-    def _synced(self, connection: _Connection, item: Synced, received: int) -> list[Event]:
-        """Take note that an order book is known, and return the gaps that closes."""
-        connection.known.add(item.topic)
-        unknown = connection.unknown.pop(item.topic, None)
-        if unknown is None or connection is not self._now:
-            return []
-        channels = [one for one in connection.channels if one.topic == item.topic]
-        return self._gaps(channels, unknown.since, received, unknown.reason)
+    def _known(self, connection: _Connection, received: int) -> list[Event]:
+        """Return the gaps that end because order books are known again."""
+        gaps: list[Event] = []
+        for topic in connection.unknown.keys() & connection.known:
+            unknown = connection.unknown.pop(topic)
+            if connection is self._now:
+                channels = [one for one in connection.channels if one.topic == topic]
+                gaps += self._gaps(channels, unknown.since, received, unknown.reason)
+        return gaps
 
     def _live(self, connection: _Connection, received: int) -> list[Event]:
         """Take note when all subscriptions are answered, and return the gaps that closes."""
