@@ -22,7 +22,7 @@ from fakes.venues import VENUES, Venue
 from plimsoll import recording
 from plimsoll.exchanges import exchange
 from plimsoll.exchanges.reading import Listing
-from plimsoll.feed import subscription as subscriptions
+from plimsoll.feed import connection
 from plimsoll.feed.health import Health
 from plimsoll.feed.subscription import subscription
 from plimsoll.market.instrument import Instrument
@@ -308,7 +308,7 @@ def test_a_stream_can_be_stopped_at_any_moment() -> None:
 def test_a_recorder_can_be_stopped_while_it_lets_go_of_a_dead_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriptions, "ANSWER", 0.2)
+    monkeypatch.setattr(connection, "ANSWER", 0.2)
 
     async def play(fake: Fake) -> None:
         fake.mute = True
