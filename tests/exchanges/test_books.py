@@ -218,6 +218,21 @@ def test_a_price_that_left_the_snapshot_behind_is_told() -> None:
     assert (item.since, "the price left" in item.reason) == (RECEIVED, True)
 
 
+def test_a_price_that_left_before_the_answer_came_is_known_when_it_comes() -> None:
+    made = decoder(BINANCE)
+    start(made, BINANCE, 1, START, *NEAR)
+    follow(made, BINANCE.changes(2, START + STEP, *moved(60)))  # a snapshot is asked for
+    follow(made, BINANCE.changes(3, START + STEP + 1, *moved(100)))
+    (item,) = follow(made, BINANCE.changes(4, START + 2 * STEP, [(90_099.0, 9.0)], []))
+    assert "the price left" in item.reason
+    bids = [(price + 60, 1.0) for price, _ in NEAR[0]]
+    items = start(made, BINANCE, 2, START + STEP, bids, [(p + 60, 1.0) for p, _ in NEAR[1]])
+    assert items[0] == Synced(BINANCE.topic)
+    assert not any(isinstance(item, Resync) and item.since is not None for item in items)
+    now = [one for one in items if isinstance(one, BookLevel) and one.time > (START + STEP) * MS]
+    assert levels(now)["bid"][9] == (90_099, 9)
+
+
 def test_a_snapshot_that_changes_do_not_join_is_asked_for_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

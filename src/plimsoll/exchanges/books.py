@@ -173,7 +173,11 @@ class Books:
         if kept.book.is_crossed:
             return [self._lose(told, kept.told, "a bid is as high as an ask")]
         if self._is_asked and kept.book.mid is None and 0 not in kept.reach:
-            return [self._lose(told, kept.told, "the price left what its snapshot reached")]
+            waiting = self._waiting.get(told.topic)
+            lost = self._lose(told, kept.told, "the price left what its snapshot reached")
+            if waiting is not None:  # nothing is missing: the answer on its way will join these
+                self._waiting[told.topic] = waiting
+            return [lost]
         kept.stretch, kept.told = stretch, received
         about = {
             "exchange": self._exchange,
@@ -195,7 +199,6 @@ class Books:
 
     def _lose(self, told: Told, since: int, reason: str) -> Resync:
         self._kept.pop(told.topic, None)
-        # An answer that is on the way already will not join these, and it is asked for once more.
         first = [(told, since)] if self._is_asked else []
         self._waiting[told.topic] = deque(first, maxlen=WAITING)
         return Resync(told.topic, since, f"book of {told.listing.native}: {reason}")

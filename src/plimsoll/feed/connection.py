@@ -27,7 +27,7 @@ __all__ = ["ANSWER", "RENEWAL", "Connection", "Unknown"]
 
 ANSWER = 30.0
 """Seconds within which subscriptions must be answered."""
-RENEWAL = 10.0
+RENEWAL = 5.0
 """Seconds that lie between two times at least that one order book is had anew."""
 
 
