@@ -94,8 +94,9 @@ async def backfill(
     async with Client(address) as client:
         found = await rest.listed(client, exchange)
         reached = []
-        for listing in choose(found.listings, [symbol]):
-            writer.catalogue.remember(listing.instrument)
+        chosen = choose(found.listings, [symbol])
+        writer.remember(listing.instrument for listing in chosen)
+        for listing in chosen:
             for kind in chosen_kinds:
                 work = _Series(writer, client, exchange, listing, kind)
                 reached.append(await work.bring(*span, progress))

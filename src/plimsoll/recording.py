@@ -4,7 +4,7 @@ A recording is made of streams: subscriptions, a socket each, and polls. All bri
 queue, which one writer keeps. Beside the store's tables stand::
 
     STORE/
-    ├── recorder/EXCHANGE.json   until when each kind was recorded
+    ├── recorder/EXCHANGE.json   until when each kind of each symbol was recorded
     ├── unreadable/EXCHANGE.jsonl  messages that could not be read, whole
     └── raw/EXCHANGE/            with `keep_raw`: every frame as it came, zstd
 """
@@ -15,7 +15,7 @@ import asyncio
 import base64
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from plimsoll.exchanges import exchange as known_exchange
 from plimsoll.feed import rest
 from plimsoll.feed.choice import choose, kinds_of, largest
 from plimsoll.feed.health import Health
+from plimsoll.feed.heard import Heard
 from plimsoll.feed.merge import gather
 from plimsoll.feed.poll import poll
 from plimsoll.feed.record import record
@@ -53,9 +54,8 @@ FILLED = "filled from history:"
 """How the reason of a gap begins that has been filled."""
 _REPAIR = 86_400 * 1_000_000_000
 """The longest gap that is asked for again, nanoseconds."""
-_UNDERWAY = 1_000_000_000
-"""What came less than this before the newest event that is safe may not be safe; nanoseconds."""
-
+_NOTED = 0.1
+"""How often it is noted how far streams have come, seconds."""
 _RELISTED = 6 * 3_600.0
 """How often listings are asked for again, seconds."""
 _AGAIN = 300.0
@@ -155,15 +155,15 @@ async def record_exchanges(
             kept = _kept(recording, works)
             refused = _rejected(works, recording)
             feeds = [work.stream(writer, feeds) for work, feeds in zip(works, opened, strict=True)]
-            await record(gather(*feeds), writer, every=0.2, kept=kept, rejected=refused)
+            await record(gather(*feeds), writer, every=0.1, kept=kept, rejected=refused)
 
 
 def _kept(recording: Recording, works: list[_Work]) -> Callable[[list[Event]], None]:
     def kept(events: list[Event]) -> None:
         recording.kept += len(events)
-        newest = max(event.received or 0 for event in events)
+        by_exchange = Counter(event.exchange for event in events)
         for work in works:
-            work.note(newest - _UNDERWAY)
+            work.kept(by_exchange[work.exchange.name])
 
     return kept
 
@@ -172,7 +172,7 @@ def _rejected(works: list[_Work], recording: Recording) -> Callable[[Event, str]
     by_name = {work.exchange.name: work for work in works}
 
     def rejected(event: Event, why: str) -> None:
-        by_name[event.exchange].note_unreadable(msgspec.json.encode(event), why)
+        by_name[event.exchange].rejected(event, why)
         recording.tell(f"{event.exchange}: {why}")
 
     return rejected
@@ -193,10 +193,9 @@ class _Work:
         self.exchange = known_exchange(wanted.exchange)
         self._client, self._wanted, self._recording = client, wanted, recording
         self._address = address
-        self._place = root / "recorder" / f"{wanted.exchange}.json"
+        self._heard = Heard(root / "recorder" / f"{wanted.exchange}.json")
         self._files = _Files(root, wanted.exchange, keep_raw)
-        self._before = _last_heard(self._place)
-        self._health: dict[str, list[Health]] = defaultdict(list)
+        self._health: list[Health] = []
         self._holes: asyncio.Queue[Gap] = asyncio.Queue(10_000)
         self._wallets = Wallets()
         self._listings: list[Listing] = []
@@ -216,9 +215,11 @@ class _Work:
         while True:
             if feeds:
                 with suppress(_ListsMore):
-                    async with aclosing(gather(*feeds, self._watch())) as events:
+                    async with aclosing(gather(*feeds, self._watch(), self._notes())) as events:
                         async for event in events:
+                            self._heard.passes()
                             yield event
+                self._heard.restarts()
             else:
                 await asyncio.sleep(_AGAIN)
             feeds = await self.opened(writer)
@@ -233,13 +234,14 @@ class _Work:
             return []
         for problem in found.problems:
             self._recording.tell(problem)
-        _remember(writer, found, [one for one in chosen if one.symbol not in self._symbols])
+        fresh = [one for one in chosen if one.symbol not in self._symbols]
+        await asyncio.to_thread(_remember, writer, found, fresh)
         self._forget_health()
         self._listings = found.listings
         self._kinds, self._symbols = set(kinds), {one.symbol for one in chosen}
         feeds = [*self._sockets(kinds, chosen), *self._polls(kinds, chosen)]
         if "position" in kinds:
-            watched = self._watched(["position"], "wallets")
+            watched = self._watched(["position"], "wallets", self._symbols)
             feeds.append(
                 positions(
                     self._client,
@@ -275,9 +277,17 @@ class _Work:
                 raise _ListsMore
         yield  # never reached: it makes this a stream
 
+    async def _notes(self) -> AsyncIterator[Event]:
+        """Yield nothing; note, for a small part of the time, how far the streams have come."""
+        while True:
+            began = time.monotonic()
+            self._heard.note(self._health)
+            await asyncio.sleep(max(_NOTED, 100 * (time.monotonic() - began)))
+        yield  # never reached: it makes this a stream
+
     def _forget_health(self) -> None:
         """Watch no longer over streams that are being replaced."""
-        old = {id(health) for streams in self._health.values() for health in streams}
+        old = {id(health) for health in self._health}
         self._health.clear()
         self._recording.health[:] = [one for one in self._recording.health if id(one) not in old]
 
@@ -302,14 +312,17 @@ class _Work:
     def _socket(self, channels: list[Channel]) -> AsyncIterator[Event]:
         brought = {kind for channel in channels for kind in channel.kinds}
         kinds = sorted(brought & self._kinds) or sorted(brought)
+        symbols = {channel.symbol for channel in channels if channel.symbol is not None}
+        if any(channel.symbol is None for channel in channels):
+            symbols = self._symbols
         return subscription(
             self.exchange,
             channels,
             self._listings,
-            self._watched(kinds, f"{len(channels)} channels"),
+            self._watched(kinds, f"{len(channels)} channels", symbols),
             client=self._client,
             symbols=sorted(self._symbols),
-            since=self._since(kinds),
+            since=self._heard.since(kinds, symbols),
             taps=self._taps(),
             address=self._address,
         )
@@ -334,30 +347,27 @@ class _Work:
             if offer.stream or offer.poll is None:
                 continue
             for plan in self.exchange.polls(kind, chosen):
-                what = plan.request.about.get("native", "all")
+                native = plan.request.about.get("native")
+                symbols = {one.symbol for one in chosen if native in {None, one.native}}
                 feeds.append(
                     poll(
                         self._client,
                         self.exchange,
                         plan,
                         chosen,
-                        self._watched([kind], what),
-                        since=self._since([kind]),
+                        self._watched([kind], native or "all", symbols),
+                        since=self._heard.since([kind], symbols),
                         taps=self._files.taps,
                     )
                 )
         return feeds
 
-    def _watched(self, kinds: list[str], what: str) -> Health:
-        health = Health(f"{self.exchange.name} {'+'.join(kinds)} {what}")
+    def _watched(self, kinds: list[str], what: str, symbols: set[str]) -> Health:
+        name = f"{self.exchange.name} {'+'.join(kinds)} {what}"
+        health = Health(name, tuple(kinds), tuple(sorted(symbols)))
         self._recording.health.append(health)
-        for kind in kinds:
-            self._health[kind].append(health)
+        self._health.append(health)
         return health
-
-    def _since(self, kinds: list[str]) -> int | None:
-        heard = [self._before[kind] for kind in kinds if kind in self._before]
-        return min(heard) if heard else None
 
     async def _guarded(self, feed: AsyncIterator[Event]) -> AsyncIterator[Event]:
         """Yield a stream's events; a gap is told at once, and tried to be filled later."""
@@ -367,6 +377,7 @@ class _Work:
                     continue
                 if isinstance(event, Gap) and self._can_repair(event):
                     self._holes.put_nowait(event)
+                self._heard.sets_out()
                 yield event
         except ExchangeError as error:
             self._recording.tell(str(error))
@@ -397,47 +408,30 @@ class _Work:
                 )
                 async for page in pages:
                     for event in page:
+                        self._heard.sets_out()
                         yield event
                 now = time.time_ns()
+                self._heard.sets_out()
                 yield replace(gap, known_at=now, received=now, reason=f"{FILLED} {gap.reason}")
             except (ExchangeError, KeyError) as error:
                 self._recording.tell(f"gap of {gap.stream} {gap.symbol}: {error}")
 
-    def note_unreadable(self, payload: bytes, why: str) -> None:
+    def kept(self, count: int) -> None:
+        """Hear that events are safe."""
+        self._heard.arrived(count)
+
+    def rejected(self, event: Event, why: str) -> None:
         """Keep what cannot be kept as a row."""
+        self._heard.arrived(1)
+        payload = msgspec.json.encode(event)
         self._files.taps.unreadable(self.exchange.name, time.time_ns(), payload, why)
-
-    def note(self, until: int) -> None:
-        """Write down until when each kind was recorded; UTC nanoseconds."""
-        heard = dict(self._before)
-        for kind, streams in list(self._health.items()):
-            if all(health.state == "live" for health in streams):
-                sure = min([until, *(health.heard for health in streams)])
-                if sure > 0:
-                    heard[kind] = max(sure, heard.get(kind, 0))
-        self._before = heard
-        self._place.parent.mkdir(exist_ok=True)
-        aside = self._place.with_suffix(".new")
-        aside.write_text(json.dumps(heard), encoding="utf-8")
-        aside.replace(self._place)
-
-
-def _last_heard(place: Path) -> dict[str, int]:
-    try:
-        found = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {kind: when for kind, when in found.items() if isinstance(when, int)}
 
 
 def _remember(writer: Writer, found: Listed, chosen: list[Listing]) -> None:
     """Keep contract sizes and brackets of what is recorded."""
     symbols = {listing.symbol for listing in chosen}
-    for listing in chosen:
-        writer.catalogue.remember(listing.instrument)
-    for brackets in found.brackets:
-        if brackets.symbol in symbols:
-            writer.catalogue.remember(brackets)
+    writer.remember(listing.instrument for listing in chosen)
+    writer.remember(brackets for brackets in found.brackets if brackets.symbol in symbols)
 
 
 class _Files:

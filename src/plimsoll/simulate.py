@@ -146,8 +146,7 @@ def simulate(
     finally:
         written.close()
     try:
-        for item in dict.fromkeys(instruments):
-            writer.catalogue.remember(item)
+        writer.remember(dict.fromkeys(instruments))
         writer.seal()
     except (OSError, sqlite3.Error) as error:
         raise StoreUnusable(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import plimsoll
-from plimsoll.errors import NoSuchData
+from plimsoll.errors import NoSuchData, StoreUnusable
 from plimsoll.feed.merge import merge
 from plimsoll.feed.record import record
 from plimsoll.feed.replay import known, ordered, replay, stored
@@ -22,11 +23,12 @@ from plimsoll.market.interval import MINUTE, SECOND
 from plimsoll.market.schema import Batch, rows
 from plimsoll.simulation.scenarios import SCENARIOS, coins
 from plimsoll.simulation.simulation import Simulation
+from plimsoll.store.audit import audit
 from plimsoll.store.reader import Reader
 from plimsoll.store.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
     from pathlib import Path
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -54,6 +56,14 @@ async def collect(feed: AsyncIterator[Event], most: int | None = None) -> list[E
         if most is not None and len(found) == most:
             break
     return found
+
+
+async def until(what: Callable[[], bool], seconds: float = 10.0) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > end:
+            raise AssertionError("it did not happen in time")
+        await asyncio.sleep(0.002)
 
 
 async def listed(events: Iterable[Event], pause: float = 0.0) -> AsyncIterator[Event]:
@@ -388,13 +398,77 @@ def test_a_recording_seals_now_and_then(tmp_path: Path) -> None:
 
     async def run() -> bool:
         with Writer(root) as writer:
-            feed = listed([trade(n, n) for n in range(200)], 0.003)
+            feed = listed([trade(n, n) for n in range(400)], 0.003)
             task = asyncio.ensure_future(record(feed, writer, every=0.01, seal=0.05))
-            await asyncio.wait({task}, timeout=0.15)
-            early = not task.done() and any((root / "tables").rglob("*.parquet"))
+            await until(lambda: any((root / "tables").rglob("*.parquet")))
+            early = not task.done()
             await task
             return early
 
     assert asyncio.run(run())
+    assert Reader(root).read("trade").height == 400
     with pytest.raises(ValueError, match="must be positive"):
         asyncio.run(record(listed([]), None, every=0))  # type: ignore[arg-type]
+
+
+def test_what_is_settled_is_read_from_a_stage_and_no_longer_from_the_journal(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "store"
+
+    async def run() -> tuple[int, int]:
+        with Writer(root) as writer:
+            feed = listed([trade(n, n) for n in range(100)], 0.003)
+            task = asyncio.ensure_future(record(feed, writer, every=0.01, settle=0.02))
+            await task
+            staged = len(list((root / "staged").rglob("*.parquet")))
+            return staged, Reader(root).read("trade").height
+
+    staged, kept = asyncio.run(run())
+    assert staged > 1
+    assert kept == 100
+    assert Reader(root).read("trade").height == 100
+    assert audit(Reader(root)).findings == []
+    assert not list((root / "staged").iterdir())
+    assert not list((root / "sources").iterdir())
+
+
+def test_events_are_kept_while_a_slow_seal_goes_on(tmp_path: Path) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(Writer):
+        def settle(self) -> None:
+            begun.set()
+            go_on.wait(10)
+            super().settle()
+
+    told: list[Event] = []
+
+    async def run() -> int:
+        with Slow(tmp_path / "store") as writer:
+            feed = listed([trade(n, n) for n in range(200)], 0.003)
+            work = record(feed, writer, every=0.01, settle=0.01, kept=told.extend)
+            task = asyncio.ensure_future(work)
+            await until(begun.is_set)
+            before = len(told)
+            await until(lambda: len(told) > before + 20)
+            go_on.set()
+            return await task
+
+    assert asyncio.run(run()) == 200
+    assert Reader(tmp_path / "store").read("trade").height == 200
+
+
+def test_a_disk_that_refuses_to_settle_ends_a_recording_with_the_reason(tmp_path: Path) -> None:
+    class Full(Writer):
+        def settle(self) -> None:
+            raise StoreUnusable(self.layout.root, "no room")
+
+    async def run() -> None:
+        with Full(tmp_path / "store") as writer:
+            feed = listed([trade(n, n) for n in range(200)], 0.003)
+            await record(feed, writer, every=0.01, settle=0.01)
+
+    with pytest.raises(StoreUnusable, match="no room"):
+        asyncio.run(run())
+    assert 0 < Reader(tmp_path / "store").read("trade").height < 200

@@ -83,8 +83,9 @@ def test_a_poll_tells_each_fact_once_and_what_it_missed() -> None:
         found = await rest.listed(client, made)
         request = made.polls("open_interest", found.listings)[0].request
         health = Health("x")
+        since = {("open_interest", "BTC/USDT:USDT"): 1}
         feed = poll(
-            client, made, Poll(request=request, every=0.05), found.listings, health, since=1
+            client, made, Poll(request=request, every=0.05), found.listings, health, since=since
         )
         fake.status["tickers"] = [(503, {}), (200, {})]  # the second is no ticker: unreadable
         gap, first, second = await some(feed, 3)

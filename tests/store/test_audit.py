@@ -68,7 +68,7 @@ def test_a_damaged_journal_is_found_and_its_whole_batches_are_kept(root):
     data = bytearray(segment.read_bytes())
     data[len(data) // 2] ^= 0xFF
     segment.write_bytes(data)
-    writer.close()
+    writer.seal()
     assert Reader(root).read("open_interest").height == 2
     (found,) = findings(root)
     assert "bytes do not match their checksum" in found

@@ -24,7 +24,7 @@ with Writer(Path(sys.argv[1])) as writer:
         )
         print(batch, flush=True)
         if batch % 3 == 2:
-            writer.close()
+            writer.seal()
 """
 
 READING = """

@@ -32,7 +32,7 @@ for batch in range(100_000):
     writer.append(rows)
     print(rows[-1].amount, flush=True)
     if batch % 7 == 6:
-        writer.close()
+        writer.seal()
         print("sealed", flush=True)
 """
 

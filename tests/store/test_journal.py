@@ -15,7 +15,7 @@ ROWS = pl.DataFrame({"x": [1, 2, 3], "word": ["a", "b", None]})
 def segment(tmp_path):
     journal = Journal(tmp_path)
     for number in range(4):
-        journal.append("trade", ROWS.with_columns(x=pl.col("x") + number))
+        journal.append({"trade": ROWS.with_columns(x=pl.col("x") + number)})
     path = journal.path
     journal.close()
     return path
@@ -50,7 +50,7 @@ def test_a_flipped_byte_in_the_middle_is_damage_and_what_follows_is_kept(segment
 
 def test_a_segment_is_finished_when_its_writer_lets_go(tmp_path):
     journal = Journal(tmp_path)
-    journal.append("trade", ROWS)
+    journal.append({"trade": ROWS})
     path = journal.path
     assert not is_finished(path)
     assert len(read_segment(path).batches) == 1
@@ -60,7 +60,7 @@ def test_a_segment_is_finished_when_its_writer_lets_go(tmp_path):
 
 def test_a_refusing_disk_leaves_no_half_batch(tmp_path, monkeypatch):
     journal = Journal(tmp_path)
-    journal.append("trade", ROWS)
+    journal.append({"trade": ROWS})
 
     def full(_handle):
         raise OSError(28, "No space left on device")
@@ -68,8 +68,8 @@ def test_a_refusing_disk_leaves_no_half_batch(tmp_path, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(os, "fdatasync", full)
         with pytest.raises(OSError, match="No space left"):
-            journal.append("trade", ROWS)
-    journal.append("trade", ROWS)
+            journal.append({"trade": ROWS})
+    journal.append({"trade": ROWS})
     found = read_segment(journal.path)
     journal.close()
     assert len(found.batches) == 2
@@ -78,7 +78,7 @@ def test_a_refusing_disk_leaves_no_half_batch(tmp_path, monkeypatch):
 
 def test_the_lock_is_a_real_one(tmp_path):
     journal = Journal(tmp_path)
-    journal.append("trade", ROWS)
+    journal.append({"trade": ROWS})
     handle = os.open(journal.path, os.O_RDWR)
     with pytest.raises(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

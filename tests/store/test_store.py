@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -257,14 +258,14 @@ def test_two_writers_and_a_reader_work_at_once(root):
         one.append([interest(0, 1.0)])
         two.append([interest(1, 2.0)])
         assert kept(root) == [1.0, 2.0]
-        one.close()
+        one.seal()
         assert kept(root) == [1.0, 2.0]
         two.append([interest(2, 3.0)])
     assert kept(root) == [1.0, 2.0, 3.0]
 
 
 def test_a_store_of_a_newer_version_is_refused(root):
-    Writer(root).close()
+    Writer(root).seal()
     (root / "plimsoll.json").write_text(json.dumps({"format": 99}))
     with pytest.raises(StoreTooNew, match="format 99.*upgrade Plimsoll"):
         Reader(root)
@@ -291,7 +292,7 @@ def test_the_catalogue_is_rebuilt_from_the_files(root):
     with Writer(root) as writer:
         writer.append([interest(hour, 1.0) for hour in range(2_000)])
         writer.seal()
-        writer.close()
+        writer.seal()
         before = writer.catalogue.sealed()
     for path in root.glob("catalogue.sqlite*"):
         path.unlink()
@@ -306,18 +307,28 @@ def test_the_catalogue_is_rebuilt_from_the_files(root):
 def test_instruments_and_dated_brackets_are_remembered(root):
     catalogue = Writer(root).catalogue
     instrument = Instrument(exchange="okx", symbol="BTC/USD:BTC", contract_size=Decimal(100))
-    catalogue.remember(instrument)
+    catalogue.remember([instrument])
     assert catalogue.instrument("okx", "BTC/USD:BTC").symbol == "BTC/USD:BTC"
     old, new = datetime(2024, 1, 1, tzinfo=UTC), datetime(2025, 1, 1, tzinfo=UTC)
     for since, rate in ((old, 0.004), (new, 0.005)):
-        catalogue.remember(Brackets.build("okx", "BTC/USD:BTC", since, [(50_000.0, rate, 125.0)]))
+        table = Brackets.build("okx", "BTC/USD:BTC", since, [(50_000.0, rate, 125.0)])
+        catalogue.remember([table])
     found = catalogue.brackets("okx", "BTC/USD:BTC", datetime(2024, 6, 1, tzinfo=UTC))
     assert found.brackets[0].maintenance_rate == 0.004
     assert catalogue.brackets("okx", "BTC/USD:BTC", datetime(2023, 1, 1, tzinfo=UTC)) is None
+    lines = (root / "instruments.jsonl").read_bytes()
+    later = datetime(2026, 1, 1, tzinfo=UTC)
+    again = Brackets.build("okx", "BTC/USD:BTC", later, [(50_000.0, 0.005, 125.0)])
+    catalogue.remember([instrument, again])  # nothing new
+    assert (root / "instruments.jsonl").read_bytes() == lines
+    tiers = [(50_000.0, 0.005, 125.0), (math.inf, 0.1, 5.0)]
+    endless = Brackets.build("okx", "BTC/USD:BTC", later, tiers)
+    catalogue.remember([endless])
+    assert catalogue.brackets("okx", "BTC/USD:BTC", later) == endless
 
 
 def test_the_catalogue_is_an_sqlite_file_in_wal_mode(root):
-    Writer(root).close()
+    Writer(root).seal()
     with sqlite3.connect(root / "catalogue.sqlite") as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
@@ -325,7 +336,7 @@ def test_the_catalogue_is_an_sqlite_file_in_wal_mode(root):
 def test_a_busy_catalogue_is_not_thrown_away(root, monkeypatch):
     instrument = Instrument(exchange="x", symbol="BTC/USD:BTC", contract_size=Decimal(100))
     with Writer(root) as writer:
-        writer.catalogue.remember(instrument)
+        writer.catalogue.remember([instrument])
     before = (root / "catalogue.sqlite").stat().st_ino
 
     def busy(_catalogue):
@@ -355,7 +366,7 @@ def test_a_stage_half_removed_by_a_crash_is_nobodys(root, tmp_path, monkeypatch)
         patched.setattr("plimsoll.store.writer.discard", killed)
         with pytest.raises(KeyboardInterrupt):
             import_files(Writer(root), [path])
-    Writer(root).close()
+    Writer(root).seal()
     assert kept(root) == [1.0]
     assert not list((root / "staged").iterdir())
 
@@ -368,7 +379,7 @@ def test_a_damaged_file_does_not_grow(root):
     with pytest.raises(StoreDamaged, match="--again"), Writer(root) as writer:
         writer.append([interest(1, 2.0)])
     path.unlink()
-    Writer(root).close()
+    Writer(root).seal()
     assert kept(root) == [2.0]
 
 

@@ -65,6 +65,8 @@ class Connection:
 
     Attributes
     ----------
+    topics : set of str
+        All that were subscribed to.
     unanswered : set of str
         Topics whose subscription was neither accepted nor refused yet.
     is_answered : bool
@@ -85,7 +87,8 @@ class Connection:
         queue: asyncio.Queue[Item],
     ) -> None:
         self.channels = list(channels)
-        self.unanswered = {channel.topic for channel in channels}
+        self.topics = {channel.topic for channel in channels}
+        self.unanswered = set(self.topics)
         self.refused: list[Refused] = []
         self.is_answered = False
         self.known: set[str] = set()

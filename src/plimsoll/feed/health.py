@@ -19,13 +19,18 @@ class Health:
     ----------
     name : str
         The exchange and what of it.
+    kinds, symbols : tuple of str
+        The tables it brings rows of, and of whom.
+    refused : set of (str, str)
+        Kinds of symbols among these that the exchange does not tell after all.
     state : {"connecting", "live", "lost", "refused"}
     events, unreadable, gaps, reconnects : int
         Since it was first opened.
     last : int or None, UTC nanoseconds
         When the last event came.
     heard : int, UTC nanoseconds
-        When the other side was last heard of, by an event or otherwise; 0 if never.
+        Until when all that came was passed on: when an event came or, where none does, when the
+        other side was last heard of; 0 if never.
     delay : float or None, seconds
         From the exchange's clock to ours, of the last event; with a wrong clock, nonsense.
     problem : str
@@ -33,6 +38,9 @@ class Health:
     """
 
     name: str
+    kinds: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    refused: set[tuple[str, str]] = field(default_factory=set)
     state: Literal["connecting", "live", "lost", "refused"] = "connecting"
     events: int = 0
     unreadable: int = 0
@@ -49,6 +57,10 @@ class Health:
         self.events += 1
         self.last = received
         self.delay = (received - time_) / 1e9
+
+    def brings(self) -> set[tuple[str, str]]:
+        """Return the kinds of symbols that it brings."""
+        return {(kind, symbol) for kind in self.kinds for symbol in self.symbols} - self.refused
 
     def rate(self) -> float:
         """Return events a second, of the last ten seconds or so."""

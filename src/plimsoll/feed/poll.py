@@ -13,7 +13,7 @@ from plimsoll.market.events import Event, Gap
 from plimsoll.market.interval import SECOND
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from plimsoll.exchanges.base import Exchange, Poll
     from plimsoll.exchanges.reading import Listing
@@ -33,7 +33,7 @@ async def poll(
     listings: Sequence[Listing],
     health: Health,
     *,
-    since: int | None = None,
+    since: Mapping[tuple[str, str], int] | None = None,
     taps: Taps | None = None,
 ) -> AsyncIterator[Event]:
     """Yield what a request answers, each time it is due, without end.
@@ -47,8 +47,8 @@ async def poll(
         Of whom; what a bulk answer says of others is passed over.
     health : Health
         Kept up to date.
-    since : int, optional, UTC nanoseconds
-        When it was last answered in an earlier run.
+    since : mapping of (str, str) to int, optional, UTC nanoseconds
+        Until when an earlier run recorded a kind of a symbol.
     taps : Taps, optional
 
     Yields
@@ -59,8 +59,9 @@ async def poll(
     taps = taps or Taps()
     wanted = {listing.symbol for listing in listings}
     about = plan.request.about.get("native")
-    concerned = {one.symbol for one in listings if about in {None, one.native}}
-    last, told = since, _Told()
+    kind = plan.request.kind
+    concerned = sorted(one.symbol for one in listings if about in {None, one.native})
+    last, told = {symbol: when for (_, symbol), when in (since or {}).items()}, _Told()
     while True:
         await asyncio.sleep(_due(plan.every, plan.delay, time.time()))
         try:
@@ -79,15 +80,17 @@ async def poll(
                 raise
             continue
         health.state = "live"
-        if last is not None and received - last > _LATE * plan.every * SECOND:
-            for symbol in sorted(concerned):
+        for symbol in concerned:
+            before = last.get(symbol, received)
+            if received - before > _LATE * plan.every * SECOND:
                 health.gaps += 1
-                yield _gap(exchange.name, symbol, plan.request.kind, last, received, health)
-        last = health.heard = received
+                yield _gap(exchange.name, symbol, kind, before, received, health)
+            last[symbol] = received
         for event in items:
             if isinstance(event, Event) and event.symbol in wanted and told.is_new(event):
                 health.came(event.time, received)
                 yield event
+        health.heard = received
 
 
 def _due(every: float, delay: float, now: float) -> float:

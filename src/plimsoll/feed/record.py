@@ -1,8 +1,13 @@
-"""A stream into the store: what was acknowledged survives a kill."""
+"""A stream into the store: what was acknowledged survives a kill.
+
+What has come is appended several times a second. What was appended is settled each minute and
+sealed each hour, beside that: appending does not wait for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +29,8 @@ async def record(
     writer: Writer,
     *,
     every: float = 1.0,
-    seal: float = 60.0,
+    settle: float = 60.0,
+    seal: float = 3_600.0,
     kept: Callable[[list[Event]], None] = lambda _events: None,
     rejected: Callable[[Event, str], None] = lambda _event, _why: None,
 ) -> int:
@@ -37,8 +43,8 @@ async def record(
         It alone appends while this runs.
     every : float, seconds
         How long an event waits at most before it is on disk; a busy stream is written sooner.
-    seal : float, seconds
-        How often what was written is sealed, so that readers stay fast.
+    settle, seal : float, seconds
+        How often what was written is settled and sealed, so that readers stay fast.
     kept : callable
         Told, after each write, the events that are now safe, in the order they came.
     rejected : callable
@@ -54,15 +60,18 @@ async def record(
     StoreUnusable
         If the disk refuses; what was reported as kept stays.
     ValueError
-        If `every` or `seal` is not positive.
+        If `every`, `settle` or `seal` is not positive.
     """
-    if not (every > 0 and seal > 0):
-        raise ValueError(f"every and seal must be positive; got {every} and {seal}")
+    if not (every > 0 and settle > 0 and seal > 0):
+        raise ValueError(
+            f"every, settle and seal must be positive; got {every}, {settle} and {seal}"
+        )
     work = _Recording(writer, kept, rejected)
+    chores = _Chores(writer, settle, seal)
     loop = asyncio.get_running_loop()
     source = asyncio.ensure_future(work.take(feed))
     full = asyncio.ensure_future(work.full.wait())
-    due, sealing = loop.time() + every, loop.time() + seal
+    due = loop.time() + every
     try:
         while not source.done():
             if full.done():
@@ -75,14 +84,13 @@ async def record(
             await _finished(work.write)
             work.emptied()
             due = loop.time() + every
-            if loop.time() >= sealing:
-                await _finished(writer.close)
-                sealing = loop.time() + seal
+            chores.see_to()
         source.result()
     finally:
         full.cancel()
         source.cancel()
         await _ended(source)
+        await chores.end()
         try:
             work.write()
         finally:
@@ -121,21 +129,60 @@ class _Recording:
 
     def write(self) -> None:
         """Append what waits; what the disk refuses goes on waiting."""
-        taken = len(self.batch)  # more may come while this is written
+        if not self.batch:
+            return
+        taken = self.batch[:]  # more may come while this is written
+        try:
+            self._writer.append(taken)
+        except ValueError:  # one or more break a rule: the others are kept
+            taken = self._sound()
+            self._writer.append(taken)
+        del self.batch[: len(taken)]
+        self.count += len(taken)
+        self._kept(taken)
+
+    def _sound(self) -> list[Event]:
+        """Take out of what waits what breaks a rule, and return the rest."""
+        waiting = self.batch[:]
         good = []
-        for event in self.batch[:taken]:
+        for event in waiting:
             why = flaw(event)
             if why is None:
                 good.append(event)
             else:
                 self._rejected(event, why)
-        self.batch[:taken] = good
-        if not good:
+        self.batch[: len(waiting)] = good
+        return good
+
+
+class _Chores:
+    """Settling and sealing, one at a time, in a thread."""
+
+    def __init__(self, writer: Writer, settle: float, seal: float) -> None:
+        self._writer, self._settle, self._seal = writer, settle, seal
+        self._settled = self._sealed = time.monotonic()
+        self._task: asyncio.Future[None] | None = None
+
+    def see_to(self) -> None:
+        """Begin what is due, unless the last is still at work; raise what went wrong there."""
+        if self._task is not None and self._task.done():
+            self._task.result()
+            self._task = None
+        now = time.monotonic()
+        if self._task is not None:
             return
-        self._writer.append(good)
-        del self.batch[: len(good)]
-        self.count += len(good)
-        self._kept(good)
+        if now - self._sealed >= self._seal:
+            self._sealed = self._settled = now
+            self._task = asyncio.ensure_future(asyncio.to_thread(self._writer.seal))
+        elif now - self._settled >= self._settle:
+            self._settled = now
+            self._task = asyncio.ensure_future(asyncio.to_thread(self._writer.settle))
+
+    async def end(self) -> None:
+        """Wait for what is at work; if it fails, the writer's last seal meets the same."""
+        if self._task is not None:
+            await _ended(self._task)
+            self._task.exception()
 
 
 async def _finished(work: Callable[[], Any]) -> None:

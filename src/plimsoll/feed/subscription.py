@@ -25,14 +25,13 @@ from plimsoll.market.events import Event, Gap
 from plimsoll.net.retry import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from plimsoll.exchanges.base import Channel, Exchange
     from plimsoll.exchanges.reading import Listing, Request
     from plimsoll.feed.connection import Item
     from plimsoll.feed.health import Health
     from plimsoll.net.http import Client
-
 
 __all__ = ["Taps", "subscription"]
 
@@ -67,7 +66,7 @@ async def subscription(
     *,
     client: Client | None = None,
     symbols: Sequence[str] | None = None,
-    since: int | None = None,
+    since: Mapping[tuple[str, str], int] | None = None,
     taps: Taps | None = None,
     address: Callable[[str], str] = lambda url: url,
 ) -> AsyncIterator[Event]:
@@ -86,8 +85,8 @@ async def subscription(
         Asks for the snapshots of channels that have them asked for.
     symbols : sequence of str, optional
         Whose gaps are told where a channel is of all; of all if left out.
-    since : int, optional, UTC nanoseconds
-        When these channels were last heard of by an earlier run: what lies between is a gap.
+    since : mapping of (str, str) to int, optional, UTC nanoseconds
+        Until when an earlier run recorded a kind of a symbol: what lies between is a gap.
     taps : Taps, optional
     address : callable, optional
         Returns the URL to use in place of one.
@@ -107,7 +106,7 @@ async def subscription(
         raise ValueError(f"{exchange.name}: snapshots of order books need a client to ask for them")
     work = _Subscription(exchange, channels, every, health, taps or Taps(), address)
     work.symbols = [one.symbol for one in every] if symbols is None else list(symbols)
-    work.lost_at, work.client = since, client
+    work.before, work.client = dict(since or {}), client
     try:
         async for event in work.run():
             yield event
@@ -136,7 +135,8 @@ class _Subscription:
         # Both connections of a change-over write here; a full queue holds the sockets up.
         self._queue: asyncio.Queue[Item] = asyncio.Queue(_WAITING)
         self._reason = "not recorded"
-        self.lost_at: int | None = None
+        self._lost_at: int | None = None
+        self.before: dict[tuple[str, str], int] = {}
         self.client: Client | None = None
         self.symbols: list[str] = []
 
@@ -156,17 +156,23 @@ class _Subscription:
         while True:
             self._grow_old()
             item = self._overdue() or await self._take()
-            if self._now is not None:
-                unknown = [book.since for book in self._now.unknown.values()]
-                self._health.heard = min([self._now.socket.alive, *unknown])
             if item is None:
+                if self._now is not None:
+                    self._heard(self._now.socket.alive)
                 continue
             connection, content = item
             if isinstance(content, ExchangeError):
                 await self._lost(connection, content)
                 continue
-            for event in self._read(connection, *content):
+            payload, received, request = content
+            for event in self._read(connection, payload, received, request):
                 yield event
+            self._heard(received)
+
+    def _heard(self, until: int) -> None:
+        """Note until when all that came was passed on; a book that is not known was not."""
+        unknown = () if self._now is None else self._now.unknown.values()
+        self._health.heard = min([until, *(book.since for book in unknown)])
 
     def _grow_old(self) -> None:
         """Open the successor of a connection that the server will end soon."""
@@ -210,8 +216,8 @@ class _Subscription:
             return
         if connection is not self._now:
             return  # its successor took over already
-        if self.lost_at is None:
-            self.lost_at = connection.socket.alive or time.time_ns()
+        if self._lost_at is None:
+            self._lost_at = connection.socket.alive or time.time_ns()
             self._reason = str(error)
         if not error.transient:
             self._health.state = "refused"
@@ -276,8 +282,8 @@ class _Subscription:
         for topic in connection.unknown.keys() & connection.known:
             unknown = connection.unknown.pop(topic)
             if connection is self._now and unknown.is_gap:
-                channels = [one for one in connection.channels if one.topic == topic]
-                gaps += self._gaps(channels, unknown.since, received, unknown.reason)
+                missed = dict.fromkeys(self._pairs({topic}), unknown.since)
+                gaps += self._gaps(missed, received, unknown.reason)
         return gaps
 
     def _live(self, connection: Connection, received: int) -> list[Event]:
@@ -285,7 +291,7 @@ class _Subscription:
         if connection.unanswered:
             return []
         if not connection.is_answered:
-            is_first = self.lost_at is None and connection is self._now
+            is_first = self._lost_at is None and not self.before and connection is self._now
             connection.begin(received, self.client, is_first=is_first)
         if connection is self._next:
             if connection.unknown:
@@ -301,17 +307,28 @@ class _Subscription:
         self._backoff.succeeded()
         if connection.refused:
             self._health.problem = f"refused: {connection.refused[-1].reason}"
-        if self.lost_at is None:
+            refused = {item.topic for item in connection.refused}
+            self._health.refused = self._pairs(refused) - self._pairs(connection.topics - refused)
+        if self._lost_at is None and not self.before:
             return []
-        gaps = self._gaps(self._channels, self.lost_at, received, self._reason)
-        self.lost_at = None
-        return gaps
+        pairs = self._pairs(connection.topics)
+        missed = {} if self._lost_at is None else dict.fromkeys(pairs, self._lost_at)
+        missed.update((pair, since) for pair, since in self.before.items() if pair in pairs)
+        self._lost_at, self.before = None, {}
+        return self._gaps(missed, received, self._reason)
 
-    def _gaps(
-        self, channels: Sequence[Channel], since: int, until: int, reason: str
-    ) -> list[Event]:
-        if until <= since:
-            return []
+    def _pairs(self, topics: set[str]) -> set[tuple[str, str]]:
+        """Return the kinds of symbols that topics bring."""
+        return {
+            (kind, symbol)
+            for channel in self._channels
+            if channel.topic in topics
+            for kind in channel.kinds
+            for symbol in self._symbols(channel)
+        }
+
+    def _gaps(self, missed: Mapping[tuple[str, str], int], until: int, reason: str) -> list[Event]:
+        """Return the gaps of kinds of symbols that were missed, each since when."""
         found: list[Event] = [
             Gap(
                 exchange=self._exchange.name,
@@ -323,9 +340,8 @@ class _Subscription:
                 until=until,
                 reason=reason,
             )
-            for channel in channels
-            for kind in channel.kinds
-            for symbol in self._symbols(channel)
+            for (kind, symbol), since in sorted(missed.items())
+            if since < until
         ]
         self._health.gaps += len(found)
         return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -18,7 +19,7 @@ class Bracket(Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     floor, cap : float, quote currency (linear) or base currency (inverse)
-        The bracket serves notionals in [floor, cap).
+        The bracket serves notionals in [floor, cap); the largest of all floats where none caps it.
     maintenance_rate : float, fraction of notional
     max_leverage : float, dimensionless
     cum : float, same unit as `floor`
@@ -86,7 +87,13 @@ class Brackets(Struct, frozen=True, kw_only=True, tag=True):
             symbol=symbol,
             since=since,
             brackets=tuple(
-                Bracket(floor=floor, cap=cap, maintenance_rate=rate, max_leverage=lev, cum=cum)
+                Bracket(
+                    floor=floor,
+                    cap=min(cap, sys.float_info.max),  # JSON knows no infinity
+                    maintenance_rate=rate,
+                    max_leverage=lev,
+                    cum=cum,
+                )
                 for floor, cum, (cap, rate, lev) in zip(floors, cums, tiers, strict=True)
             ),
         )

@@ -407,7 +407,10 @@ def native(exchange: str, symbol: str) -> str:
     products = _products(exchange)
     parts = Symbol.parse(symbol)
     for product in products:
-        if (name := product.write(parts)) is not None:
+        name = product.write(parts)
+        # What would be read as another instrument, as XUSD-26DEC25 of XUSD/USDC, is not written.
+        where: Market | None = "spot" if product.market == "spot" else None
+        if name is not None and unified(exchange, name, market=where) == str(parts):
             return name
     known = dict.fromkeys(str(product.example()) for product in products)
     raise UnknownSymbol(symbol, f"{exchange} has only products such as {', '.join(known)}")

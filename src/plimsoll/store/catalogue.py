@@ -20,7 +20,7 @@ from plimsoll.store import parquet
 from plimsoll.store.layout import Layout, Series
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 __all__ = ["Catalogue", "Imported", "Sealed", "checksum"]
@@ -246,14 +246,27 @@ class Catalogue:
         row = self._database.execute("SELECT * FROM source WHERE key = ?", (key,)).fetchone()
         return Imported(**{**dict(row), "verified": bool(row["verified"])}) if row else None
 
-    def remember(self, item: Instrument | Brackets) -> None:
-        """Enter an instrument, or brackets from a date on, durably, beside the catalogue too."""
+    def remember(self, items: Iterable[Instrument | Brackets]) -> None:
+        """Enter instruments, and brackets from a date on, durably, beside the catalogue too.
+
+        What is known already is passed over.
+        """
+        fresh = [item for item in items if not self._knows(item)]
+        if not fresh:
+            return
         with self._layout.instruments.open("ab") as file:
-            file.write(msgspec.json.encode(item) + b"\n")
+            file.writelines(msgspec.json.encode(item) + b"\n" for item in fresh)
             file.flush()
             os.fsync(file.fileno())
         with self._transaction():
-            self._remember(item)
+            for item in fresh:
+                self._remember(item)
+
+    def _knows(self, item: Instrument | Brackets) -> bool:
+        if isinstance(item, Brackets):
+            known = self.brackets(item.exchange, item.symbol, item.since)
+            return known is not None and known.brackets == item.brackets
+        return self.instrument(item.exchange, item.symbol) == item
 
     def _remember(self, item: Instrument | Brackets) -> None:
         body = msgspec.json.encode(item).decode()

@@ -16,6 +16,7 @@ import time
 import uuid
 import zlib
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -24,7 +25,7 @@ import pyarrow as pa
 from plimsoll.store.layout import sync_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["Journal", "Segment", "is_finished", "read_segment"]
@@ -35,7 +36,7 @@ _SEGMENT = 64 * 1024 * 1024
 
 
 class Journal:
-    """One writer's part of the journal.
+    """One writer's part of the journal; threads may share it.
 
     Parameters
     ----------
@@ -45,41 +46,48 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._alone = Lock()
         self._handle: int | None = None
         self._size = 0
         self.path: Path | None = None
 
-    def append(self, kind: str, frame: pl.DataFrame) -> None:
+    def append(self, frames: Mapping[str, pl.DataFrame]) -> None:
         """Keep rows; when this returns they survive a crash.
 
         Parameters
         ----------
-        kind : str
-            The table they are rows of.
-        frame : DataFrame
-            With exactly that table's columns.
+        frames : mapping of str to DataFrame
+            Rows by the table they are of, with exactly its columns.
 
         Raises
         ------
         OSError
             If the disk refuses; then none of the rows count as kept.
         """
-        payload = _pack(kind, frame)
-        handle = self._segment()
-        record = _HEADER.pack(_MAGIC, len(payload), zlib.crc32(payload)) + payload
-        try:
-            _write(handle, record)
-            os.fdatasync(handle)
-        except OSError:
-            os.ftruncate(handle, self._size)
-            os.lseek(handle, self._size, os.SEEK_SET)
-            raise
-        self._size += len(record)
-        if self._size >= _SEGMENT:
-            self.close()
+        payloads = [_pack(kind, frame) for kind, frame in frames.items()]
+        record = b"".join(
+            _HEADER.pack(_MAGIC, len(payload), zlib.crc32(payload)) + payload
+            for payload in payloads
+        )
+        with self._alone:
+            handle = self._segment()
+            try:
+                _write(handle, record)
+                os.fdatasync(handle)
+            except OSError:
+                os.ftruncate(handle, self._size)
+                os.lseek(handle, self._size, os.SEEK_SET)
+                raise
+            self._size += len(record)
+            if self._size >= _SEGMENT:
+                self._finish()
 
     def close(self) -> None:
         """Finish the segment; the next append begins another."""
+        with self._alone:
+            self._finish()
+
+    def _finish(self) -> None:
         if self._handle is not None:
             os.close(self._handle)
             self._handle, self._size, self.path = None, 0, None
@@ -96,7 +104,7 @@ class Journal:
                 unborn.rename(self.path)
                 sync_folder(self._folder)
             except OSError:
-                self.close()
+                self._finish()
                 raise
         return self._handle
 

@@ -7,7 +7,7 @@
     ├── catalogue.sqlite  checksums, sources, instruments; can be rebuilt from the rest
     ├── instruments.jsonl contract sizes and maintenance brackets, as they came
     ├── journal/          appended rows, not yet sealed: one locked file for each writer
-    ├── staged/           accepted files, not yet sealed: one folder for each
+    ├── staged/           accepted files and settled rows, not yet sealed: one folder for each
     ├── tables/           KIND/EXCHANGE/SYMBOL/YYYY-MM.parquet: what is kept
     ├── revisions/        the same tree: rows that contradict a kept one
     ├── sources/          what was imported, from where, by which version

@@ -275,13 +275,14 @@ class Reader:
         return in_force(table, kept, revised.select(*table.schema).filter(within))
 
     def _pending(self, series: Series) -> dict[str, list[Path | pl.DataFrame]]:
+        # Looked at first, though it ranks last: what is settled meanwhile is then in a stage.
+        appended = [item for item in self._journal(series.kind) if item[0] == series]
         found: dict[str, list[Path | pl.DataFrame]] = defaultdict(list)
         for _, stage in accepted(self.layout.staged):
             for path in sorted((stage / series.folder).glob("*.parquet")):
                 found[path.name.split(".")[0]].append(path)
-        for other, month, frame in self._journal(series.kind):
-            if other == series:
-                found[month].append(frame)
+        for _, month, frame in appended:
+            found[month].append(frame)
         return found
 
     def _journal(self, kind: str | None) -> list[tuple[Series, str, pl.DataFrame]]:
@@ -290,7 +291,7 @@ class Reader:
             try:
                 batches = read_segment(path).batches
             except FileNotFoundError:
-                continue  # sealed meanwhile: its rows are in the tables now
+                continue  # settled meanwhile: its rows are in a stage now
             for of, frame in batches:
                 if kind in {None, of}:
                     found.extend(filing(of, frame))

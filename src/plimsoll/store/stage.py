@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Stage", "accepted", "discard", "filing", "sweep"]
+__all__ = ["JOURNAL", "Stage", "accepted", "discard", "filing", "sweep"]
+
+JOURNAL = "journal"
+"""The format of a stage whose rows were appended, not imported."""
 
 _SOURCE = "source.json"
 _MOST_OPEN = 512

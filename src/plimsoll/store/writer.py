@@ -1,15 +1,27 @@
-"""Everything that changes a store: appending, accepting files, sealing.
+"""Everything that changes a store: appending, accepting files, settling, sealing.
+
+::
+
+    append ──▶ journal ──▶ settle ──▶ staged ──▶ seal ──▶ tables
+    import ─────────────────────────────▲
+
+An append is durable at once and costly to read; to settle what was appended costs as much as
+there is of it; to seal rewrites the months it belongs to, and makes reading fast.
 
 Three promises. What was acknowledged survives a kill at any moment. A crash
 needs no repair: opening the store for writing finishes what was begun. Any
-number of processes may write; sealing is done by one at a time.
+number of processes may write; sealing is done by one at a time, and one writer's threads may
+append while another settles or seals.
 """
 
 from __future__ import annotations
 
 import shutil
 import sqlite3
-from dataclasses import asdict, dataclass, field, replace
+import uuid
+from collections import defaultdict
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 import polars as pl
@@ -17,28 +29,26 @@ import polars as pl
 from plimsoll.errors import StoreDamaged, StoreUnusable
 from plimsoll.market.schema import TABLES, rows
 from plimsoll.store import merge, parquet
-from plimsoll.store.catalogue import Catalogue, Sealed, checksum, describe
+from plimsoll.store.catalogue import Catalogue, Imported, Sealed, checksum, describe
 from plimsoll.store.journal import Journal, is_finished, read_segment
 from plimsoll.store.layout import Layout, Series, sync_folder
 from plimsoll.store.revisions import RANK
-from plimsoll.store.stage import Stage, accepted, discard, filing, sweep
+from plimsoll.store.stage import JOURNAL, Stage, accepted, discard, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from plimsoll.market.events import Event
+    from plimsoll.market.instrument import Brackets, Instrument
 
 __all__ = ["Writer"]
 
 _GROUP = 256 * 1024 * 1024
 
 
-@dataclass
-class _Pending:
-    """What waits to be sealed into one file."""
-
-    inputs: list[tuple[int, Path | pl.DataFrame]] = field(default_factory=list)
+_Pending = dict[tuple[Series, str], list[tuple[int, "Path"]]]
+"""What waits to be sealed, by series and month: files by rank."""
 
 
 @dataclass
@@ -81,13 +91,23 @@ class Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self.seal()
         self.catalogue.close()
 
-    def close(self) -> None:
-        """Seal what this writer appended; it may append again."""
+    def settle(self) -> None:
+        """Bring what was appended into a file for each series; more may be appended meanwhile.
+
+        Raises
+        ------
+        StoreUnusable
+            If the disk refuses; nothing acknowledged is lost, settle again later.
+        """
         self._journal.close()
-        self.seal()
+        try:
+            with self.layout.sealing():
+                self._settle()
+        except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from error
 
     def append(self, batch: Iterable[Event]) -> int:
         """Keep events; when this returns they survive a crash.
@@ -107,7 +127,7 @@ class Writer:
         ValueError
             If an event breaks its table's rules; then none is kept.
         StoreUnusable
-            If the disk refuses; then the kinds already written stay.
+            If the disk refuses; then none is kept.
         """
         frames = rows(batch)
         for kind, frame in frames.items():
@@ -117,18 +137,30 @@ class Writer:
                 row = frame.row(bad, named=True)
                 raise ValueError(f"{kind}: {broken[bad]} breaks its rule in {row}")
         try:
-            for kind, frame in frames.items():
-                self._journal.append(kind, frame)
+            self._journal.append(frames)
         except OSError as error:
             raise self._unusable(error) from error
         return sum(frame.height for frame in frames.values())
+
+    def remember(self, items: Iterable[Instrument | Brackets]) -> None:
+        """Keep contract sizes, and maintenance brackets from a date on, durably.
+
+        Raises
+        ------
+        StoreUnusable
+            If the disk refuses.
+        """
+        try:
+            self.catalogue.remember(items)
+        except (OSError, sqlite3.Error) as error:
+            raise self._unusable(error) from error
 
     def stage(self) -> Stage:
         """Return an empty stage for the rows of one source."""
         return Stage(self.layout)
 
     def seal(self) -> None:
-        """Bring everything acknowledged into the sealed files.
+        """Bring everything acknowledged into the sealed files; more may be appended meanwhile.
 
         Raises
         ------
@@ -137,22 +169,22 @@ class Writer:
         StoreDamaged
             If a sealed file that is to grow is not what was sealed; nothing is lost either.
         """
+        self._journal.close()
         try:
             with self.layout.sealing():
+                self._settle()
                 self._seal_staged()
-                while self._seal_journal():
-                    pass
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
 
     def _seal_staged(self) -> None:
         stages = dict(enumerate(accepted(self.layout.staged), start=1))
-        pending: dict[tuple[Series, str], _Pending] = {}
+        pending: _Pending = defaultdict(list)
         for rank, (_, stage) in stages.items():
             for path in sorted(stage.glob("*/*/*/*.parquet")):
                 series = Series.of(path.parent.relative_to(stage).as_posix())
                 month = path.name.split(".")[0]
-                pending.setdefault((series, month), _Pending()).inputs.append((rank, path))
+                pending[series, month].append((rank, path))
         names = {rank: note.sha256 for rank, (note, _) in stages.items()}
         counts = self._seal_all(pending, names)
         for rank, (note, stage) in stages.items():
@@ -162,37 +194,46 @@ class Writer:
                 raise StoreDamaged(
                     stage, f"{found} of the {note.rows} rows of {note.path} were found; keep this"
                 )
-            self.catalogue.enter(replace(note, **asdict(count)))
+            if note.format != JOURNAL:
+                self.catalogue.enter(replace(note, **asdict(count)))
             discard(stage)
 
-    def _seal_journal(self) -> bool:
-        """Seal as many finished segments as are borne at once; return whether any was."""
+    def _settle(self) -> None:
+        """Stage finished segments, as many at once as are borne."""
         group: list[Path] = []
         size = 0
         for path in sorted(self.layout.journal.glob("*.journal")):
-            if is_finished(path) and (not group or size < _GROUP):
-                group.append(path)
-                size += path.stat().st_size
-        pending: dict[tuple[Series, str], _Pending] = {}
-        for path in group:
-            for kind, frame in read_segment(path).batches:
-                for series, month, part in filing(kind, frame):
-                    pending.setdefault((series, month), _Pending()).inputs.append((1, part))
-        self._seal_all(pending, {1: "journal"})
-        for path in group:
-            segment = read_segment(path)
+            if not is_finished(path):
+                continue
+            if size >= _GROUP:
+                self._settle_all(group)
+                group, size = [], 0
+            group.append(path)
+            size += path.stat().st_size
+        if group:
+            self._settle_all(group)
+
+    def _settle_all(self, group: list[Path]) -> None:
+        segments = [read_segment(path) for path in group]
+        appended: dict[str, list[pl.DataFrame]] = defaultdict(list)
+        for segment in segments:
+            for kind, frame in segment.batches:
+                appended[kind].append(frame)
+        if appended:
+            with self.stage() as stage:
+                for kind, frames in appended.items():
+                    stage.write(kind, pl.concat(frames))
+                stage.accept(_appended(group))
+        for path, segment in zip(group, segments, strict=True):
             if segment.damaged:
                 path.rename(path.with_suffix(".damaged"))
             else:
                 path.unlink()
-        return bool(group)
 
-    def _seal_all(
-        self, pending: dict[tuple[Series, str], _Pending], names: dict[int, str]
-    ) -> dict[int, _Count]:
+    def _seal_all(self, pending: _Pending, names: dict[int, str]) -> dict[int, _Count]:
         counts: dict[int, _Count] = {}
-        for (series, month), item in sorted(pending.items(), key=lambda pair: pair[0]):
-            merged = self._seal_one(series, month, item.inputs)
+        for (series, month), inputs in sorted(pending.items()):
+            merged = self._seal_one(series, month, inputs)
             for rank, added in merged.added.items():
                 counts.setdefault(rank, _Count()).added += added
             for rank, known in merged.duplicates.items():
@@ -204,14 +245,12 @@ class Writer:
                 self._revise(series, month, merged.revisions, names)
         return counts
 
-    def _seal_one(
-        self, series: Series, month: str, inputs: list[tuple[int, Path | pl.DataFrame]]
-    ) -> merge.Merged:
+    def _seal_one(self, series: Series, month: str, inputs: list[tuple[int, Path]]) -> merge.Merged:
         place = self.layout.sealed(series, month)
         place.parent.mkdir(parents=True, exist_ok=True)
         previous = self._checked(series, month)
-        if not place.exists() and len(inputs) == 1 and (whole := _whole(inputs[0][1])):
-            rank, aside = inputs[0][0], _linked(whole, place.with_suffix(".new"))
+        if not place.exists() and len(inputs) == 1 and _is_whole(inputs[0][1]):
+            rank, aside = inputs[0][0], _linked(inputs[0][1], place.with_suffix(".new"))
             sealed = describe(self.layout, series, month, aside, previous)
             self._put(sealed, aside)
             return merge.Merged(rows=sealed.rows, added={rank: sealed.rows})
@@ -274,6 +313,21 @@ class Writer:
         )
 
 
+def _appended(group: list[Path]) -> Imported:
+    """Return what is known of a stage of appended rows: they came in no file."""
+    return Imported(
+        key=uuid.uuid4().hex,
+        sha256=JOURNAL,
+        format=JOURNAL,
+        path=group[0].name,
+        importer="",
+        imported_at=datetime.now(tz=UTC).isoformat(),
+        verified=False,
+        rows=0,
+        rejected=0,
+    )
+
+
 def _linked(path: Path, to: Path) -> Path:
     """Give a file a second name; the first stays until its stage is done with."""
     to.unlink(missing_ok=True)
@@ -285,17 +339,14 @@ def _linked(path: Path, to: Path) -> Path:
     return to
 
 
-def _whole(item: Path | pl.DataFrame) -> Path | None:
-    """Return a staged part that can be sealed as it is: rows in order, each fact once."""
-    if isinstance(item, pl.DataFrame):
-        return None
-    words = parquet.metadata(item)
-    return item if words.get("rising") == "1" else None
+def _is_whole(part: Path) -> bool:
+    """Return whether a staged part can be sealed as it is: rows in order, each fact once."""
+    return parquet.metadata(part).get("rising") == "1"
 
 
 def _merge(
     series: Series,
-    inputs: list[tuple[int, Path | pl.DataFrame]],
+    inputs: list[tuple[int, Path]],
     aside: Path,
     known: pl.DataFrame | None,
 ) -> merge.Merged:
@@ -305,7 +356,7 @@ def _merge(
         merged = merge.Merged(known=known)
         writer = parquet.TableWriter(aside, decimals)
         try:
-            for frame in merge.combine(TABLES[series.kind], inputs, merged):
+            for frame in merge.combine(TABLES[series.kind], [*inputs], merged):
                 decimals = parquet.scales(frame, writer.decimals)
                 if decimals != writer.decimals:
                     break
@@ -319,13 +370,10 @@ def _merge(
             raise
 
 
-def _decimals(inputs: list[tuple[int, Path | pl.DataFrame]]) -> dict[str, int]:
+def _decimals(inputs: list[tuple[int, Path]]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for _, item in inputs:
-        if isinstance(item, pl.DataFrame):
-            found = parquet.scales(item, found)
-            continue
-        for name, scale in parquet.decimals(item).items():
+    for _, path in inputs:
+        for name, scale in parquet.decimals(path).items():
             both = (found.get(name, scale), scale)
             found[name] = parquet.FLOAT if parquet.FLOAT in both else max(both)
     return found
