@@ -11,6 +11,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from plimsoll.exchanges.base import Offer
 from plimsoll.exchanges.reading import Resync, Synced
 from plimsoll.market.book import Book
 from plimsoll.market.events import BookDepth, BookLevel
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     _Items = list[Event | Resync | Synced]
 
-__all__ = ["DISTANCES", "EVERY", "KINDS", "LEVELS", "Books", "Told"]
+__all__ = ["DISTANCES", "EVERY", "KINDS", "LEVELS", "Books", "Told", "offers"]
 
 KINDS = ("book_depth", "book_level")
 """The tables that a book becomes rows of."""
@@ -75,6 +76,14 @@ class _Kept:
         self.is_joined = is_joined
         self.stretch = -1
         self.reach = (0.0, 0.0) if book.mid is None else book.reach()
+
+
+def offers(note: str, checked: Literal["recorded", "documented"]) -> dict[str, Offer]:
+    """Return what an exchange offers that streams books, by kind."""
+    told = f"once in 5 s; {note}"
+    return dict.fromkeys(
+        KINDS, Offer(stream=True, completeness="sampled", checked=checked, note=told)
+    )
 
 
 def contracts(listing: Listing) -> tuple[float, bool]:
