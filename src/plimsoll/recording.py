@@ -25,7 +25,7 @@ import msgspec
 import pyarrow as pa
 from msgspec.structs import replace
 
-from plimsoll.errors import ExchangeError, NoSuchData, UnreadableMessage
+from plimsoll.errors import ExchangeError, NoSuchData, Rejected, UnreadableMessage
 from plimsoll.exchanges import exchange as known_exchange
 from plimsoll.feed import rest
 from plimsoll.feed.choice import choose, kinds_of, largest
@@ -40,7 +40,7 @@ from plimsoll.market.events import Event, Gap
 from plimsoll.net.http import Client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from plimsoll.exchanges.base import Channel
@@ -60,7 +60,11 @@ _RELISTED = 6 * 3_600.0
 """How often listings are asked for again, seconds."""
 _AGAIN = 300.0
 """When an exchange that could not be asked for listings is asked again, seconds."""
+_PATIENCE = 60.0
+"""How long a ban may be that is waited out without a word, seconds."""
 _PROBLEMS = 200
+_NOT_HERE = "451"
+"""With what status a region is refused."""
 
 
 class _ListsMore(Exception):
@@ -144,18 +148,27 @@ async def record_exchanges(
     writer.layout.refuse_simulated()
     root = writer.layout.root
     with ExitStack() as stack:
-        async with Client(address) as client:
+        async with Client(address, patience=_PATIENCE) as client:
             works = [
                 stack.enter_context(_Work(root, client, one, recording, keep_raw, address))
                 for one in wanted
             ]
-            opened = [await work.opened(writer) for work in works]
-            if not any(opened):
+            openings = [asyncio.ensure_future(work.opened(writer)) for work in works]
+            stack.callback(lambda: [opening.cancel() for opening in openings])
+            if not await _any_opened(openings):
                 raise ExchangeError("record", "; ".join(recording.problems) or "nothing to record")
             kept = _kept(recording, works)
             refused = _rejected(works, recording)
-            feeds = [work.stream(writer, feeds) for work, feeds in zip(works, opened, strict=True)]
+            feeds = [work.stream(writer, one) for work, one in zip(works, openings, strict=True)]
             await record(gather(*feeds), writer, every=0.1, kept=kept, rejected=refused)
+
+
+async def _any_opened(openings: Sequence[asyncio.Future[list[AsyncIterator[Event]]]]) -> bool:
+    """Wait until an exchange can be recorded; False when all have failed."""
+    for opening in asyncio.as_completed(openings):
+        if await opening:
+            return True
+    return False
 
 
 def _kept(recording: Recording, works: list[_Work]) -> Callable[[list[Event]], None]:
@@ -201,6 +214,7 @@ class _Work:
         self._listings: list[Listing] = []
         self._kinds: set[str] = set()
         self._symbols: set[str] = set()
+        self._is_barred = False
 
     def __enter__(self) -> Self:
         return self
@@ -209,10 +223,14 @@ class _Work:
         self._files.close()
 
     async def stream(
-        self, writer: Writer, feeds: list[AsyncIterator[Event]]
+        self, writer: Writer, opening: Awaitable[list[AsyncIterator[Event]]]
     ) -> AsyncIterator[Event]:
-        """Yield what the streams bring, opened anew whenever the exchange lists more of it."""
-        while True:
+        """Yield what the streams bring, opened anew whenever the exchange lists more of it.
+
+        It ends when the exchange does not serve this region.
+        """
+        feeds = await opening
+        while not self._is_barred:
             if feeds:
                 with suppress(_ListsMore):
                     async with aclosing(gather(*feeds, self._watch(), self._notes())) as events:
@@ -231,6 +249,7 @@ class _Work:
             found, chosen = await self._look()
         except (ExchangeError, NoSuchData) as error:
             self._recording.tell(str(error))
+            self._is_barred = isinstance(error, Rejected) and error.code == _NOT_HERE
             return []
         for problem in found.problems:
             self._recording.tell(problem)

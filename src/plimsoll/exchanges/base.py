@@ -9,6 +9,7 @@ received.
 
     instruments()  ──▶ Request ──▶ (net) ──▶ read(answer) ──▶ Listing, Brackets
     channels(kind, listings) ──▶ Channel ──▶ subscribe() ──▶ frames to send
+    ticket()        ──▶ Request ──▶ (net) ──▶ entrance(answer) ──▶ the URL of one connection
     polls(kind, listings)    ──▶ Poll    ──▶ (net) ──┐
     history(kind, …)         ──▶ Request ──▶ (net) ──┼──▶ read(payload, received) ──▶ Event
     a frame of the socket ───────────────────────────┘
@@ -177,6 +178,18 @@ class Exchange(ABC):
     def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return the frames that subscribe to channels of one socket."""
         raise Unsupported(self.name, f"{len(channels)} channels", "are not streamed")
+
+    def ticket(self) -> Request | None:
+        """Return what to ask each time before a socket is opened; None where its URL is enough."""
+        return None
+
+    def entrance(self, payload: bytes) -> tuple[str, Ping]:
+        """Return the URL to connect to, and how to keep it open, as the answer to a ticket says.
+
+        Any error of `reading.UNREADABLE` means that it does not say.
+        """
+        del payload
+        raise Unsupported(self.name, "a ticket", "is not needed for its sockets")
 
     def unsubscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return the frames that end subscriptions of one socket."""

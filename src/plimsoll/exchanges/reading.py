@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MILLISECOND",
+    "UNREADABLE",
     "Acknowledged",
     "Decoder",
     "Listing",
@@ -68,6 +69,13 @@ class Listing(Struct, frozen=True, kw_only=True):
     instrument: Instrument
     interval_hours: float | None = None
     turnover_usd: float | None = None
+
+    def __post_init__(self) -> None:
+        hours, turnover = self.interval_hours, self.turnover_usd
+        if hours is not None and not 0 < hours < math.inf:
+            raise ValueError(f"{self.native}: funding cannot be settled every {hours} hours")
+        if turnover is not None and not 0 <= turnover < math.inf:
+            raise ValueError(f"{self.native}: {turnover} dollars cannot be traded in a day")
 
     @property
     def symbol(self) -> str:
@@ -193,7 +201,7 @@ class Decoder(ABC):
             for item in items:
                 if isinstance(item, Event) and (why := flaw(item)) is not None:
                     raise ValueError(why)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             why = f"{type(error).__name__}: {error}"
             raise UnreadableMessage(self.exchange, payload, why) from error
         return items
@@ -229,7 +237,7 @@ class Decoder(ABC):
         }
 
 
-_UNREADABLE = (
+UNREADABLE = (
     ArithmeticError,
     AttributeError,
     LookupError,
@@ -237,6 +245,7 @@ _UNREADABLE = (
     TypeError,
     ValueError,  # msgspec's errors are of this kind
 )
+"""What reading a message raises if it is not what its documentation says."""
 
 
 def decode(payload: bytes, shape: type[T]) -> T:

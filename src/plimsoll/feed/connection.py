@@ -1,4 +1,4 @@
-"""One connection of a subscription: what was asked of it, and what of that is known."""
+"""One connection of a subscription: what is asked on it, what answered, which books are known."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import math
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from plimsoll.errors import ExchangeError
+from plimsoll.errors import ConnectionLost, ExchangeError
 from plimsoll.exchanges.books import KINDS
-from plimsoll.exchanges.reading import Acknowledged, Refused, Resync
+from plimsoll.exchanges.reading import UNREADABLE, Acknowledged, Refused, Resync
 from plimsoll.feed import rest
 from plimsoll.net.websocket import Socket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from plimsoll.exchanges.base import Channel, Exchange
+    from plimsoll.exchanges.base import Channel, Exchange, Ping
     from plimsoll.exchanges.reading import Listing, Request
     from plimsoll.market.events import Event
     from plimsoll.net.http import Client
 
-    Item = tuple["Connection", tuple[bytes, int, Request | None] | ExchangeError]
+    Answer = tuple[bytes, int, Request | None]
+    Item = tuple["Connection", Answer | ExchangeError]
 
-__all__ = ["ANSWER", "RENEWAL", "Connection", "Unknown"]
+__all__ = ["Connection"]
 
 ANSWER = 30.0
 """Seconds within which subscriptions must be answered."""
@@ -31,7 +32,7 @@ RENEWAL = 5.0
 """Seconds that lie between two times at least that one order book is had anew."""
 
 
-class Unknown(NamedTuple):
+class _Unknown(NamedTuple):
     """An order book that is not known.
 
     Attributes
@@ -51,40 +52,16 @@ class Unknown(NamedTuple):
 
 
 class Connection:
-    """One connection of a subscription, reading into a queue.
-
-    Parameters
-    ----------
-    exchange : Exchange
-    channels : sequence of Channel
-    listings : iterable of Listing
-    address : callable
-        Returns the URL to use in place of one.
-    queue : asyncio.Queue
-        Gets frames, answers, and what ended the connection.
-
-    Attributes
-    ----------
-    topics : set of str
-        All that were subscribed to.
-    unanswered : set of str
-        Topics whose subscription was neither accepted nor refused yet.
-    is_answered : bool
-        Whether there were none left.
-    refused : list of Refused
-    known : set of str
-        Topics whose order books are known.
-    unknown : dict of str to Unknown
-        Topics whose order books are awaited.
-    """
+    """One connection of a subscription, reading into a queue."""
 
     def __init__(
         self,
         exchange: Exchange,
         channels: Sequence[Channel],
         listings: Iterable[Listing],
-        address: Callable[[str], str],
         queue: asyncio.Queue[Item],
+        address: Callable[[str], str],
+        client: Client | None,
     ) -> None:
         self.channels = list(channels)
         self.topics = {channel.topic for channel in channels}
@@ -92,19 +69,35 @@ class Connection:
         self.refused: list[Refused] = []
         self.is_answered = False
         self.known: set[str] = set()
-        self.unknown: dict[str, Unknown] = {}
+        self.unknown: dict[str, _Unknown] = {}
         self.decoder = exchange.decoder(listings)
         self._exchange, self._queue = exchange, queue
+        self._address, self._client = address, client
         self._renewed: dict[str, float] = {}
         self._asking: set[asyncio.Task[None]] = set()
         self.born = time.monotonic()
-        ping = (exchange.ping.every, exchange.ping.payload)
-        self.socket = Socket(self.channels[0].url, ping=ping, address=address)
+        self.socket = self._socket(self.channels[0].url, exchange.ping)
         self._frames = exchange.subscribe(self.channels)
         self._task = asyncio.ensure_future(self._run())
 
+    def _socket(self, url: str, ping: Ping) -> Socket:
+        return Socket(url, ping=(ping.every, ping.payload), address=self._address)
+
+    async def _enter(self) -> None:
+        """Learn where to connect, if the exchange gives each connection a URL of its own."""
+        ticket = self._exchange.ticket()
+        if ticket is None or self._client is None:
+            return
+        payload, _ = await rest.ask(self._client, self._exchange, ticket)
+        try:
+            self.socket = self._socket(*self._exchange.entrance(payload))
+        except UNREADABLE as error:
+            why = f"its ticket for a socket cannot be read: {type(error).__name__}: {error}"
+            raise ConnectionLost(self._exchange.name, why) from error
+
     async def _run(self) -> None:
         try:
+            await self._enter()
             async with self.socket:
                 for request in self._frames:
                     await self.socket.send(request)
@@ -114,7 +107,7 @@ class Connection:
             await self._queue.put((self, error))
 
     async def close(self) -> None:
-        """End it, and whatever is being asked for."""
+        """End the connection."""
         tasks = {self._task, *self._asking}
         for task in tasks:
             task.cancel()
@@ -134,7 +127,7 @@ class Connection:
         now = time.monotonic()
         return [topic for topic, unknown in self.unknown.items() if now > unknown.due]
 
-    def begin(self, received: int, client: Client | None, *, is_first: bool) -> None:
+    def begin(self, received: int, *, is_first: bool) -> None:
         """Wait for the order books that have not come yet, now that all is subscribed."""
         self.is_answered = True
         without = self.known | {one.topic for one in self.refused}
@@ -142,12 +135,12 @@ class Connection:
             if channel.topic in without or not set(channel.kinds) & set(KINDS):
                 continue
             why = "its order book is awaited"
-            unknown = Unknown(received, why, is_gap=not is_first)
+            unknown = _Unknown(received, why, is_gap=not is_first)
             self.unknown.setdefault(channel.topic, unknown)
             if channel.snapshot is not None:
-                self.renew(Resync(channel.topic, received, why), client)
+                self.renew(Resync(channel.topic, received, why))
 
-    def renew(self, item: Resync, client: Client | None) -> None:
+    def renew(self, item: Resync) -> None:
         """Have an order book anew: at once, or some time after it was last had anew."""
         channel = next(one for one in self.channels if one.topic == item.topic)
         now = time.monotonic()
@@ -157,13 +150,13 @@ class Connection:
             self.known.discard(item.topic)
             # A request waits for its allowance as long as it takes, and tells if it fails.
             due = at + ANSWER if channel.snapshot is None else math.inf
-            first = self.unknown.get(item.topic, Unknown(item.since, item.reason, due))
+            first = self.unknown.get(item.topic, _Unknown(item.since, item.reason, due))
             self.unknown[item.topic] = first._replace(due=due)
-        task = asyncio.ensure_future(self._renew(channel, client, at - now))
+        task = asyncio.ensure_future(self._renew(channel, at - now))
         self._asking.add(task)
         task.add_done_callback(self._asking.discard)
 
-    async def _renew(self, channel: Channel, client: Client | None, wait: float) -> None:
+    async def _renew(self, channel: Channel, wait: float) -> None:
         await asyncio.sleep(wait)
         try:
             if channel.snapshot is None:
@@ -171,8 +164,8 @@ class Connection:
                     await self.socket.send(frame)
                 for frame in self._exchange.subscribe([channel]):
                     await self.socket.send(frame)
-            elif client is not None:  # as `subscription` demands
-                answer = await rest.ask(client, self._exchange, channel.snapshot)
+            elif self._client is not None:  # as `subscription` demands
+                answer = await rest.ask(self._client, self._exchange, channel.snapshot)
                 await self._queue.put((self, (*answer, channel.snapshot)))
         except ExchangeError as error:
             if error.transient:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from plimsoll.feed.health import Health
     from plimsoll.net.http import Client
 
+
 __all__ = ["Taps", "subscription"]
 
 _OVERLAP = 10.0
@@ -82,7 +83,7 @@ async def subscription(
     health : Health
         Kept up to date.
     client : Client, optional
-        Asks for the snapshots of channels that have them asked for.
+        Asks for tickets, and for the snapshots of channels that have them asked for.
     symbols : sequence of str, optional
         Whose gaps are told where a channel is of all; of all if left out.
     since : mapping of (str, str) to int, optional, UTC nanoseconds
@@ -100,7 +101,11 @@ async def subscription(
     ------
     Rejected
         If the exchange refuses the socket for good.
+    ValueError
+        If the exchange wants tickets, and there is no client.
     """
+    if client is None and exchange.ticket() is not None:
+        raise ValueError(f"{exchange.name} wants tickets for its sockets; give a client")
     every = list(listings)
     if client is None and any(channel.snapshot is not None for channel in channels):
         raise ValueError(f"{exchange.name}: snapshots of order books need a client to ask for them")
@@ -148,7 +153,12 @@ class _Subscription:
 
     def _open(self) -> Connection:
         return Connection(
-            self._exchange, self._channels, self._listings, self._address, self._queue
+            self._exchange,
+            self._channels,
+            self._listings,
+            self._queue,
+            self._address,
+            self.client,
         )
 
     async def run(self) -> AsyncIterator[Event]:
@@ -272,7 +282,7 @@ class _Subscription:
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
         elif isinstance(item, Resync):
             self._health.problem = item.reason
-            connection.renew(item, self.client)
+            connection.renew(item)
         elif isinstance(item, Synced):
             connection.known.add(item.topic)
 
@@ -292,7 +302,7 @@ class _Subscription:
             return []
         if not connection.is_answered:
             is_first = self._lost_at is None and not self.before and connection is self._now
-            connection.begin(received, self.client, is_first=is_first)
+            connection.begin(received, is_first=is_first)
         if connection is self._next:
             if connection.unknown:
                 return []
