@@ -174,21 +174,25 @@ async def _any_opened(openings: Sequence[asyncio.Future[list[AsyncIterator[Event
 def _kept(recording: Recording, works: list[_Work]) -> Callable[[list[Event]], None]:
     def kept(events: list[Event]) -> None:
         recording.kept += len(events)
-        by_exchange = Counter(event.exchange for event in events)
-        for work in works:
-            work.kept(by_exchange[work.exchange.name])
+        counted = Counter((event.exchange, _kind(event)) for event in events)
+        for (exchange, kind), count in counted.items():
+            _owner(works, exchange, kind).kept(count)
 
     return kept
 
 
 def _rejected(works: list[_Work], recording: Recording) -> Callable[[Event, str], None]:
-    by_name = {work.exchange.name: work for work in works}
-
     def rejected(event: Event, why: str) -> None:
-        by_name[event.exchange].rejected(event, why)
+        _owner(works, event.exchange, _kind(event)).rejected(event, why)
         recording.tell(f"{event.exchange}: {why}")
 
     return rejected
+
+
+def _owner(works: list[_Work], exchange: str, kind: str) -> _Work:
+    """Return whose an event is: a source may tell of other exchanges than itself."""
+    telling = [work for work in works if exchange in work.tells_of]
+    return next((work for work in telling if kind in work.exchange.offers), telling[0])
 
 
 class _Work:
@@ -204,6 +208,7 @@ class _Work:
         address: Callable[[str], str],
     ) -> None:
         self.exchange = known_exchange(wanted.exchange)
+        self.tells_of = {self.exchange.name}
         self._client, self._wanted, self._recording = client, wanted, recording
         self._address = address
         self._heard = Heard(root / "recorder" / f"{wanted.exchange}.json")
@@ -257,6 +262,7 @@ class _Work:
         await asyncio.to_thread(_remember, writer, found, fresh)
         self._forget_health()
         self._listings = found.listings
+        self.tells_of |= {listing.instrument.exchange for listing in found.listings}
         self._kinds, self._symbols = set(kinds), {one.symbol for one in chosen}
         feeds = [*self._sockets(kinds, chosen), *self._polls(kinds, chosen)]
         if "position" in kinds:
@@ -366,15 +372,15 @@ class _Work:
             if offer.stream or offer.poll is None:
                 continue
             for plan in self.exchange.polls(kind, chosen):
-                native = plan.request.about.get("native")
-                symbols = {one.symbol for one in chosen if native in {None, one.native}}
+                what = plan.request.about.get("native", "all")
+                symbols = {one.symbol for one in chosen if plan.asks_of(one)}
                 feeds.append(
                     poll(
                         self._client,
                         self.exchange,
                         plan,
                         chosen,
-                        self._watched([kind], native or "all", symbols),
+                        self._watched([kind], what, symbols),
                         since=self._heard.since([kind], symbols),
                         taps=self._files.taps,
                     )
@@ -403,8 +409,7 @@ class _Work:
 
     def _is_wanted(self, event: Event) -> bool:
         """Return whether an event was asked for: a channel may bring more kinds, and others'."""
-        kind = event.stream if isinstance(event, Gap) else type(event).__struct_config__.tag
-        return kind in self._kinds and event.symbol in self._symbols
+        return _kind(event) in self._kinds and event.symbol in self._symbols
 
     def _can_repair(self, gap: Gap) -> bool:
         offer = self.exchange.offers.get(gap.stream)
@@ -413,26 +418,26 @@ class _Work:
 
     async def _repairs(self, chosen: list[Listing]) -> AsyncIterator[Event]:
         """Ask for what was missed; a gap that was filled is told again, and says so."""
-        by_symbol = {listing.symbol: listing for listing in chosen}
         while True:
             gap = await self._holes.get()
+            missed = [
+                one
+                for one in chosen
+                if (one.instrument.exchange, one.symbol) == (gap.exchange, gap.symbol)
+            ]
             try:
-                pages = rest.history(
-                    self._client,
-                    self.exchange,
-                    gap.stream,
-                    by_symbol[gap.symbol],
-                    gap.time,
-                    gap.until,
-                )
-                async for page in pages:
-                    for event in page:
-                        self._heard.sets_out()
-                        yield event
+                for listing in missed:
+                    pages = rest.history(
+                        self._client, self.exchange, gap.stream, listing, gap.time, gap.until
+                    )
+                    async for page in pages:
+                        for event in page:
+                            self._heard.sets_out()
+                            yield event
                 now = time.time_ns()
                 self._heard.sets_out()
                 yield replace(gap, known_at=now, received=now, reason=f"{FILLED} {gap.reason}")
-            except (ExchangeError, KeyError) as error:
+            except ExchangeError as error:
                 self._recording.tell(f"gap of {gap.stream} {gap.symbol}: {error}")
 
     def kept(self, count: int) -> None:
@@ -446,10 +451,15 @@ class _Work:
         self._files.taps.unreadable(self.exchange.name, time.time_ns(), payload, why)
 
 
+def _kind(event: Event) -> str:
+    """Return the kind of an event; of a gap, that of what is missing."""
+    return event.stream if isinstance(event, Gap) else str(type(event).__struct_config__.tag)
+
+
 def _remember(writer: Writer, found: Listed, chosen: list[Listing]) -> None:
     """Keep contract sizes and brackets of what is recorded."""
     symbols = {listing.symbol for listing in chosen}
-    writer.remember(listing.instrument for listing in chosen)
+    writer.remember(listing.instrument for listing in chosen if listing.is_market)
     writer.remember(brackets for brackets in found.brackets if brackets.symbol in symbols)
 
 

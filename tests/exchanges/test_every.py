@@ -194,6 +194,16 @@ def assert_lawful(events: Iterator[Event]) -> None:
         assert broken.drop_nulls().to_list() == [], frame
 
 
+@pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.name)
+def test_what_is_asked_again_and_again_is_asked_of_what_is_listed(venue: Any) -> None:
+    made = exchange(venue.name)
+    for listing in listed(venue):
+        for kind, offer in made.offers.items():
+            if offer.poll is not None and kind != "option_quote":
+                plans = made.polls(kind, [listing])
+                assert not plans or any(plan.asks_of(listing) for plan in plans), kind
+
+
 def listed(venue: Any) -> list[Listing]:
     """What a fake lists, read by the adapter."""
     made = exchange(venue.name)

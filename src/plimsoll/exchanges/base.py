@@ -50,6 +50,12 @@ class Poll(Struct, frozen=True, kw_only=True):
     every: float
     delay: float = 0.0
 
+    def asks_of(self, listing: Listing) -> bool:
+        """Return whether it asks of a listing: of all, of those of a category, or of one."""
+        about = self.request.about
+        native, category = about.get("native"), about.get("category")
+        return native in {None, listing.native} and category in {None, listing.category}
+
 
 class Channel(Struct, frozen=True, kw_only=True):
     """One subscription on a socket.
@@ -121,6 +127,8 @@ class Offer(Struct, frozen=True, kw_only=True):
         How often it is asked for; None if it is not.
     history : str or None
         How far back it can be asked for: ``all``, ``30 days``, ``1,440 buckets``, …
+    window : int, days
+        How much of history is asked for together.
     completeness : str
         See `events.Completeness`.
     checked : {"recorded", "documented"}
@@ -131,6 +139,7 @@ class Offer(Struct, frozen=True, kw_only=True):
     stream: bool = False
     poll: float | None = None
     history: str | None = None
+    window: int = 10
     completeness: Completeness = "complete"
     checked: Literal["recorded", "documented"] = "documented"
     note: str = ""

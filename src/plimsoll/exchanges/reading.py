@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 
 class Listing(Struct, frozen=True, kw_only=True):
-    """An instrument as its exchange lists it.
+    """An instrument as its exchange lists it, or whatever else a source publishes facts of.
 
     Attributes
     ----------
@@ -62,6 +62,9 @@ class Listing(Struct, frozen=True, kw_only=True):
         Between settlements of funding, where the listing says so.
     turnover_usd : float or None
         Of 24 hours, where it says so.
+    is_market : bool
+        False where facts are published of it but it is no market of its own: a stablecoin, a
+        protocol, a contract in a report. Then its `instrument` is a name and nothing else.
     """
 
     native: str
@@ -69,6 +72,7 @@ class Listing(Struct, frozen=True, kw_only=True):
     instrument: Instrument
     interval_hours: float | None = None
     turnover_usd: float | None = None
+    is_market: bool = True
 
     def __post_init__(self) -> None:
         hours, turnover = self.interval_hours, self.turnover_usd
@@ -81,6 +85,11 @@ class Listing(Struct, frozen=True, kw_only=True):
     def symbol(self) -> str:
         """The unified symbol."""
         return self.instrument.symbol
+
+    @property
+    def coin(self) -> str:
+        """The base of the symbol; the whole of it where it names no market."""
+        return self.symbol.partition("/")[0]
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -206,9 +215,10 @@ class Decoder(ABC):
             raise UnreadableMessage(self.exchange, payload, why) from error
         return items
 
-    @abstractmethod
     def frame(self, payload: bytes, received: int) -> list[Any]:
         """Return what a frame of a socket says; any `ValueError` or `KeyError` is unreadable."""
+        del payload, received
+        raise ValueError(f"{self.exchange} streams nothing")
 
     @abstractmethod
     def answer(self, payload: bytes, received: int, request: Request) -> list[Any]:
