@@ -28,16 +28,27 @@ __all__ = ["Connection"]
 
 ANSWER = 30.0
 """Seconds within which subscriptions must be answered."""
-RENEWAL = 10.0
+RENEWAL = 5.0
 """Seconds that lie between two times at least that one order book is had anew."""
 
 
 class _Unknown(NamedTuple):
-    """An order book that is not known: since when, why, and until when it must be there again."""
+    """An order book that is not known.
+
+    Attributes
+    ----------
+    since : int, UTC nanoseconds
+    reason : str
+    due : float, seconds of the monotonic clock
+        When it must be there again.
+    is_gap : bool
+        Whether it was recorded before.
+    """
 
     since: int
     reason: str
-    due: float
+    due: float = math.inf
+    is_gap: bool = True
 
 
 class Connection:
@@ -116,27 +127,27 @@ class Connection:
         now = time.monotonic()
         return [topic for topic, unknown in self.unknown.items() if now > unknown.due]
 
-    def begin(self, received: int) -> None:
+    def begin(self, received: int, *, is_first: bool) -> None:
         """Wait for the order books that have not come yet, now that all is subscribed."""
         self.is_answered = True
         without = self.known | {one.topic for one in self.refused}
         for channel in self.channels:
             if channel.topic in without or not set(channel.kinds) & set(KINDS):
                 continue
+            why = "its order book is awaited"
+            unknown = _Unknown(received, why, is_gap=not is_first)
+            self.unknown.setdefault(channel.topic, unknown)
             if channel.snapshot is not None:
-                self.renew(Resync(channel.topic, received, "its order book is awaited"))
-            else:
-                unknown = _Unknown(received, "its order book is awaited", math.inf)
-                self.unknown.setdefault(channel.topic, unknown)
+                self.renew(Resync(channel.topic, received, why))
 
     def renew(self, item: Resync) -> None:
         """Have an order book anew: at once, or some time after it was last had anew."""
-        self.known.discard(item.topic)
         channel = next(one for one in self.channels if one.topic == item.topic)
         now = time.monotonic()
         at = max(now, self._renewed.get(item.topic, -math.inf) + RENEWAL)
         self._renewed[item.topic] = at
         if item.since is not None:
+            self.known.discard(item.topic)
             # A request waits for its allowance as long as it takes, and tells if it fails.
             due = at + ANSWER if channel.snapshot is None else math.inf
             first = self.unknown.get(item.topic, _Unknown(item.since, item.reason, due))
@@ -153,7 +164,7 @@ class Connection:
                     await self.socket.send(frame)
                 for frame in self._exchange.subscribe([channel]):
                     await self.socket.send(frame)
-            elif self._client is not None:
+            elif self._client is not None:  # as `subscription` demands
                 answer = await rest.ask(self._client, self._exchange, channel.snapshot)
                 await self._queue.put((self, (*answer, channel.snapshot)))
         except ExchangeError as error:

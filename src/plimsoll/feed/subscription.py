@@ -107,6 +107,8 @@ async def subscription(
     if client is None and exchange.ticket() is not None:
         raise ValueError(f"{exchange.name} wants tickets for its sockets; give a client")
     every = list(listings)
+    if client is None and any(channel.snapshot is not None for channel in channels):
+        raise ValueError(f"{exchange.name}: snapshots of order books need a client to ask for them")
     work = _Subscription(exchange, channels, every, health, taps or Taps(), address)
     work.symbols = [one.symbol for one in every] if symbols is None else list(symbols)
     work.before, work.client = dict(since or {}), client
@@ -243,9 +245,9 @@ class _Subscription:
     def _succeed(self, old: Connection, new: Connection) -> None:
         """Go on with another connection; what the old one did not know is a gap until it does."""
         self._now, self._next = new, None
-        for topic in old.unknown.keys() - new.known:
+        for topic, unknown in old.unknown.items():
             due = new.unknown[topic].due if topic in new.unknown else math.inf
-            new.unknown[topic] = old.unknown[topic]._replace(due=due)
+            new.unknown[topic] = unknown._replace(due=due)
 
     def _read(
         self, connection: Connection, payload: bytes, received: int, request: Request | None
@@ -258,45 +260,49 @@ class _Subscription:
             self._health.unreadable += 1
             self._health.problem = error.why
             self._taps.unreadable(self._exchange.name, received, payload, error.why)
+            for channel in connection.channels if request is not None else ():
+                if channel.snapshot == request:
+                    since = None if channel.topic in connection.known else received
+                    self._note(connection, Resync(channel.topic, since, error.why))
             return []
-        found: list[Event] = []
-        gaps: list[Event] = []
         for item in items:
-            if isinstance(item, Acknowledged | Refused):
-                connection.answered(item)
-            elif isinstance(item, Reply):
-                self._reply(connection, item)
-            elif isinstance(item, Resync):
-                self._health.problem = item.reason
-                connection.renew(item)
-            elif isinstance(item, Synced):
-                gaps += self._synced(connection, item, received)
-            elif isinstance(item, Event):
-                found.append(item)
+            self._note(connection, item)
+        found = [item for item in items if isinstance(item, Event)]
         if connection.unanswered and found:
             connection.heard(found)
-        before = self._live(connection, received)
-        return [*before, *gaps, *self._once(found, received)]
+        before = [*self._live(connection, received), *self._known(connection, received)]
+        return [*before, *self._once(found, received)]
 
-    def _reply(self, connection: Connection, item: Reply) -> None:
-        task = asyncio.ensure_future(connection.socket.send(item.payload))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    def _note(self, connection: Connection, item: object) -> None:
+        """Do what an item that is no event asks for."""
+        if isinstance(item, Acknowledged | Refused):
+            connection.answered(item)
+        elif isinstance(item, Reply):
+            task = asyncio.ensure_future(connection.socket.send(item.payload))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        elif isinstance(item, Resync):
+            self._health.problem = item.reason
+            connection.renew(item)
+        elif isinstance(item, Synced):
+            connection.known.add(item.topic)
 
-    def _synced(self, connection: Connection, item: Synced, received: int) -> list[Event]:
-        """Take note that an order book is known, and return the gaps that closes."""
-        connection.known.add(item.topic)
-        unknown = connection.unknown.pop(item.topic, None)
-        if unknown is None or connection is not self._now:
-            return []
-        missed = dict.fromkeys(self._pairs({item.topic}), unknown.since)
-        return self._gaps(missed, received, unknown.reason)
+    def _known(self, connection: Connection, received: int) -> list[Event]:
+        """Return the gaps that end because order books are known again."""
+        gaps: list[Event] = []
+        for topic in connection.unknown.keys() & connection.known:
+            unknown = connection.unknown.pop(topic)
+            if connection is self._now and unknown.is_gap:
+                missed = dict.fromkeys(self._pairs({topic}), unknown.since)
+                gaps += self._gaps(missed, received, unknown.reason)
+        return gaps
 
     def _live(self, connection: Connection, received: int) -> list[Event]:
         """Take note when all subscriptions are answered, and return the gaps that closes."""
         if connection.unanswered:
             return []
         if not connection.is_answered:
-            connection.begin(received)
+            is_first = self._lost_at is None and not self.before and connection is self._now
+            connection.begin(received, is_first=is_first)
         if connection is self._next:
             if connection.unknown:
                 return []
