@@ -98,11 +98,12 @@ def test_where_no_line_is_the_likeliest_there_is_none(n, mu):
     assert np.isnan(calibration(np.array(n), np.array(mu, float))).all()
 
 
-def test_the_line_is_found_from_a_bad_start():
-    mu = np.array([1e-6, 1e-3, 1.0, 1e3, 1e6])
-    found = calibration(10 * mu**-0.5, mu)
-    assert found.a == pytest.approx(math.log(10))
-    assert found.b == pytest.approx(-0.5)
+def test_the_line_is_found_however_far_means_lie_apart():
+    mu = np.array([1e-9, 1e-3, 1.0, 1e3, 1e6, 1e22])
+    for slope in (-0.5, 0.01, 1.5):
+        found = calibration(10 * mu**slope, mu)
+        assert found.a == pytest.approx(math.log(10))
+        assert found.b == pytest.approx(slope)
 
 
 def test_reliability_has_classes_of_equally_many_cells():

@@ -72,8 +72,8 @@ def test_blocks_begin_anywhere_and_are_geometric_in_length():
 
 
 def test_the_variance_of_a_resampled_mean_is_politis_and_romanos():
-    # Lemma 1 of 1994: (C₀ + 2 Σ bᵢ Cᵢ) / n, bᵢ = (1 − i/n)(1 − p)^i + (i/n)(1 − p)^(n − i), where
-    # Cᵢ goes round the series, and so has a weight of (1 − p)^i for the whole of it.
+    # Lemma 1 of 1994, with autocovariances that go round the series:
+    # (C₀ + 2 Σ (1 − i / n) (1 − p)^i Cᵢ) / n
     x, p = autoregression(60, 0.6, np.random.default_rng(3)), 1 / 8
     away, lag = x - x.mean(), np.arange(60)
     around = np.array([away @ np.roll(away, -i) for i in lag]) / 60

@@ -116,15 +116,16 @@ def calibration(n: Floats, mu: Floats, group: NDArray[Any] | None = None) -> Cal
         return Calibration(math.nan, math.nan, math.nan, math.nan)
     middle = float(n @ x / n.sum())  # around which the two parameters hardly depend on each other
     design = np.column_stack((np.ones(len(x)), x - middle))
-    line = _line(n, design, np.array([math.log(n.sum() / mu.sum()) + middle, 1.0]))
+    line = _line(n, design)
     spread = _covariance(n, design, line, np.unique(labels, return_inverse=True)[1])
     back = np.array([[1, -middle], [0, 1]])
     errors = np.sqrt(np.diag(back @ spread @ back.T))
     return Calibration(*(back @ line).tolist(), *errors.tolist())
 
 
-def _line(n: Floats, design: Floats, line: Floats) -> Floats:
-    """Return the likeliest line, looked for from a first one; NaN if it is not found."""
+def _line(n: Floats, design: Floats) -> Floats:
+    """Return the likeliest line, looked for from a flat one; NaN if it is not found."""
+    line = np.array([math.log(n.mean()), 0.0])
     for _ in range(_ROUNDS):
         mean = np.exp(design @ line)
         step = np.linalg.solve(design.T @ (design * mean[:, None]), design.T @ (n - mean))
