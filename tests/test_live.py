@@ -66,6 +66,8 @@ def test_an_exchange_is_understood_as_it_speaks_today(name: str, tmp_path: Path)
         for kind, offer in offered.items()
         if offer.stream or (offer.poll is not None and offer.poll <= 60)
     }
+    if not short:
+        pytest.skip("nothing of it comes every minute")
     told = asyncio.run(observed(name, tmp_path / "store", tuple(sorted(short))))
     sound(tmp_path / "store", name, told)
     if "open_interest" in short:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from plimsoll.errors import ExchangeError, NoSuchData, Unsupported
 from plimsoll.exchanges import exchange as known_exchange
 from plimsoll.feed import rest
 from plimsoll.feed.choice import choose
+from plimsoll.feed.through_ccxt import PREFIX, through_ccxt
 from plimsoll.market.interval import DAY
 from plimsoll.net.http import Client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
-    from plimsoll.exchanges.base import Exchange
+    from plimsoll.exchanges.base import Exchange, Offer
     from plimsoll.exchanges.reading import Listing
+    from plimsoll.market.events import Event
     from plimsoll.store.writer import Writer
 
 __all__ = ["Reached", "backfill"]
 
-WINDOW = 10 * DAY
-"""Nanoseconds of history asked for, written and ticked off together."""
+_LISTING = "instrument"
+"""What is no table, but may be asked for like one: what an exchange lists, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -67,11 +71,11 @@ async def backfill(
     ----------
     writer : Writer
     name : str
-        The exchange.
+        The exchange; ``ccxt:phemex`` is one that ccxt knows.
     symbol : str
         A unified symbol, or a coin.
     kinds : sequence of str
-        Tables; empty for all with history.
+        Tables, or ``instrument``, which comes with each; empty for all with history.
     span : tuple of since and until
         UTC nanoseconds.
     progress : callable
@@ -89,42 +93,84 @@ async def backfill(
         If it cannot be asked.
     """
     writer.layout.refuse_simulated()
-    exchange = known_exchange(name)
-    chosen_kinds = _kinds(exchange, kinds)
-    async with Client(address) as client:
-        found = await rest.listed(client, exchange)
-        reached = []
-        chosen = choose(found.listings, [symbol])
-        writer.remember(listing.instrument for listing in chosen)
+    async with _source(name, address) as source:
+        chosen_kinds = _kinds(source, kinds)
+        reached: list[Reached] = []
+        chosen = choose(await source.listed(), [symbol])
+        markets = [listing for listing in chosen if listing.is_market]
+        writer.remember(listing.instrument for listing in markets)
+        if _LISTING in kinds:
+            now, why = time.time_ns(), "what is listed now"
+            reached += [Reached(one.symbol, _LISTING, 1, now, why) for one in markets]
         for listing in chosen:
             for kind in chosen_kinds:
-                work = _Series(writer, client, exchange, listing, kind)
+                work = _Series(writer, source, listing, kind)
                 reached.append(await work.bring(*span, progress))
     if not reached:
         raise NoSuchData(f"{name} keeps no history of {symbol}")
     return reached
 
 
-def _kinds(exchange: Exchange, wanted: Sequence[str]) -> list[str]:
-    if wanted:
-        for kind in wanted:
-            if not exchange.offer(kind).history:
-                raise Unsupported(exchange.name, kind, "has no history here")
-        return list(wanted)
-    return [kind for kind, offer in exchange.offers.items() if offer.history]
+class _Source(Protocol):
+    """Where history comes from."""
+
+    name: str
+    offers: Mapping[str, Offer]
+
+    async def listed(self) -> list[Listing]: ...
+
+    def history(
+        self, kind: str, listing: Listing, since: int, until: int
+    ) -> AsyncIterator[list[Event]]: ...
+
+
+class _Translated:
+    """An exchange that is translated here."""
+
+    def __init__(self, client: Client, exchange: Exchange) -> None:
+        self.name, self.offers = exchange.name, exchange.offers
+        self._client, self._exchange = client, exchange
+
+    async def listed(self) -> list[Listing]:
+        return (await rest.listed(self._client, self._exchange)).listings
+
+    def history(
+        self, kind: str, listing: Listing, since: int, until: int
+    ) -> AsyncIterator[list[Event]]:
+        return rest.history(self._client, self._exchange, kind, listing, since, until)
+
+
+@asynccontextmanager
+async def _source(name: str, address: Callable[[str], str]) -> AsyncIterator[_Source]:
+    if name.startswith(PREFIX):
+        async with through_ccxt(name.removeprefix(PREFIX), address) as other:
+            yield other
+    else:
+        exchange = known_exchange(name)
+        async with Client(address) as client:
+            yield _Translated(client, exchange)
+
+
+def _kinds(source: _Source, wanted: Sequence[str]) -> list[str]:
+    kept = [kind for kind, offer in source.offers.items() if offer.history]
+    for kind in wanted:
+        if kind not in source.offers and kind != _LISTING:
+            raise Unsupported(source.name, kind, "is not published")
+        if kind not in kept and kind != _LISTING:
+            raise Unsupported(source.name, kind, "has no history here")
+    return [kind for kind in wanted if kind != _LISTING] if wanted else kept
 
 
 class _Series:
     """One kind of one instrument."""
 
-    def __init__(
-        self, writer: Writer, client: Client, exchange: Exchange, listing: Listing, kind: str
-    ) -> None:
-        self._writer, self._client, self._exchange = writer, client, exchange
+    def __init__(self, writer: Writer, source: _Source, listing: Listing, kind: str) -> None:
+        self._writer, self._source = writer, source
         self._listing, self._kind = listing, kind
         folder = writer.layout.root / "recorder" / "backfill"
         safe = listing.symbol.replace("/", "~").replace(":", "@")
-        self._place = folder / f"{exchange.name} {kind} {safe}.json"
+        self._place = folder / f"{source.name} {kind} {safe}.json"
+        self._length = source.offers[kind].window * DAY  # written and ticked off together
         self._done: set[int] = _ticked(self._place)
         self._rows = 0
         self._oldest: int | None = None
@@ -133,14 +179,15 @@ class _Series:
         self, since: int, until: int, progress: Callable[[str, int, int], None]
     ) -> Reached:
         """Bring all windows, the newest first, until one is empty or all are done."""
-        first, last = since // WINDOW, (until - 1) // WINDOW
-        what = f"{self._exchange.name} {self._kind} {self._listing.symbol}"
+        length = self._length
+        first, last = since // length, (until - 1) // length
+        what = f"{self._source.name} {self._kind} {self._listing.symbol}"
         why = "the start asked for"
         for count, window in enumerate(range(last, first - 1, -1)):
             progress(what, count, last - first + 1)
             if window in self._done:
                 continue
-            start, end = max(since, window * WINDOW), min(until, (window + 1) * WINDOW)
+            start, end = max(since, window * length), min(until, (window + 1) * length)
             try:
                 came = await self._window(start, end)
             except (Unsupported, ExchangeError) as error:
@@ -148,10 +195,10 @@ class _Series:
                     raise
                 why = str(error)
                 break
-            if start == window * WINDOW and end == (window + 1) * WINDOW:
+            if start == window * length and end == (window + 1) * length:
                 self._tick(window)
             if not came and count > 0:
-                kept = self._exchange.offers[self._kind].history
+                kept = self._source.offers[self._kind].history
                 why = f"the exchange has nothing older (it keeps: {kept})"
                 break
         progress(what, last - first + 1, last - first + 1)
@@ -160,8 +207,7 @@ class _Series:
     async def _window(self, since: int, until: int) -> int:
         """Bring one window, and return how many rows came."""
         came = 0
-        pages = rest.history(self._client, self._exchange, self._kind, self._listing, since, until)
-        async for page in pages:
+        async for page in self._source.history(self._kind, self._listing, since, until):
             if page:
                 self._writer.append(page)
                 came += len(page)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from plimsoll.store.reader import Reader
 
-__all__ = ["SHOWN", "WARM_UP", "heatmap", "standing"]
+__all__ = ["SHOWN", "WARM_UP", "History", "heatmap", "history", "standing"]
 
 WARM_UP = timedelta(days=30)
 """How much history before the first column fills the inventory."""
@@ -92,22 +92,20 @@ def heatmap(
     held = _each(wanted, lambda one: _held(reader, one, span))
     since = since or max(_last(rows) for rows in held.values()) - SHOWN
     asked = (since, until, as_of)
-    found = _each(held, lambda one: _history(reader, one, held[one], asked))
+    found = _each(held, lambda one: _stored(reader, one, held[one], asked))
     if len(found) > 1 and interval is None:
         interval = max(_each(found, lambda one: found[one].length(None)).values())
-    made = _each(found, lambda one: found[one].bars(interval))
+    made = _each(found, lambda one: found[one].history(reader, interval))
     if len(wanted) == 1:
-        return _draw(reader, found[wanted[0]], made[wanted[0]], parameters, rows=rows)
-    ranges = [model.price_range(found[one].shown(bars)) for one, bars in made.items()]
+        return _draw(made[wanted[0]], parameters, rows=rows)
+    ranges = [model.price_range(one.shown) for one in made.values()]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    columns = pl.concat(found[one].shown(bars)["time"] for one, bars in made.items())
-    columns = columns.unique().sort()
+    columns = pl.concat(one.shown["time"] for one in made.values()).unique().sort()
     drawn = (  # one at a time: a map is large
-        _draw(reader, found[one], bars, parameters, low=low, high=high, rows=rows)
-        for one, bars in made.items()
+        _draw(one, parameters, low=low, high=high, rows=rows) for one in made.values()
     )
     absent = _absent(wanted, made, since)
-    whole = together(drawn, columns.to_numpy(), _reference(made, columns))
+    whole = together(drawn, columns.to_numpy(), _reference(made.values(), columns))
     return replace(whole, symbol=market, absent=absent)
 
 
@@ -136,11 +134,10 @@ def standing(
 
     def stand(one: Market) -> Standing:
         held = _held(reader, one, (None, until, as_of))
-        history = _history(reader, one, held, (_last(held) - _REACH, until, as_of))
-        bars = history.bars(interval)
-        chosen = _parameters(reader, history, parameters)
-        exchange, symbol = one
-        return replace(stands(bars, chosen), exchange=exchange, symbol=symbol)
+        stored = _stored(reader, one, held, (_last(held) - _REACH, until, as_of))
+        known = stored.history(reader, interval)
+        stands_now = stands(known.bars, _settled(known, parameters))
+        return replace(stands_now, exchange=known.exchange, symbol=known.symbol)
 
     wanted = _markets(reader, market, exchanges)
     made = _each(wanted, stand)
@@ -148,14 +145,69 @@ def standing(
     return list(made.values()), _absent(wanted, made, newest)
 
 
-def _reference(made: dict[Market, pl.DataFrame], columns: pl.Series) -> NDArray[np.float64]:
+@dataclass(frozen=True, eq=False)
+class History:
+    """What a store holds of a market, as a map is made from it.
+
+    Attributes
+    ----------
+    bars : DataFrame
+        As `analytics.bars` makes them.
+    since : datetime
+        Where what is asked for starts; earlier bars fill the inventory.
+    parameters : Parameters
+        The priors, with the instrument's settlement and first maintenance bracket.
+    exchange, symbol : str
+    prices : str
+        Where prices come from.
+    """
+
+    bars: pl.DataFrame
+    since: datetime
+    parameters: Parameters
+    exchange: str
+    symbol: str
+    prices: str
+
+    @property
+    def shown(self) -> pl.DataFrame:
+        """The bars from `since` on."""
+        return self.bars.filter(pl.col("time") >= self.since)
+
+
+def history(
+    reader: Reader,
+    symbol: str,
+    exchange: str | None,
+    *,
+    span: Span,
+    interval: timedelta | None,
+) -> History:
+    """Return what a store holds of one market; arguments and errors as of `heatmap`.
+
+    Raises
+    ------
+    ValueError
+        If several markets could be meant, as well.
+    """
+    found = _markets(reader, symbol, [exchange] if exchange else [])
+    if len(found) > 1:
+        names = ", ".join(" ".join(one) for one in found)
+        raise ValueError(f"one market is meant; say which with exchange: {names}")
+    since, until, as_of = span
+    held = _held(reader, found[0], span)
+    asked = (since or _last(held) - SHOWN, until, as_of)
+    return _stored(reader, found[0], held, asked).history(reader, interval)
+
+
+def _reference(made: Iterable[History], columns: pl.Series) -> NDArray[np.float64]:
     """Return the opens of the market with the most open interest, perpetuals first."""
 
-    def weight(one: Market) -> tuple[bool, float]:
-        held = made[one].select((pl.col("open_interest") * pl.col("close")).drop_nulls().last())
-        return Symbol.parse(one[1]).expiry is None, held.item() or 0.0
+    def weight(one: History) -> tuple[bool, float]:
+        usd = one.bars.select((pl.col("open_interest") * pl.col("close")).drop_nulls().last())
+        return Symbol.parse(one.symbol).expiry is None, usd.item() or 0.0
 
-    opens = made[max(made, key=weight)].select("time", "open")
+    opens = max(made, key=weight).bars.select("time", "open")
     times = pl.DataFrame({"time": columns})
     joined = times.join(opens, on="time", how="left", maintain_order="left")["open"]
     return joined.fill_null(float("nan")).to_numpy()
@@ -226,8 +278,8 @@ def _last(held: pl.DataFrame) -> datetime:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _History:
-    """What is stored of a market from the warm-up on, and since when it can be shown."""
+class _Stored:
+    """The rows of a market from the warm-up on, and since when it can be shown."""
 
     market: Market
     held: pl.DataFrame
@@ -247,21 +299,22 @@ class _History:
             )
         return length
 
-    def bars(self, interval: timedelta | None) -> pl.DataFrame:
-        length = self.length(interval)
+    def history(self, reader: Reader, interval: timedelta | None) -> History:
+        """Return the rows as bars."""
+        length, candles = self.length(interval), self.usable(interval)
         until = self.until or _last(self.held) + length
-        bars = timeline.bars(self.usable(interval), self.held, length, self.first, until)
+        bars = timeline.bars(candles, self.held, length, self.first, until)
         priced = bars["open"].is_not_null().arg_true()
         bars = bars[: priced[-1] + 1] if priced.len() else bars  # then nothing is known
-        if len(self.shown(bars)) < 2 or not priced.len():
+        exchange, symbol = self.market
+        priors = _priors(reader, symbol, exchange, self.first)
+        made = History(bars, self.since, priors, exchange, symbol, _source(candles))
+        if len(made.shown) < 2 or not priced.len():
             raise ValueError(
-                f"{' '.join(self.market)} has no prices, or less than two bars of {length}, since "
+                f"{exchange} {symbol} has no prices, or less than two bars of {length}, since "
                 f"{self.since:%Y-%m-%d %H:%M}"
             )
-        return bars
-
-    def shown(self, bars: pl.DataFrame) -> pl.DataFrame:
-        return bars.filter(pl.col("time") >= self.since)
+        return made
 
     def usable(self, interval: timedelta | None) -> pl.DataFrame:
         """Return the shortest candles that fill the bars from the warm-up to what is shown.
@@ -279,13 +332,13 @@ class _History:
         return self.candles.clear()
 
 
-def _history(reader: Reader, market: Market, held: pl.DataFrame, span: Shown) -> _History:
+def _stored(reader: Reader, market: Market, held: pl.DataFrame, span: Shown) -> _Stored:
     since, until, as_of = span
     held = held.filter(pl.col("time") >= since - WARM_UP)
     if held.is_empty():
         raise NoSuchData(f"no open interest of {' '.join(market)} is stored in that span")
     first: datetime = held.select(pl.col("time").min()).item()
-    return _History(
+    return _Stored(
         market=market,
         held=held,
         candles=_trade_candles(reader, market, (first, until, as_of)),
@@ -296,24 +349,28 @@ def _history(reader: Reader, market: Market, held: pl.DataFrame, span: Shown) ->
 
 
 def _draw(
-    reader: Reader,
-    history: _History,
-    bars: pl.DataFrame,
+    held: History,
     parameters: Parameters | None,
     *,
     low: float | None = None,
     high: float | None = None,
     rows: int | None,
 ) -> model.HeatMap:
-    chosen = _parameters(reader, history, parameters)
-    drawn = model.liquidation_map(bars, chosen, since=history.since, low=low, high=high, rows=rows)
-    exchange, symbol = history.market
-    length: timedelta = bars["time"][1] - bars["time"][0]
-    prices = _words(history.usable(length))
-    return replace(drawn, exchange=exchange, symbol=symbol, prices=prices)
+    chosen = _settled(held, parameters)
+    drawn = model.liquidation_map(
+        held.bars, chosen, since=held.since, low=low, high=high, rows=rows
+    )
+    return replace(drawn, exchange=held.exchange, symbol=held.symbol, prices=held.prices)
 
 
-def _words(candles: pl.DataFrame) -> str:
+def _settled(held: History, parameters: Parameters | None) -> Parameters:
+    """Return the parameters asked for, else the priors, with the settlement of the contract."""
+    if parameters is None:
+        return held.parameters
+    return structs.replace(parameters, settlement=held.parameters.settlement)
+
+
+def _source(candles: pl.DataFrame) -> str:
     if candles.is_empty():
         return "open interest, its value over its amount"
     return f"candles of {timedelta(seconds=candles['interval'][0])}"
@@ -330,15 +387,6 @@ def _trade_candles(reader: Reader, market: Market, span: Span) -> pl.DataFrame:
     except NoSuchData:
         return pl.DataFrame(schema=TABLES["candle"].schema)
     return candles.filter(pl.col("price_kind") == "trade")
-
-
-def _parameters(reader: Reader, history: _History, asked: Parameters | None) -> Parameters:
-    """Return the parameters asked for, else the priors, with the settlement of the contract."""
-    exchange, symbol = history.market
-    settlement = Symbol.parse(symbol).settlement
-    if asked is not None:
-        return structs.replace(asked, settlement=settlement)
-    return _priors(reader, symbol, exchange, history.first)
 
 
 def _priors(reader: Reader, symbol: str, exchange: str, at: datetime) -> Parameters:

@@ -25,7 +25,7 @@ import msgspec
 import pyarrow as pa
 from msgspec.structs import replace
 
-from plimsoll.errors import ExchangeError, NoSuchData, UnreadableMessage
+from plimsoll.errors import ExchangeError, NoSuchData, Rejected, UnreadableMessage
 from plimsoll.exchanges import exchange as known_exchange
 from plimsoll.feed import rest
 from plimsoll.feed.choice import choose, kinds_of, largest
@@ -40,7 +40,7 @@ from plimsoll.market.events import Event, Gap
 from plimsoll.net.http import Client
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from pathlib import Path
 
     from plimsoll.exchanges.base import Channel
@@ -60,7 +60,11 @@ _RELISTED = 6 * 3_600.0
 """How often listings are asked for again, seconds."""
 _AGAIN = 300.0
 """When an exchange that could not be asked for listings is asked again, seconds."""
+_PATIENCE = 60.0
+"""How long a ban may be that is waited out without a word, seconds."""
 _PROBLEMS = 200
+_NOT_HERE = "451"
+"""With what status a region is refused."""
 
 
 class _ListsMore(Exception):
@@ -144,38 +148,51 @@ async def record_exchanges(
     writer.layout.refuse_simulated()
     root = writer.layout.root
     with ExitStack() as stack:
-        async with Client(address) as client:
+        async with Client(address, patience=_PATIENCE) as client:
             works = [
                 stack.enter_context(_Work(root, client, one, recording, keep_raw, address))
                 for one in wanted
             ]
-            opened = [await work.opened(writer) for work in works]
-            if not any(opened):
+            openings = [asyncio.ensure_future(work.opened(writer)) for work in works]
+            stack.callback(lambda: [opening.cancel() for opening in openings])
+            if not await _any_opened(openings):
                 raise ExchangeError("record", "; ".join(recording.problems) or "nothing to record")
             kept = _kept(recording, works)
             refused = _rejected(works, recording)
-            feeds = [work.stream(writer, feeds) for work, feeds in zip(works, opened, strict=True)]
+            feeds = [work.stream(writer, one) for work, one in zip(works, openings, strict=True)]
             await record(gather(*feeds), writer, every=0.1, kept=kept, rejected=refused)
+
+
+async def _any_opened(openings: Sequence[asyncio.Future[list[AsyncIterator[Event]]]]) -> bool:
+    """Wait until an exchange can be recorded; False when all have failed."""
+    for opening in asyncio.as_completed(openings):
+        if await opening:
+            return True
+    return False
 
 
 def _kept(recording: Recording, works: list[_Work]) -> Callable[[list[Event]], None]:
     def kept(events: list[Event]) -> None:
         recording.kept += len(events)
-        by_exchange = Counter(event.exchange for event in events)
-        for work in works:
-            work.kept(by_exchange[work.exchange.name])
+        counted = Counter((event.exchange, _kind(event)) for event in events)
+        for (exchange, kind), count in counted.items():
+            _owner(works, exchange, kind).kept(count)
 
     return kept
 
 
 def _rejected(works: list[_Work], recording: Recording) -> Callable[[Event, str], None]:
-    by_name = {work.exchange.name: work for work in works}
-
     def rejected(event: Event, why: str) -> None:
-        by_name[event.exchange].rejected(event, why)
+        _owner(works, event.exchange, _kind(event)).rejected(event, why)
         recording.tell(f"{event.exchange}: {why}")
 
     return rejected
+
+
+def _owner(works: list[_Work], exchange: str, kind: str) -> _Work:
+    """Return whose an event is: a source may tell of other exchanges than itself."""
+    telling = [work for work in works if exchange in work.tells_of]
+    return next((work for work in telling if kind in work.exchange.offers), telling[0])
 
 
 class _Work:
@@ -191,6 +208,7 @@ class _Work:
         address: Callable[[str], str],
     ) -> None:
         self.exchange = known_exchange(wanted.exchange)
+        self.tells_of = {self.exchange.name}
         self._client, self._wanted, self._recording = client, wanted, recording
         self._address = address
         self._heard = Heard(root / "recorder" / f"{wanted.exchange}.json")
@@ -201,6 +219,7 @@ class _Work:
         self._listings: list[Listing] = []
         self._kinds: set[str] = set()
         self._symbols: set[str] = set()
+        self._is_barred = False
 
     def __enter__(self) -> Self:
         return self
@@ -209,10 +228,14 @@ class _Work:
         self._files.close()
 
     async def stream(
-        self, writer: Writer, feeds: list[AsyncIterator[Event]]
+        self, writer: Writer, opening: Awaitable[list[AsyncIterator[Event]]]
     ) -> AsyncIterator[Event]:
-        """Yield what the streams bring, opened anew whenever the exchange lists more of it."""
-        while True:
+        """Yield what the streams bring, opened anew whenever the exchange lists more of it.
+
+        It ends when the exchange does not serve this region.
+        """
+        feeds = await opening
+        while not self._is_barred:
             if feeds:
                 with suppress(_ListsMore):
                     async with aclosing(gather(*feeds, self._watch(), self._notes())) as events:
@@ -231,6 +254,7 @@ class _Work:
             found, chosen = await self._look()
         except (ExchangeError, NoSuchData) as error:
             self._recording.tell(str(error))
+            self._is_barred = isinstance(error, Rejected) and error.code == _NOT_HERE
             return []
         for problem in found.problems:
             self._recording.tell(problem)
@@ -238,6 +262,7 @@ class _Work:
         await asyncio.to_thread(_remember, writer, found, fresh)
         self._forget_health()
         self._listings = found.listings
+        self.tells_of |= {listing.instrument.exchange for listing in found.listings}
         self._kinds, self._symbols = set(kinds), {one.symbol for one in chosen}
         feeds = [*self._sockets(kinds, chosen), *self._polls(kinds, chosen)]
         if "position" in kinds:
@@ -347,15 +372,15 @@ class _Work:
             if offer.stream or offer.poll is None:
                 continue
             for plan in self.exchange.polls(kind, chosen):
-                native = plan.request.about.get("native")
-                symbols = {one.symbol for one in chosen if native in {None, one.native}}
+                what = plan.request.about.get("native", "all")
+                symbols = {one.symbol for one in chosen if plan.asks_of(one)}
                 feeds.append(
                     poll(
                         self._client,
                         self.exchange,
                         plan,
                         chosen,
-                        self._watched([kind], native or "all", symbols),
+                        self._watched([kind], what, symbols),
                         since=self._heard.since([kind], symbols),
                         taps=self._files.taps,
                     )
@@ -384,8 +409,7 @@ class _Work:
 
     def _is_wanted(self, event: Event) -> bool:
         """Return whether an event was asked for: a channel may bring more kinds, and others'."""
-        kind = event.stream if isinstance(event, Gap) else type(event).__struct_config__.tag
-        return kind in self._kinds and event.symbol in self._symbols
+        return _kind(event) in self._kinds and event.symbol in self._symbols
 
     def _can_repair(self, gap: Gap) -> bool:
         offer = self.exchange.offers.get(gap.stream)
@@ -394,26 +418,26 @@ class _Work:
 
     async def _repairs(self, chosen: list[Listing]) -> AsyncIterator[Event]:
         """Ask for what was missed; a gap that was filled is told again, and says so."""
-        by_symbol = {listing.symbol: listing for listing in chosen}
         while True:
             gap = await self._holes.get()
+            missed = [
+                one
+                for one in chosen
+                if (one.instrument.exchange, one.symbol) == (gap.exchange, gap.symbol)
+            ]
             try:
-                pages = rest.history(
-                    self._client,
-                    self.exchange,
-                    gap.stream,
-                    by_symbol[gap.symbol],
-                    gap.time,
-                    gap.until,
-                )
-                async for page in pages:
-                    for event in page:
-                        self._heard.sets_out()
-                        yield event
+                for listing in missed:
+                    pages = rest.history(
+                        self._client, self.exchange, gap.stream, listing, gap.time, gap.until
+                    )
+                    async for page in pages:
+                        for event in page:
+                            self._heard.sets_out()
+                            yield event
                 now = time.time_ns()
                 self._heard.sets_out()
                 yield replace(gap, known_at=now, received=now, reason=f"{FILLED} {gap.reason}")
-            except (ExchangeError, KeyError) as error:
+            except ExchangeError as error:
                 self._recording.tell(f"gap of {gap.stream} {gap.symbol}: {error}")
 
     def kept(self, count: int) -> None:
@@ -427,10 +451,15 @@ class _Work:
         self._files.taps.unreadable(self.exchange.name, time.time_ns(), payload, why)
 
 
+def _kind(event: Event) -> str:
+    """Return the kind of an event; of a gap, that of what is missing."""
+    return event.stream if isinstance(event, Gap) else str(type(event).__struct_config__.tag)
+
+
 def _remember(writer: Writer, found: Listed, chosen: list[Listing]) -> None:
     """Keep contract sizes and brackets of what is recorded."""
     symbols = {listing.symbol for listing in chosen}
-    writer.remember(listing.instrument for listing in chosen)
+    writer.remember(listing.instrument for listing in chosen if listing.is_market)
     writer.remember(brackets for brackets in found.brackets if brackets.symbol in symbols)
 
 

@@ -91,7 +91,7 @@ def same(left, right):
 @several
 @given(bars(), parameters, intervals)
 def test_lazy_engine_agrees_with_the_plain_one(bars, parameters, interval):
-    fast = inventory(parameters, interval).advance(bars)
+    fast = inventory(parameters, interval).advance(bars, by_tier=True, touched=True)
     plain = replay(bars, parameters, interval, WIDE)
     largest = np.nanmax(bars[:, 6], initial=1.0)
     for name, ours, theirs in zip(fast._fields, fast, plain, strict=True):
@@ -109,7 +109,7 @@ def test_engines_agree_after_thousands_of_bars():
     rows = np.stack([open_, high, low, close, volume, volume / 3, interest], axis=1)
     grid = Grid.covering(low.min() / 1.1, high.max() * 1.1, 0.002)
     priors = Parameters(step=0.002)
-    fast = inventory(priors, timedelta(minutes=5), grid).advance(rows)
+    fast = inventory(priors, timedelta(minutes=5), grid).advance(rows, by_tier=True, touched=True)
     plain = replay(rows, priors, timedelta(minutes=5), grid)
     for name, ours, theirs in zip(fast._fields, fast, plain, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-6, err_msg=name)

@@ -123,11 +123,11 @@ def test_a_missing_change_is_told_and_nothing_is_until_the_book_is_whole(stream:
     assert levels(items) == {"bid": [], "ask": ASKS}
 
 
-@every
+@pytest.mark.parametrize(
+    "stream", [stream for stream in STREAMS if not stream.path], ids=lambda stream: stream.name
+)
 def test_changes_without_a_snapshot_ask_for_one(stream: Stream) -> None:
     made = decoder(stream)
-    if stream.path:
-        pytest.skip("it is asked for as soon as changes are subscribed to")
     (item,) = follow(made, stream.changes(2, START, sized(stream, BIDS), []))
     assert (item.topic, item.since) == (stream.topic, RECEIVED)
     assert follow(made, stream.changes(3, START, sized(stream, BIDS), [])) == []
@@ -167,6 +167,85 @@ def test_both_tables_come_by_one_channel_that_can_be_had_anew(stream: Stream) ->
     ended = [] if channel.snapshot is not None else made.unsubscribe([channel])
     for frame in [*made.subscribe([channel]), *ended]:
         json.loads(frame)
+
+
+BINANCE = next(stream for stream in STREAMS if stream.name == "binance")
+NEAR = (
+    [(90_000 - tick / 10, 1.0) for tick in range(1, 1_001)],
+    [(90_000 + tick / 10, 1.0) for tick in range(1, 1_001)],
+)
+"""A thousand levels a side: they end 100 dollars, or 0.11 %, from the price."""
+
+
+def moved(dollars: int) -> tuple[Any, Any]:
+    """What changes when the price rises so far."""
+    gone = [(price, 0.0) for price, _ in NEAR[1][: dollars * 10]]
+    return [(price, 1.0) for price, _ in gone[:-1]], gone
+
+
+def test_beyond_its_snapshot_a_book_is_not_known() -> None:
+    made = decoder(BINANCE)
+    items = start(made, BINANCE, 1, START, *NEAR)
+    assert sorted(row.distance for row in items if isinstance(row, BookDepth)) == [-0.001, 0.001]
+    follow(made, BINANCE.changes(2, START + 1, [(89_000.0, 500.0)], []))
+    items = follow(made, BINANCE.changes(3, START + STEP, *moved(20)))
+    # The mid is 90,020 now; the asks that are known end at 90,100, which is 0.089 % from it.
+    depths = {row.distance: row.amount for row in items if isinstance(row, BookDepth)}
+    assert depths == {-0.001: 899}  # bids from 90,019.9 down to 89,929.98, all of one coin
+    assert not any(isinstance(item, Resync) for item in items)
+
+
+def test_a_snapshot_is_asked_for_anew_as_the_price_nears_its_end_and_nothing_is_missed() -> None:
+    made = decoder(BINANCE)
+    start(made, BINANCE, 1, START, *NEAR)
+    *rows, item = follow(made, BINANCE.changes(2, START + STEP, *moved(60)))
+    assert (item.topic, item.since) == (BINANCE.topic, None)
+    assert len(rows) > 40
+    assert follow(made, BINANCE.changes(3, START + STEP + 1, [], [(90_060.5, 7.0)])) == []
+    farther = [(price + 60, 1.0) for price, _ in NEAR[1]]
+    items = start(made, BINANCE, 2, START + STEP, NEAR[0], farther)
+    assert items == [Synced(BINANCE.topic)]
+    items = follow(made, BINANCE.changes(4, START + 2 * STEP, [], []))
+    assert levels(items)["ask"][4] == (90_060.5, 7)  # what came before the answer is kept
+    assert not any(isinstance(item, Resync) for item in items)
+
+
+def test_a_price_that_left_the_snapshot_behind_is_told() -> None:
+    made = decoder(BINANCE)
+    start(made, BINANCE, 1, START, *NEAR)
+    follow(made, BINANCE.changes(2, START + 1, *moved(100)), RECEIVED + 1)
+    (item,) = follow(made, BINANCE.changes(3, START + STEP, [], []), RECEIVED + 2)
+    assert (item.since, "the price left" in item.reason) == (RECEIVED, True)
+
+
+def test_a_price_that_left_before_the_answer_came_is_known_when_it_comes() -> None:
+    made = decoder(BINANCE)
+    start(made, BINANCE, 1, START, *NEAR)
+    follow(made, BINANCE.changes(2, START + STEP, *moved(60)))  # a snapshot is asked for
+    follow(made, BINANCE.changes(3, START + STEP + 1, *moved(100)))
+    (item,) = follow(made, BINANCE.changes(4, START + 2 * STEP, [(90_099.0, 9.0)], []))
+    assert "the price left" in item.reason
+    bids = [(price + 60, 1.0) for price, _ in NEAR[0]]
+    items = start(made, BINANCE, 2, START + STEP, bids, [(p + 60, 1.0) for p, _ in NEAR[1]])
+    assert items[0] == Synced(BINANCE.topic)
+    assert not any(isinstance(item, Resync) and item.since is not None for item in items)
+    now = [one for one in items if isinstance(one, BookLevel) and one.time > (START + STEP) * MS]
+    assert levels(now)["bid"][9] == (90_099, 9)
+
+
+def test_a_snapshot_that_changes_do_not_join_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(books, "WAITING", 3)
+    made = decoder(BINANCE)
+    for n in range(2, 8):  # of these the last three are kept
+        assert follow(made, BINANCE.changes(n, START + n, [], [])) == []
+    items = start(made, BINANCE, 3, START, BIDS, ASKS)
+    assert items[0] == Synced(BINANCE.topic)
+    assert isinstance(items[-1], Resync)
+    assert items[-1].since == RECEIVED
+    items = start(made, BINANCE, 6, START + 7, BIDS, ASKS)
+    assert not any(isinstance(item, Resync) for item in items)
 
 
 # Each exchange's own messages, recorded or from its documentation, cut down to a few levels.

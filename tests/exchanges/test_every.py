@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes.books import STREAMS
+from fakes.mutation import mutated
 from fakes.venues import VENUES
 from plimsoll.errors import UnreadableMessage, Unsupported
 from plimsoll.exchanges import EXCHANGES, exchange
@@ -153,42 +154,6 @@ def test_any_bytes_are_events_or_unreadable(name: str, payload: bytes) -> None:
         assert all(isinstance(item, SAID) for item in items)
 
 
-WRONG = ["NaN", "-1", "1e400", "", None, [], {}, True, "x" * 50, -5, 0, 1e308]
-
-
-def mutated(message: Any, draw: random.Random) -> Any:
-    """A message with one of its leaves, or its keys, changed."""
-    if isinstance(message, dict) and message:
-        key = draw.choice(sorted(message))
-        changed = dict(message)
-        if draw.random() < 0.15:
-            changed[key + "_"] = changed.pop(key)
-        elif draw.random() < 0.1:
-            del changed[key]
-        else:
-            changed[key] = mutated(message[key], draw)
-        return changed
-    if isinstance(message, list) and message:
-        at = draw.randrange(len(message))
-        return [*message[:at], mutated(message[at], draw), *message[at + 1 :]]
-    return draw.choice(WRONG)
-
-
-@pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.name)
-def test_a_changed_liquidation_is_a_right_event_or_unreadable(venue: Any) -> None:
-    made, draw = exchange(venue.name), random.Random(1)
-    known = listed(venue)
-    right = venue.liquidations(range(venue.batch))
-    for _ in range(600):
-        payload = json.dumps(mutated(right, draw)).encode()
-        try:
-            items = made.decoder(known).read(payload, RECEIVED)
-        except UnreadableMessage:
-            continue
-        assert all(isinstance(item, SAID) for item in items)
-        assert_lawful(item for item in items if isinstance(item, Event))
-
-
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_a_changed_book_is_right_rows_or_unreadable_and_what_was_lost_is_told(
     stream: Any,
@@ -227,6 +192,16 @@ def assert_lawful(events: Iterator[Event]) -> None:
     for kind, frame in rows(events).items():
         broken = frame.select(TABLES[kind].violations().alias("broken"))["broken"]
         assert broken.drop_nulls().to_list() == [], frame
+
+
+@pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.name)
+def test_what_is_asked_again_and_again_is_asked_of_what_is_listed(venue: Any) -> None:
+    made = exchange(venue.name)
+    for listing in listed(venue):
+        for kind, offer in made.offers.items():
+            if offer.poll is not None and kind != "option_quote":
+                plans = made.polls(kind, [listing])
+                assert not plans or any(plan.asks_of(listing) for plan in plans), kind
 
 
 def listed(venue: Any) -> list[Listing]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from plimsoll.errors import UnreadableMessage, Unsupported
 from plimsoll.exchanges.kucoin import EXCHANGE
-from plimsoll.exchanges.reading import Listing, Request
-from plimsoll.market.events import BookLevel, Candle, Funding, MarkPrice, OpenInterest
+from plimsoll.exchanges.reading import Acknowledged, Listing, Refused, Request
+from plimsoll.market.events import BookLevel, Candle, Funding, MarkPrice, OpenInterest, Trade
 from plimsoll.market.instrument import Instrument
 
 if TYPE_CHECKING:
@@ -75,6 +75,122 @@ def poll(kind: str, *listings: Listing) -> Request:
 
 def about(symbol: str = "BTC/USDT:USDT", time: int = NOW) -> dict[str, object]:
     return {"exchange": "kucoin", "symbol": symbol, "time": time * MS, "received": RECEIVED}
+
+
+def told(**changed: object) -> list[object]:
+    """Read a frame of the documentation's example of a match."""
+    frame = {
+        "topic": "/contractMarket/execution:XBTUSDTM",
+        "type": "message",
+        "subject": "match",
+        "sn": 1794100537695,
+        "data": {
+            "symbol": "XBTUSDTM",
+            "sequence": 1794100537695,
+            "side": "buy",
+            "size": 2,
+            "price": "90503.9",
+            "takerOrderId": "247822202957807616",
+            "makerOrderId": "247822167163555840",
+            "tradeId": "1794100537695",
+            "ts": 1731898619520000000,
+            **changed,
+        },
+    }
+    return EXCHANGE.decoder(LISTINGS).read(json.dumps(frame).encode(), RECEIVED)
+
+
+def heard(said: object) -> list[object]:
+    return EXCHANGE.decoder().read(json.dumps(said).encode(), RECEIVED)
+
+
+def test_a_match_names_the_taker_and_counts_lots() -> None:
+    said = {"id": 1794100537695, "side": "buy", "price": 90503.9, "amount": 0.002}
+    assert told() == [Trade(**about(time=1731898619520), **said)]
+    # Two lots of an inverse contract are two dollars; the stamp is in nanoseconds.
+    (sold,) = told(symbol="XBTUSDM", side="sell", price="50000", ts=1731898619520686578)
+    assert (sold.symbol, sold.side, sold.amount) == ("BTC/USD:BTC", "sell", 0.00004)
+    assert sold.time == 1731898619520686578
+
+
+@pytest.mark.parametrize(
+    "changed", [{"symbol": "NEWUSDTM"}, {"size": 0}, {"side": "long"}, {"price": "0"}, {"ts": 1}]
+)
+def test_what_no_match_can_be_is_unreadable(changed: dict[str, object]) -> None:
+    with pytest.raises(UnreadableMessage):
+        told(**changed)
+
+
+def test_a_topic_is_acknowledged_by_the_name_it_was_asked_for_under() -> None:
+    (channel,) = EXCHANGE.channels("trade", [LINEAR])
+    (frame,) = EXCHANGE.subscribe([channel])
+    topic = "/contractMarket/execution:XBTUSDTM"
+    assert json.loads(frame) == {
+        "id": topic,
+        "type": "subscribe",
+        "topic": topic,
+        "privateChannel": False,
+        "response": True,
+    }
+    assert heard({"id": topic, "type": "ack"}) == [Acknowledged((topic,))]
+    assert heard({"id": "hQvf8jkno", "type": "welcome"}) == []
+    assert heard({"id": "ping", "type": "pong", "timestamp": 1731898619520}) == []
+    refused = {"id": topic, "type": "error", "code": 404, "data": "topic does not exist"}
+    assert heard(refused) == [Refused(topic, "404 topic does not exist")]
+    with pytest.raises(UnreadableMessage, match="unknown topic"):
+        heard({"type": "message", "topic": "/contract/announcement", "data": {}})
+    with pytest.raises(Unsupported):
+        EXCHANGE.channels("liquidation", [LINEAR])
+
+
+TICKET: dict[str, Any] = {
+    "code": "200000",
+    "data": {
+        "token": "2neAiuYvAU61ZDXA==.b==",
+        "instanceServers": [
+            {
+                "endpoint": "wss://ws-api-futures.kucoin.com/",
+                "encrypt": True,
+                "protocol": "websocket",
+                "pingInterval": 18000,
+                "pingTimeout": 10000,
+            }
+        ],
+    },
+}
+
+
+def test_a_ticket_gives_the_socket() -> None:
+    asked = EXCHANGE.ticket()
+    assert (asked.method, asked.url) == (
+        "POST",
+        "https://api-futures.kucoin.com/api/v1/bullet-public",
+    )
+    url, ping = EXCHANGE.entrance(json.dumps(TICKET).encode())
+    assert url == "wss://ws-api-futures.kucoin.com/?token=2neAiuYvAU61ZDXA%3D%3D.b%3D%3D"
+    assert ping.every == 6  # three times within the 18 seconds
+    assert json.loads(ping.payload or b"") == {"id": "ping", "type": "ping"}
+
+
+def ticket(**changed: object) -> dict[str, object]:
+    """Return the documented answer with its server changed."""
+    (server,) = TICKET["data"]["instanceServers"]
+    return {**TICKET, "data": {**TICKET["data"], "instanceServers": [{**server, **changed}]}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"code": "429000", "msg": "too many requests"},
+        {"code": "200000", "data": {"token": "a", "instanceServers": []}},
+        ticket(endpoint="ws://ws-api-futures.kucoin.com/"),
+        ticket(pingInterval=0),
+        ticket(pingInterval=1e9),
+    ],
+)
+def test_a_ticket_that_gives_none(answer: object) -> None:
+    with pytest.raises((ValueError, LookupError)):
+        EXCHANGE.entrance(json.dumps(answer).encode())
 
 
 def test_what_it_lists() -> None:
@@ -246,11 +362,11 @@ def test_an_added_field_changes_nothing() -> None:
 
 
 def test_what_it_does_not_publish_is_said() -> None:
-    for kind in ("trade", "liquidation", "long_short_ratio", "brackets"):
+    for kind in ("liquidation", "long_short_ratio", "brackets"):
         with pytest.raises(Unsupported, match=f"{kind} is not published"):
             EXCHANGE.offer(kind)
     with pytest.raises(Unsupported, match="is not streamed"):
-        EXCHANGE.channels("trade", LISTINGS)
+        EXCHANGE.channels("mark_price", LISTINGS)
     with pytest.raises(Unsupported, match="cannot be asked for"):
         EXCHANGE.polls("trade", LISTINGS)
     with pytest.raises(Unsupported, match="no history"):
@@ -258,12 +374,20 @@ def test_what_it_does_not_publish_is_said() -> None:
 
 
 @pytest.mark.real
-def test_no_recorded_frame_is_taken_for_an_answer(real: Path) -> None:
-    # All that is recorded comes from the socket that wants a token, which is not used.
+def test_recorded_matches_are_read_and_other_topics_are_not(real: Path) -> None:
     path = real.parent / "raw_messages" / "frames" / "kucoin-futures.jsonl"
     frames = [json.loads(line)["message"] for line in path.read_text().splitlines()]
-    assert frames
+    known = [*LISTINGS, listing("SOLUSDTM", "linear", "SOL/USDT:USDT", "0.1")]
+    found = []
     for frame in frames:
-        assert frame["topic"].startswith(("/contractMarket/", "/contract/"))
-        with pytest.raises(UnreadableMessage, match="sockets are not used"):
-            EXCHANGE.decoder(LISTINGS).read(json.dumps(frame).encode(), RECEIVED)
+        payload = json.dumps(frame).encode()
+        if frame["topic"].startswith("/contractMarket/execution:"):
+            found += EXCHANGE.decoder(known).read(payload, RECEIVED)
+            continue
+        with pytest.raises(UnreadableMessage, match="unknown topic"):
+            EXCHANGE.decoder(known).read(payload, RECEIVED)
+    said = [(one.symbol, one.id, one.side, one.price, one.amount, one.time) for one in found]
+    assert said == [
+        ("SOL/USDT:USDT", 1701197946092, "sell", 93.624, 1.0, 1705708799998000000),
+        ("BTC/USDT:USDT", 1728107666597, "sell", 39615.0, 0.001, 1706068863101000000),
+    ]

@@ -5,20 +5,30 @@ Messages are modelled on each exchange's documentation, and made here, not by ou
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from fakes.server import Fake
 
-__all__ = ["VENUES", "Venue"]
+__all__ = ["VENUES", "Forced", "Venue"]
 
 START = 1_767_225_600_000  # 2026-01-01
 STEP = 1_000
 """Milliseconds from one liquidation to the next: no two in one second."""
+
+
+class Forced(NamedTuple):
+    """A liquidation; `time` in milliseconds, `size` in the exchange's own unit."""
+
+    number: int
+    time: int
+    is_long: bool
+    price: float
+    size: float
 
 
 @dataclass(frozen=True)
@@ -33,17 +43,25 @@ class Venue:
     greeting : callable
         Returns the replies to a message on a socket.
     message : callable
-        Returns a frame that tells of liquidations; each is (number, time, is long, price, size).
+        Returns a frame that tells of liquidations.
+    size : callable
+        Returns an amount of coins, at a price, in the exchange's own unit.
+    amount : float
+        Of a usual liquidation, in coins.
     batch : int
         How many liquidations one frame tells of.
+    sampled : bool
+        Whether only the last liquidation of each second is published.
     """
 
     name: str
     answers: dict[str, Any]
     greeting: Callable[[Any], list[Any]]
-    message: Callable[[list[tuple[int, int, bool]]], Any]
+    message: Callable[[list[Forced]], Any]
+    size: Callable[[float, float], float] = lambda amount, _price: amount
+    amount: float = 0.5
     batch: int = 10
-    rest: dict[str, Any] = field(default_factory=dict)
+    sampled: bool = False
 
     def prepare(self, fake: Fake) -> None:
         """Make a server speak so."""
@@ -58,9 +76,38 @@ class Venue:
         """Return when liquidation number n happened, in milliseconds."""
         return START + n * STEP
 
+    def forced(self, n: int, time: int | None = None) -> Forced:
+        """Return liquidation number n; even ones are of longs."""
+        price = 90_000.0 + n % 1_000
+        when = self.time(n) if time is None else time
+        return Forced(n, when, n % 2 == 0, price, self.size(self.amount, price))
+
     def liquidations(self, numbers: Iterable[int]) -> Any:
-        """Return the frame that tells of some liquidations; even ones are of longs."""
-        return self.message([(n, self.time(n), n % 2 == 0) for n in numbers])
+        """Return the frame that tells of some liquidations."""
+        return self.message([self.forced(n) for n in numbers])
+
+    def published(self, forced: Iterable[Forced]) -> list[Forced]:
+        """Return those of some liquidations, by rising time, that the exchange tells of."""
+        rows = list(forced)
+        if not self.sampled:
+            return rows
+        return list({row.time // 1_000: row for row in rows}.values())
+
+    def frames(self, forced: Iterable[Forced]) -> list[Any]:
+        """Return the frames that the exchange publishes when these happen."""
+        rows = self.published(forced)
+        parts = (rows[at : at + self.batch] for at in range(0, len(rows), self.batch))
+        return [self.message(part) for part in parts]
+
+
+def _dollars(amount: float, price: float) -> float:
+    """Return what coins are worth, which is what some exchanges count."""
+    return amount * price
+
+
+def _text(number: float) -> str:
+    """Return a number as exchanges write it, without the dust of binary fractions."""
+    return f"{number:.10f}".rstrip("0").rstrip(".")
 
 
 def _bybit_list(query: dict[str, str], _body: bytes) -> Any:
@@ -89,13 +136,13 @@ BYBIT = Venue(
         "ts": START,
         "data": [
             {
-                "T": time,
+                "T": one.time,
                 "s": "BTCUSDT",
-                "S": "Buy" if is_long else "Sell",
-                "v": "0.5",
-                "p": str(90_000 + n % 1_000),
+                "S": "Buy" if one.is_long else "Sell",
+                "v": _text(one.size),
+                "p": _text(one.price),
             }
-            for n, time, is_long in rows
+            for one in rows
         ],
     },
 )
@@ -134,23 +181,24 @@ BINANCE = Venue(
         "stream": "!forceOrder@arr",
         "data": {
             "e": "forceOrder",
-            "E": rows[0][1],
+            "E": rows[0].time,
             "o": {
                 "s": "BTCUSDT",
-                "S": "SELL" if rows[0][2] else "BUY",
+                "S": "SELL" if rows[0].is_long else "BUY",
                 "o": "LIMIT",
                 "f": "IOC",
-                "q": "0.5",
+                "q": _text(rows[0].size),
                 "p": "90000",
-                "ap": str(90_000 + rows[0][0] % 1_000),
+                "ap": _text(rows[0].price),
                 "X": "FILLED",
-                "l": "0.1",
-                "z": "0.5",
-                "T": rows[0][1],
+                "l": "0.001",
+                "z": _text(rows[0].size),
+                "T": rows[0].time,
             },
         },
     },
     batch=1,
+    sampled=True,
 )
 
 OKX = Venue(
@@ -189,18 +237,20 @@ OKX = Venue(
                 "details": [
                     {
                         "bkLoss": "0",
-                        "bkPx": str(90_000 + n % 1_000),
+                        "bkPx": _text(one.price),
                         "ccy": "",
-                        "posSide": "long" if is_long else "short",
-                        "side": "sell" if is_long else "buy",
-                        "sz": "13",
-                        "ts": str(time),
+                        "posSide": "long" if one.is_long else "short",
+                        "side": "sell" if one.is_long else "buy",
+                        "sz": _text(one.size),
+                        "ts": str(one.time),
                     }
-                    for n, time, is_long in rows
+                    for one in rows
                 ],
             }
         ],
     },
+    size=lambda amount, _price: amount / 0.01,
+    sampled=True,
 )
 
 GATE = Venue(
@@ -240,15 +290,16 @@ GATE = Venue(
         "event": "update",
         "result": [
             {
-                "price": str(90_000 + n % 1_000),
-                "size": "124" if is_long else "-124",
-                "time": time,
-                "time_ms": time,
+                "price": _text(one.price),
+                "size": ("" if one.is_long else "-") + _text(one.size),
+                "time": one.time,
+                "time_ms": one.time,
                 "contract": "BTC_USDT",
             }
-            for n, time, is_long in rows
+            for one in rows
         ],
     },
+    size=lambda amount, _price: amount / 0.0001,
 )
 
 DERIBIT = Venue(
@@ -288,21 +339,22 @@ DERIBIT = Venue(
             "channel": "trades.BTC-PERPETUAL.100ms",
             "data": [
                 {
-                    "trade_seq": n,
-                    "trade_id": str(n),
-                    "timestamp": time,
+                    "trade_seq": one.number,
+                    "trade_id": str(one.number),
+                    "timestamp": one.time,
                     "tick_direction": 3,
-                    "price": 90_000.0 + n % 1_000,
+                    "price": one.price,
                     "liquidation": "T",
                     "instrument_name": "BTC-PERPETUAL",
                     "index_price": 90_000.0,
-                    "direction": "sell" if is_long else "buy",
-                    "amount": 1_120,
+                    "direction": "sell" if one.is_long else "buy",
+                    "amount": one.size,
                 }
-                for n, time, is_long in rows
+                for one in rows
             ],
         },
     },
+    size=_dollars,
 )
 
 KRAKEN = Venue(
@@ -331,14 +383,15 @@ KRAKEN = Venue(
     message=lambda rows: {
         "feed": "trade",
         "product_id": "PI_XBTUSD",
-        "uid": f"{rows[0][0]:08x}-5c04-4ed6-999e-5922cd0b6160",
-        "side": "sell" if rows[0][2] else "buy",
+        "uid": f"{rows[0].number:08x}-5c04-4ed6-999e-5922cd0b6160",
+        "side": "sell" if rows[0].is_long else "buy",
         "type": "liquidation",
-        "seq": rows[0][0],
-        "time": rows[0][1],
-        "qty": 12_000,
-        "price": 90_000.0 + rows[0][0] % 1_000,
+        "seq": rows[0].number,
+        "time": rows[0].time,
+        "qty": rows[0].size,
+        "price": rows[0].price,
     },
+    size=_dollars,
     batch=1,
 )
 
@@ -380,15 +433,16 @@ BITGET = Venue(
         "data": [
             {
                 "symbol": "BTCUSDT",
-                "side": "buy" if is_long else "sell",
-                "price": str(90_000 + n % 1_000),
-                "amount": "1370.25",
-                "ts": str(time),
+                "side": "buy" if one.is_long else "sell",
+                "price": _text(one.price),
+                "amount": _text(one.size),
+                "ts": str(one.time),
             }
-            for n, time, is_long in rows
+            for one in rows
         ],
         "ts": START,
     },
+    size=_dollars,
 )
 
 DYDX = Venue(
@@ -432,14 +486,14 @@ DYDX = Venue(
         "contents": {
             "trades": [
                 {
-                    "id": f"{n:08x}0000000200000005",
-                    "size": "3.9",
-                    "price": str(90_000 + n % 1_000),
-                    "side": "SELL" if is_long else "BUY",
-                    "createdAt": _seconds(time).replace("+00:00", "Z"),
+                    "id": f"{one.number:08x}0000000200000005",
+                    "size": _text(one.size),
+                    "price": _text(one.price),
+                    "side": "SELL" if one.is_long else "BUY",
+                    "createdAt": _seconds(one.time).replace("+00:00", "Z"),
                     "type": "LIQUIDATED",
                 }
-                for n, time, is_long in rows
+                for one in rows
             ]
         },
     },

@@ -14,8 +14,8 @@ import plimsoll
 from fakes.books import STREAMS, Stream
 from fakes.server import Fake
 from fakes.venues import VENUES
-from plimsoll.exchanges import books
-from plimsoll.feed import subscription
+from plimsoll.exchanges import books, exchange
+from plimsoll.feed import connection
 from plimsoll.net import retry
 from plimsoll.recording import Recording, Wanted
 
@@ -34,7 +34,7 @@ BY_NAME = {venue.name: venue for venue in VENUES}
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reconnect, and have books anew, at once."""
     monkeypatch.setattr(retry.Backoff.__init__, "__defaults__", (0.01, 0.05))
-    monkeypatch.setattr(subscription, "RENEWAL", 0.0)
+    monkeypatch.setattr(connection, "RENEWAL", 0.0)
 
 
 class Market:
@@ -162,7 +162,7 @@ def test_a_message_that_is_missing_is_a_gap_and_the_book_is_right_after(
                 # After the one that follows the lost one, a snapshot says the same.
                 truth[market.time] = {side: market.best(side, 20) for side in ("bid", "ask")}
                 await until(lambda: told.health[0].events >= rows_each * len(truth))
-            assert told.health[0].gaps >= 2
+            assert told.health[0].gaps == len(books.KINDS)
         assert (told.health[0].unreadable, told.health[0].reconnects) == (0, 0)
 
     run(stream, play)
@@ -173,17 +173,74 @@ def test_a_message_that_is_missing_is_a_gap_and_the_book_is_right_after(
         assert at(rows, millis, "bid")[0][0] < at(rows, millis, "ask")[0][0]
     session = plimsoll.open(tmp_path / "store")
     gaps = session.read("gap")
-    lost = gaps.filter(gaps["reason"].str.contains("book of"))
-    assert sorted(lost["stream"]) == sorted(books.KINDS)
-    assert set(lost["symbol"]) == set(rows["symbol"])
+    assert sorted(gaps["stream"]) == sorted(books.KINDS)
+    assert set(gaps["symbol"]) == set(rows["symbol"])
+    assert gaps["reason"].str.contains("book of").all()
     assert session.audit().findings == []
+
+
+BINANCE = next(stream for stream in STREAMS if stream.name == "binance")
+
+
+def test_a_snapshot_that_cannot_be_read_is_asked_for_again(tmp_path: Path) -> None:
+    wrong: list[Any] = [{"lastUpdateId": 1}, [], {"code": -1, "msg": "busy"}]
+
+    async def play(market: Market) -> None:
+        fake = market.fake
+        fake.serve("depth", lambda _query, _body: wrong.pop() if wrong else market.snapshot())
+        async with recorded(fake, tmp_path / "store", "binance") as told:
+            await until(lambda: told.kept >= 52)
+            assert (told.health[0].unreadable, told.health[0].reconnects) == (3, 0)
+
+    run(BINANCE, play)
+    kinds = plimsoll.open(tmp_path / "store").status()["kind"]
+    assert set(kinds) == set(books.KINDS)  # and no gap: nothing was known before
+
+
+def test_a_snapshot_that_is_refused_is_a_problem_told(tmp_path: Path) -> None:
+    async def play(market: Market) -> None:
+        market.fake.status["depth"] = [(400, {})]
+        async with recorded(market.fake, tmp_path / "store", "binance") as told:
+            await until(lambda: not market.fake.status["depth"])
+            for message in market.move():
+                await market.fake.send(message)
+            await until(lambda: "refused" in told.health[0].problem)
+            assert (told.kept, told.health[0].reconnects) == (0, 0)
+
+    run(BINANCE, play)
+
+
+@pytest.mark.parametrize("name", ["bybit", "binance"])
+def test_a_connection_that_grew_old_is_replaced_without_a_gap(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(exchange(name)), "longest", 0.5)
+    stream = next(stream for stream in STREAMS if stream.name == name)
+    truth: dict[int, dict[str, list[tuple[float, float]]]] = {}
+
+    async def play(market: Market) -> None:
+        async with recorded(market.fake, tmp_path / "store", name) as told:
+            await until(lambda: told.kept >= 40)
+            while market.fake.opened < 4:
+                for message in market.move():
+                    await market.fake.send(message)
+                truth[market.time] = {side: market.best(side, 20) for side in ("bid", "ask")}
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.3)
+            assert (told.health[0].gaps, told.health[0].reconnects) == (0, 0)
+
+    run(stream, play)
+    rows = levels(tmp_path / "store")
+    for millis, sides in truth.items():
+        assert {side: at(rows, millis, side) for side in sides} == sides
+    assert plimsoll.open(tmp_path / "store").audit().findings == []
 
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_a_book_that_does_not_come_again_ends_the_connection_and_the_gap_goes_on(
     stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscription, "ANSWER", 0.5)
+    monkeypatch.setattr(connection, "ANSWER", 0.5)
     moments: list[int] = []
     rows_each = 40 + 12 * stream.is_whole
 

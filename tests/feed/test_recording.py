@@ -17,12 +17,12 @@ import pyarrow as pa
 import pytest
 
 import plimsoll
-from fakes.server import Fake
+from fakes.recorder import gaps, live, recorded, run, stored, until
 from fakes.venues import VENUES, Venue
 from plimsoll import recording
 from plimsoll.exchanges import exchange
 from plimsoll.exchanges.reading import Listing
-from plimsoll.feed import subscription as subscriptions
+from plimsoll.feed import connection as connections
 from plimsoll.feed.health import Health
 from plimsoll.feed.subscription import subscription
 from plimsoll.market.instrument import Instrument
@@ -30,10 +30,10 @@ from plimsoll.net import retry, websocket
 from plimsoll.recording import Recording, Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Callable
     from pathlib import Path
 
-    import polars as pl
+    from fakes.server import Fake
 
 
 @pytest.fixture(autouse=True)
@@ -43,73 +43,32 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry.Backoff.__init__, "__defaults__", (0.01, 0.05))
 
 
-@contextlib.asynccontextmanager
-async def recorded(
-    fake: Fake, root: Path, venue: Venue, **rest: Any
-) -> AsyncIterator[tuple[Recording, asyncio.Task[None]]]:
-    """Record a venue's liquidations while the block runs, from its first answer on."""
-    session = plimsoll.open(root)
-    told = Recording()
-    wanted = Wanted(exchange=venue.name, symbols=("BTC",), kinds=("liquidation",))
-    task = asyncio.ensure_future(
-        session.record_exchanges([wanted], told, address=fake.address, **rest)
-    )
-    try:
-        await until(lambda: live(told) or task.done())
-        yield told, task
-        await asyncio.sleep(0.3)
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-def live(told: Recording) -> bool:
-    return bool(told.health) and all(one.state == "live" for one in told.health)
-
-
-async def until(what: Callable[[], bool], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > end:
-            raise AssertionError("it did not happen in time")
-        await asyncio.sleep(0.01)
-
-
-def run(venue: Venue, play: Callable[[Fake], Awaitable[None]]) -> None:
-    async def whole() -> None:
-        async with Fake() as fake:
-            venue.prepare(fake)
-            await play(fake)
-
-    asyncio.run(whole())
-
-
-def stored(root: Path) -> pl.DataFrame:
-    return plimsoll.open(root).read("liquidation")
-
-
-def gaps(root: Path) -> pl.DataFrame:
-    return plimsoll.open(root).read("gap")
-
-
+@pytest.mark.parametrize("apart", [1_000, 2], ids=["one a second", "500 a second"])
 @pytest.mark.parametrize("venue", VENUES, ids=lambda venue: venue.name)
-def test_ten_thousand_liquidations_in_bursts_are_all_kept(venue: Venue, tmp_path: Path) -> None:
+def test_ten_thousand_liquidations_in_bursts_are_kept_as_published(
+    venue: Venue, apart: int, tmp_path: Path
+) -> None:
+    happened = [venue.forced(n, venue.time(0) + n * apart) for n in range(10_000)]
+    published = venue.published(happened)
+    # At 500 a second, twenty seconds; some exchanges tell of one of each.
+    assert len(published) == (20 if venue.sampled and apart == 2 else 10_000)
+
     async def play(fake: Fake) -> None:
         async with recorded(fake, tmp_path / "store", venue) as (told, _):
-            for burst in range(20):
-                for n in range(burst * 500, burst * 500 + 500, venue.batch):
-                    await fake.send(venue.liquidations(range(n, n + venue.batch)))
+            for burst in range(0, 10_000, 500):
+                for frame in venue.frames(happened[burst : burst + 500]):
+                    await fake.send(frame)
                 await asyncio.sleep(0.01)
-            await until(lambda: told.kept >= 10_000, 30)
-        assert told.kept == 10_000
+            await until(lambda: told.kept >= len(published), 30)
+        assert told.kept == len(published)
         assert sum(one.unreadable for one in told.health) == 0
 
     run(venue, play)
-    rows = stored(tmp_path / "store")
-    assert rows.height == 10_000
-    assert sorted(rows["time"].dt.epoch("ms")) == [venue.time(n) for n in range(10_000)]
-    assert set(rows["side"]) == {"long", "short"}
+    rows = stored(tmp_path / "store").sort("time")
+    assert rows["time"].dt.epoch("ms").to_list() == [one.time for one in published]
+    sides = ["long" if one.is_long else "short" for one in published]
+    assert rows["side"].to_list() == sides
+    assert set(rows["completeness"] == "throttled") == {venue.sampled}
     assert plimsoll.open(tmp_path / "store").audit().findings == []
 
 
@@ -255,7 +214,7 @@ def test_an_exchange_that_is_down_at_first_is_recorded_when_it_is_back(
         task = asyncio.ensure_future(
             plimsoll.open(tmp_path / "store").record_exchanges(wanted, told, address=fake.address)
         )
-        await until(lambda: live(told) or task.done())
+        await until(lambda: live(told) and bool(told.problems))
         assert [one.name.split()[0] for one in told.health] == ["bybit"]
         assert len(told.problems) == 1
         assert "503" in told.problems[0]
@@ -308,7 +267,7 @@ def test_a_stream_can_be_stopped_at_any_moment() -> None:
 def test_a_recorder_can_be_stopped_while_it_lets_go_of_a_dead_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriptions, "ANSWER", 0.2)
+    monkeypatch.setattr(connections, "ANSWER", 0.2)
 
     async def play(fake: Fake) -> None:
         fake.mute = True
@@ -334,7 +293,7 @@ def test_a_wrong_clock_moves_no_event(hours: int, tmp_path: Path) -> None:
 
     async def play(fake: Fake) -> None:
         async with recorded(fake, tmp_path / "store", BYBIT) as (told, _):
-            await fake.send(BYBIT.message([(0, when, True)]))
+            await fake.send(BYBIT.message([BYBIT.forced(0, when)]))
             await until(lambda: told.kept == 1)
             assert told.health[0].delay == pytest.approx(-hours * 3_600, abs=60)
 

@@ -116,6 +116,10 @@ def test_only_what_may_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(RateLimited):
         asyncio.run(retried(lambda: fails(RateLimited("x", "slow", retry_after=77)), tries=2))
     assert waits[-1] == 77
+    patience = {"tries": 2, "patience": 60}
+    with pytest.raises(RateLimited):
+        asyncio.run(retried(lambda: fails(RateLimited("x", "ban", retry_after=61)), **patience))
+    assert (waits[-1], calls) == (77, 8)
     with pytest.raises(ValueError, match="tries"):
         asyncio.run(retried(lambda: fails(ConnectionLost("x", "gone")), tries=0))
 
@@ -175,6 +179,22 @@ def test_a_ban_silences_all_who_share_the_allowance() -> None:
     run(play)
 
 
+def test_a_long_ban_is_told_to_all_who_ask_meanwhile() -> None:
+    async def whole() -> None:
+        async with Fake() as fake, Client(fake.address, patience=60) as client:
+            fake.serve("/things", lambda _query, _body: {})
+            fake.status["things"] = [(418, {"Retry-After": "90"})]
+            with pytest.raises(RateLimited, match="asked too often .418., silent for 90 s"):
+                await client.ask("GET", "https://x.test/things", FREE)
+            with pytest.raises(RateLimited, match="banned us: silent for"):
+                await client.ask("GET", "https://y.test/things", FREE)
+            other = Allowance("other", 10, 1.0)
+            assert await client.ask("GET", "https://z.test/things", other) == b"{}"
+            assert [path.split("/")[1] for path in fake.asked] == ["x.test", "z.test"]
+
+    asyncio.run(whole())
+
+
 def test_a_header_tells_how_much_is_used() -> None:
     async def play(fake: Fake, client: Client) -> None:
         fake.status["things"] = [(200, {"X-Used": "99"})]
@@ -220,6 +240,20 @@ def test_a_socket_that_is_refused_says_why(status: int, error: type[Exception]) 
             with pytest.raises(error):
                 async with Socket("wss://x.test/ws", address=fake.address):
                     pass
+
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize(("status", "usual"), [(429, 10), (418, 120), (403, 600)])
+def test_a_banned_socket_says_how_long(status: int, usual: float) -> None:
+    async def whole() -> None:
+        async with Fake() as fake:
+            fake.handshakes = [(status, {"Retry-After": "7"}), (status, {})]
+            for wait in (7, usual):
+                with pytest.raises(RateLimited) as caught:
+                    async with Socket("wss://x.test/ws", address=fake.address):
+                        pass
+                assert caught.value.retry_after == wait
 
     asyncio.run(whole())
 

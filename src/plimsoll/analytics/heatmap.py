@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["HeatMap", "Parameters", "in_dollars", "liquidation_map", "price_range", "spacing"]
+__all__ = ["HeatMap", "Parameters", "in_contracts", "liquidation_map", "price_range", "spacing"]
 
 _MARGIN = 0.88  # shows tenfold leverage entered anywhere in the range, about 10 % away
 
@@ -299,7 +299,7 @@ def liquidation_map(
     shown[start::every] = True
     inventory = Inventory(parameters, interval=interval, grid=window)
     inverse = parameters.settlement == "inverse"
-    contracts = matrix(in_dollars(bars) if inverse else bars)
+    contracts = matrix(in_contracts(bars, parameters.settlement))
     record = inventory.advance(contracts, shown=shown, view=view)
     price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
     usd = record.columns
@@ -382,8 +382,18 @@ def spacing(bars: pl.DataFrame) -> timedelta:
     return step  # type: ignore[no-any-return]
 
 
-def in_dollars(bars: pl.DataFrame) -> pl.DataFrame:
-    """Return bars with their amounts in US dollars, as those of an inverse contract are counted."""
+def in_contracts(bars: pl.DataFrame, settlement: Literal["linear", "inverse"]) -> pl.DataFrame:
+    """Return bars whose volume and open interest count contracts: base units, or dollars.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        As `analytics.bars` makes them.
+    settlement : {"linear", "inverse"}
+        An inverse contract is a number of dollars.
+    """
+    if settlement == "linear":
+        return bars
     close = pl.col("close")
     return bars.with_columns(
         volume=pl.col("volume") * close,

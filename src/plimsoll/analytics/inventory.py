@@ -54,7 +54,8 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from plimsoll.analytics.inventory_numba import BAR, Laws, Record, State, advance, show
+from plimsoll.analytics.inventory_numba import advance, show, touched_cells
+from plimsoll.analytics.inventory_state import BAR, Laws, Record, State
 from plimsoll.analytics.liquidation import distance_factor
 
 if TYPE_CHECKING:
@@ -300,14 +301,25 @@ class Inventory:
         return self.advance(matrix(bars), shown=shown, view=view)
 
     def advance(
-        self, bars: Floats, *, shown: NDArray[np.bool_] | None = None, view: Grid | None = None
+        self,
+        bars: Floats,
+        *,
+        shown: NDArray[np.bool_] | None = None,
+        view: Grid | None = None,
+        by_tier: bool = False,
+        touched: bool = False,
     ) -> Record:
-        """Do as `update`, from the array that `matrix` makes of the bars."""
+        """Do as `update`, from the array that `matrix` makes of the bars.
+
+        Columns are written by tier as well, and what stood in the cells that the price touched, if
+        asked for.
+        """
         self._check_window(bars)
         view = view or self.grid
         shown = np.ones(len(bars), dtype=np.bool_) if shown is None else shown
         columns, tiers = np.count_nonzero(shown), len(self.parameters.weights)
         per_bar = (len(bars), 2)
+        cells = touched_cells(bars if touched else bars[:0], self.grid.step)
         record = Record(
             columns=np.empty((columns, 2, view.rows)),
             coverage=np.empty((columns, 2)),
@@ -318,6 +330,9 @@ class Inventory:
             placed=np.empty(per_bar),
             unplaced=np.empty(per_bar),
             inconsistent=np.zeros(len(bars), dtype=np.bool_),
+            tiers=np.empty((columns if by_tier else 0, 2, tiers, view.rows), dtype=np.float32),
+            cells=cells,
+            touched=np.zeros((len(cells), tiers)),
         )
         advance(bars, shown, view.view, self._laws, self._state, record)
         return record
@@ -425,7 +440,7 @@ def matrix(bars: pl.DataFrame) -> Floats:
     Returns
     -------
     ndarray, shape (bars, 7)
-        In the order of `inventory_numba.BAR`; NaN where unknown.
+        In the order of `inventory_state.BAR`; NaN where unknown.
 
     Raises
     ------

@@ -22,136 +22,34 @@ more than what the function does.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
 
+from plimsoll.analytics.inventory_state import (
+    CLOSE,
+    HIGH,
+    LONG,
+    LOW,
+    OPEN,
+    OPEN_INTEREST,
+    TAKER_BUY,
+    VOLUME,
+)
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from plimsoll.analytics.inventory_state import Laws, Record, State
+
     Floats = NDArray[np.float64]
 
-__all__ = [
-    "BAR",
-    "CLOSE",
-    "HIGH",
-    "LONG",
-    "LOW",
-    "OPEN",
-    "OPEN_INTEREST",
-    "SHORT",
-    "TAKER_BUY",
-    "VOLUME",
-    "Laws",
-    "Record",
-    "State",
-    "advance",
-    "show",
-]
+__all__ = ["advance", "show", "touched_cells"]
 
-LONG, SHORT = 0, 1
-OPEN, HIGH, LOW, CLOSE, VOLUME, TAKER_BUY, OPEN_INTEREST = range(7)
-BAR = ("open", "high", "low", "close", "volume", "taker_buy", "open_interest")
-"""The columns of a bar, in the order of the constants above."""
 FLUSH = 1e-3
 DUST = 1e-100
 """Less than this is nothing: what decays for ever would end in denormal numbers, which are slow."""
-
-
-class Laws(NamedTuple):
-    """What stays the same from bar to bar.
-
-    Attributes
-    ----------
-    step : float, log price
-        The width of a bucket.
-    first : int
-        The bucket of row 0.
-    shift : ndarray, shape (sides, tiers), log price
-        Liquidation price over entry price.
-    weight : ndarray, shape (tiers,), fraction
-    liquidatable, churn, taker : float
-        See `Parameters`.
-    ageing : ndarray, shape (ages,), fraction
-        What moves on to the next class in one bar; zero for the last.
-    closing : ndarray, shape (ages + 1,), dimensionless
-        How readily each class closes; the last is the unplaced.
-    """
-
-    step: float
-    first: int
-    shift: Floats
-    weight: Floats
-    liquidatable: float
-    churn: float
-    taker: float
-    ageing: Floats
-    closing: Floats
-
-
-class State(NamedTuple):
-    """What changes, in place. Amounts are base units; see the module for `B`.
-
-    Attributes
-    ----------
-    cells : ndarray, shape (sides, tiers, ages, rows)
-        Stored masses ``c``.
-    sums : ndarray, shape (sides, ages, rows)
-        `cells` summed over tiers.
-    known : ndarray, shape (sides, ages)
-        `cells` summed over tiers and over all buckets, off the grid as well.
-    decay : ndarray, shape (sides, ages, ages)
-        ``B``.
-    unplaced : ndarray, shape (sides,)
-        Positions whose entry is not known.
-    frontier : ndarray of int, shape (sides,)
-        No long stands in a higher bucket, no short in a lower one.
-    open_interest : ndarray, shape (1,)
-        As last known; NaN before that.
-    pending : ndarray, shape (6,)
-        High, low, volume and taker buys of the bars since then, placed as in a bar.
-    waiting : ndarray of int, shape (1,)
-        How many bars those are.
-    crossed : ndarray, shape (sides,)
-        What was crossed in them.
-    """
-
-    cells: Floats
-    sums: Floats
-    known: Floats
-    decay: Floats
-    unplaced: Floats
-    frontier: NDArray[np.int64]
-    open_interest: Floats
-    pending: Floats
-    waiting: NDArray[np.int64]
-    crossed: Floats
-
-
-class Record(NamedTuple):
-    """What a run writes down; NaN where it is not known. Base units.
-
-    Attributes
-    ----------
-    columns : ndarray, shape (columns, sides, view rows)
-    coverage : ndarray, shape (columns, sides), fraction
-        How much of what can be liquidated has a known entry.
-    open_interest : ndarray, shape (columns,)
-    crossed : ndarray, shape (bars, sides, tiers)
-    opened, closed, placed, unplaced : ndarray, shape (bars, sides)
-    inconsistent : ndarray of bool, shape (bars,)
-    """
-
-    columns: Floats
-    coverage: Floats
-    open_interest: Floats
-    crossed: Floats
-    opened: Floats
-    closed: Floats
-    placed: Floats
-    unplaced: Floats
-    inconsistent: NDArray[np.bool_]
 
 
 @njit(cache=True, nogil=True)
@@ -176,14 +74,19 @@ def advance(
     laws, state, record
         Arrays of matching shapes.
     """
-    column = 0
+    column = cell = 0
     for t in range(len(bars)):
         bar = bars[t]
         if shown[t]:
             complete = state.waiting[0] == 0
             show(bar[OPEN], complete, view, laws, state, record.columns[column])
             _cover(complete and not math.isnan(bar[OPEN]), laws, state, column, record)
+            if len(record.tiers):
+                _split(bar[OPEN], complete, view, laws, state, record.tiers[column])
             column += 1
+        while cell < len(record.cells) and record.cells[cell, 0] == t:
+            _touch(record.cells[cell], laws.first, state, record.touched[cell])
+            cell += 1
         priced = not math.isnan(bar[OPEN] + bar[HIGH] + bar[LOW] + bar[CLOSE])
         if priced:
             for side in range(2):
@@ -242,6 +145,89 @@ def show(
             part += 1
             if part == view[1]:
                 row, part = row + 1, 0
+
+
+@njit(forceinline=True)
+def _split(
+    price: float,
+    complete: bool,
+    view: tuple[int, int],
+    laws: Laws,
+    state: State,
+    tiers: NDArray[np.float32],
+) -> None:
+    """Write what `show` writes, tier by tier; shape (sides, tiers, view rows)."""
+    if math.isnan(price) or not complete:
+        tiers[:] = np.nan
+        return
+    tiers[:] = 0.0
+    stored = state.cells
+    at = (_bucket(price, laws.step) - view[0]) // view[1]
+    for side in range(2):
+        factor = _total(side, state.decay)
+        start = max(laws.first, view[0])
+        stop = min(laws.first + stored.shape[3], view[0] + view[1] * tiers.shape[2])
+        for bucket in range(start, stop):
+            row, place = (bucket - view[0]) // view[1], bucket - laws.first
+            if row < at if side == LONG else row > at:
+                for tier in range(stored.shape[1]):
+                    mass = 0.0
+                    for age in range(len(factor)):
+                        mass += factor[age] * stored[side, tier, age, place]
+                    tiers[side, tier, row] += max(0.0, mass)
+
+
+@njit(forceinline=True)
+def _touch(cell: NDArray[np.int64], first: int, state: State, mass: Floats) -> None:
+    """Write what stands in a cell, tier by tier; nothing does outside the window."""
+    side, row = cell[1], cell[2] - first
+    if 0 <= row < state.cells.shape[3]:
+        factor = _total(side, state.decay)
+        for tier in range(state.cells.shape[1]):
+            for age in range(len(factor)):
+                mass[tier] += factor[age] * state.cells[side, tier, age, row]
+            mass[tier] = max(0.0, mass[tier])
+
+
+@njit(cache=True, nogil=True)
+def touched_cells(bars: Floats, step: float) -> Any:
+    """Return the cells that each bar's price touches and had not touched when the bar began.
+
+    Longs' are the buckets from the low up to the higher of the bar's open and the close before;
+    shorts' those above the lower of these up to the high. The bucket a price stands in is touched.
+
+    Parameters
+    ----------
+    bars : ndarray, shape (bars, 7)
+        Columns as in `BAR`.
+    step : float, log price
+
+    Returns
+    -------
+    ndarray of int, shape (cells, 3)
+        Bar, side and bucket; in this order, and the buckets from near to far.
+    """
+    count = 0
+    for counting in (True, False):
+        cells = np.empty((0 if counting else count, 3), dtype=np.int64)
+        at, before = 0, np.nan
+        for t in range(len(bars)):
+            bar = bars[t]
+            if math.isnan(bar[OPEN] + bar[HIGH] + bar[LOW] + bar[CLOSE]):
+                continue
+            above, below = np.fmax(bar[OPEN], before), np.fmin(bar[OPEN], before)
+            before = bar[CLOSE]
+            for side in range(2):
+                sign = -1 if side == LONG else 1
+                bucket = _bucket(above if side == LONG else below, step)
+                last = _bucket(bar[LOW] if side == LONG else bar[HIGH], step)
+                while bucket != last:
+                    bucket += sign
+                    if not counting:
+                        cells[at, 0], cells[at, 1], cells[at, 2] = t, side, bucket
+                    at += 1
+        count = at
+    return cells
 
 
 @njit(forceinline=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plimsoll.analytics.inventory_numba import Record
+from plimsoll.analytics.inventory_state import Record
 from plimsoll.analytics.liquidation import distance_factor
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ def replay(bars: Floats, parameters: Parameters, interval: timedelta, grid: Grid
         placed=np.empty((n, 2)),
         unplaced=np.empty((n, 2)),
         inconsistent=np.zeros(n, dtype=np.bool_),
+        tiers=np.full((n, 2, tiers, grid.rows), np.nan, dtype=np.float32),
+        cells=np.array(_touched(bars, grid.step), dtype=np.int64).reshape(-1, 3),
+        touched=np.zeros((len(_touched(bars, grid.step)), tiers)),
     )
     last, waiting = math.nan, np.empty((0, 7))
     for t, bar in enumerate(bars):
@@ -68,9 +71,14 @@ def replay(bars: Floats, parameters: Parameters, interval: timedelta, grid: Grid
         for s, side in enumerate(sides):
             if known:
                 record.columns[t, s] = side.column(bar[0])
+                record.tiers[t, s] = np.where(side.touched(bar[0]), 0, side.cells.sum(axis=1))
                 total = parameters.liquidatable * last
                 record.coverage[t, s] = min(1.0, side.placed / total) if total else math.nan
                 record.open_interest[t] = last
+            for at in np.flatnonzero((record.cells[:, 0] == t) & (record.cells[:, 1] == s)):
+                row = record.cells[at, 2] - grid.first
+                if 0 <= row < grid.rows:
+                    record.touched[at] = side.cells[:, :, row].sum(axis=1)
             if priced:
                 record.crossed[t, s] = side.cross(bar[2] if s == 0 else bar[1])
             side.age()
@@ -81,6 +89,20 @@ def replay(bars: Floats, parameters: Parameters, interval: timedelta, grid: Grid
         if traded:
             last, waiting = bar[6], waiting[:0]
     return record
+
+
+def _touched(bars: Floats, step: float) -> list[tuple[int, int, int]]:
+    """Return bar, side and bucket of each cell that is newly touched."""
+    found, before = [], math.nan
+    for t, bar in enumerate(bars):
+        if np.isnan(bar[:4]).any():
+            continue
+        edges = [math.floor(math.log(price) / step) for price in bar[:3]]
+        known = edges[0] if math.isnan(before) else math.floor(math.log(before) / step)
+        found += [(t, 0, b) for b in range(max(edges[0], known) - 1, edges[2] - 1, -1)]
+        found += [(t, 1, b) for b in range(min(edges[0], known) + 1, edges[1] + 1)]
+        before = bar[3]
+    return found
 
 
 def _flows(

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from plimsoll.analytics.clusters import clusters
-from plimsoll.analytics.heatmap import in_dollars, spacing
+from plimsoll.analytics.heatmap import in_contracts, spacing
 from plimsoll.analytics.inventory import Grid, Inventory, matrix
 from plimsoll.analytics.liquidation import distance_factor
 from plimsoll.market.symbols import Symbol
@@ -166,14 +166,14 @@ def stands(bars: pl.DataFrame, parameters: Parameters) -> Standing:
     if not known.any():
         raise ValueError("no column of this map is known: it has no open interest with a price")
     last = int(known.arg_true()[-1])
-    price, inverse = float(bars["open"][last]), parameters.settlement == "inverse"
+    price = float(bars["open"][last])
     past = bars[:last]
     low, high = bars[: last + 1].select(pl.col("low").min(), pl.col("high").max()).row(0)
     grid = Grid.covering(0.5 * low, 2 * high, parameters.step)
     interval = spacing(bars)
     inventory = Inventory(parameters, interval=interval, grid=grid)
-    unit = 1.0 if inverse else price
-    contracts = matrix(in_dollars(past) if inverse else past)
+    unit = 1.0 if parameters.settlement == "inverse" else price
+    contracts = matrix(in_contracts(past, parameters.settlement))
     inventory.advance(contracts, shown=np.zeros(last, dtype=np.bool_))
     open_interest = float(contracts[-1, -1])
     total = 2 * parameters.liquidatable * open_interest

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 NAME = "tidy"
 ACCEPTS = "Parquet or CSV with the columns of one table: time, exchange, symbol and its values"
 
-_BARE = {"liquidation_total", "stablecoin_supply"}
+_BARE = {"liquidation_total"}
 """Kinds whose symbol may be a coin rather than a market."""
+_NAMED = {"open_interest_total", "stablecoin_supply"}
+"""Kinds whose symbol is no market, but the name of a protocol or a coin."""
 
 
 def recognises(source: Source) -> bool:
@@ -124,6 +126,8 @@ def _whole(column: pl.Series, dtype: pl.DataType) -> pl.Series:
 
 def _known_symbols(source: Source, kind: str, frame: pl.DataFrame) -> pl.DataFrame:
     """Reject rows whose symbol follows no grammar."""
+    if kind in _NAMED:
+        return frame
     bad = []
     for symbol in frame["symbol"].drop_nulls().unique():
         try:

@@ -180,9 +180,11 @@ def backfill(
 ) -> None:
     """Bring an exchange's history into the store.
 
-    SYMBOL is a unified symbol, or a coin for all its contracts. What was
-    brought before is passed over: interrupt it, and begin it again. It says
-    how far back each kind went, and why it stops there.
+    SYMBOL is a unified symbol, or a coin for all its contracts. EXCHANGE may be
+    ccxt:NAME for one that is not translated here: its instruments and candles
+    are read through ccxt (pip install 'plimsoll[ccxt]'). What was brought
+    before is passed over: interrupt it, and begin it again. It says how far
+    back each kind went, and why it stops there.
     """
     opened = session.open(store)
     with _progress() as progress:

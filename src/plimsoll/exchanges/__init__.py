@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from plimsoll.errors import Unsupported
+
 if TYPE_CHECKING:
     from plimsoll.exchanges.base import Exchange
 
@@ -25,6 +27,8 @@ EXCHANGES = {
     "coinbase": "plimsoll.exchanges.coinbase",
     "mexc": "plimsoll.exchanges.mexc",
     "bingx": "plimsoll.exchanges.bingx",
+    "defillama": "plimsoll.exchanges.defillama",
+    "cftc": "plimsoll.exchanges.cftc",
 }
 """Each exchange's module, whose `EXCHANGE` it is; imported on first use."""
 
@@ -36,7 +40,11 @@ def exchange(name: str) -> Exchange:
     ------
     ValueError
         If there is none of that name.
+    Unsupported
+        If it is one that is read through ccxt, of which there is nothing but history.
     """
+    if name.startswith("ccxt:"):
+        raise Unsupported(name, "what is not history", "is not read through ccxt")
     if name not in EXCHANGES:
         raise ValueError(f"unknown exchange {name!r}; known: {', '.join(EXCHANGES)}")
     found: Exchange = import_module(EXCHANGES[name]).EXCHANGE

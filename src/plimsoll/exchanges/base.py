@@ -9,6 +9,7 @@ received.
 
     instruments()  ──▶ Request ──▶ (net) ──▶ read(answer) ──▶ Listing, Brackets
     channels(kind, listings) ──▶ Channel ──▶ subscribe() ──▶ frames to send
+    ticket()        ──▶ Request ──▶ (net) ──▶ entrance(answer) ──▶ the URL of one connection
     polls(kind, listings)    ──▶ Poll    ──▶ (net) ──┐
     history(kind, …)         ──▶ Request ──▶ (net) ──┼──▶ read(payload, received) ──▶ Event
     a frame of the socket ───────────────────────────┘
@@ -48,6 +49,12 @@ class Poll(Struct, frozen=True, kw_only=True):
     request: Request
     every: float
     delay: float = 0.0
+
+    def asks_of(self, listing: Listing) -> bool:
+        """Return whether it asks of a listing: of all, of those of a category, or of one."""
+        about = self.request.about
+        native, category = about.get("native"), about.get("category")
+        return native in {None, listing.native} and category in {None, listing.category}
 
 
 class Channel(Struct, frozen=True, kw_only=True):
@@ -120,6 +127,8 @@ class Offer(Struct, frozen=True, kw_only=True):
         How often it is asked for; None if it is not.
     history : str or None
         How far back it can be asked for: ``all``, ``30 days``, ``1,440 buckets``, …
+    window : int, days
+        How much of history is asked for together.
     completeness : str
         See `events.Completeness`.
     checked : {"recorded", "documented"}
@@ -130,6 +139,7 @@ class Offer(Struct, frozen=True, kw_only=True):
     stream: bool = False
     poll: float | None = None
     history: str | None = None
+    window: int = 10
     completeness: Completeness = "complete"
     checked: Literal["recorded", "documented"] = "documented"
     note: str = ""
@@ -177,6 +187,18 @@ class Exchange(ABC):
     def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return the frames that subscribe to channels of one socket."""
         raise Unsupported(self.name, f"{len(channels)} channels", "are not streamed")
+
+    def ticket(self) -> Request | None:
+        """Return what to ask each time before a socket is opened; None where its URL is enough."""
+        return None
+
+    def entrance(self, payload: bytes) -> tuple[str, Ping]:
+        """Return the URL to connect to, and how to keep it open, as the answer to a ticket says.
+
+        Any error of `reading.UNREADABLE` means that it does not say.
+        """
+        del payload
+        raise Unsupported(self.name, "a ticket", "is not needed for its sockets")
 
     def unsubscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return the frames that end subscriptions of one socket."""

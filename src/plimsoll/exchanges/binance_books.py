@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, convert
 
-from plimsoll.exchanges.base import Channel, Offer
-from plimsoll.exchanges.books import KINDS, Told
+from plimsoll.exchanges.base import Channel
+from plimsoll.exchanges.books import KINDS, Told, offers
 from plimsoll.exchanges.reading import nanoseconds
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ __all__ = ["LEVELS", "OFFERS", "PATH", "WEIGHT", "change", "channels", "snapshot
 
 PATH = "depth"
 LEVELS, WEIGHT = 1_000, 20
-OFFERS = dict.fromkeys(
-    KINDS, Offer(stream=True, checked="recorded", note="of 1,000 levels a side; futures only")
-)
+OFFERS = offers("1,000 levels a side; futures only", "recorded")
 SOCKETS = {
     "linear": "wss://fstream.binance.com/public/stream",
     "inverse": "wss://dstream.binance.com/stream",

@@ -134,9 +134,7 @@ class Bitget(Exchange):
         "taker_volume": Offer(
             poll=300, note="ratio only, its unit is not said; USDT only; one request a second"
         ),
-        **dict.fromkeys(
-            books.KINDS, Offer(stream=True, note="as far as it is sent; not coin-margined")
-        ),
+        **books.offers("as far as it is sent; not coin-margined", "documented"),
     }
     limits = (
         Limit(name="bitget", amount=20, seconds=1),

@@ -11,6 +11,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from plimsoll.exchanges.base import Offer
 from plimsoll.exchanges.reading import Resync, Synced
 from plimsoll.market.book import Book
 from plimsoll.market.events import BookDepth, BookLevel
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     _Items = list[Event | Resync | Synced]
 
-__all__ = ["DISTANCES", "EVERY", "KINDS", "LEVELS", "Books", "Told"]
+__all__ = ["DISTANCES", "EVERY", "KINDS", "LEVELS", "Books", "Told", "offers"]
 
 KINDS = ("book_depth", "book_level")
 """The tables that a book becomes rows of."""
@@ -75,6 +76,14 @@ class _Kept:
         self.is_joined = is_joined
         self.stretch = -1
         self.reach = (0.0, 0.0) if book.mid is None else book.reach()
+
+
+def offers(note: str, checked: Literal["recorded", "documented"]) -> dict[str, Offer]:
+    """Return what an exchange offers that streams books, by kind."""
+    told = f"once in 5 s; {note}"
+    return dict.fromkeys(
+        KINDS, Offer(stream=True, completeness="sampled", checked=checked, note=told)
+    )
 
 
 def contracts(listing: Listing) -> tuple[float, bool]:
@@ -173,7 +182,11 @@ class Books:
         if kept.book.is_crossed:
             return [self._lose(told, kept.told, "a bid is as high as an ask")]
         if self._is_asked and kept.book.mid is None and 0 not in kept.reach:
-            return [self._lose(told, kept.told, "the price left what its snapshot reached")]
+            waiting = self._waiting.get(told.topic)
+            lost = self._lose(told, kept.told, "the price left what its snapshot reached")
+            if waiting is not None:  # nothing is missing: the answer on its way will join these
+                self._waiting[told.topic] = waiting
+            return [lost]
         kept.stretch, kept.told = stretch, received
         about = {
             "exchange": self._exchange,
@@ -195,7 +208,6 @@ class Books:
 
     def _lose(self, told: Told, since: int, reason: str) -> Resync:
         self._kept.pop(told.topic, None)
-        # An answer that is on the way already will not join these, and it is asked for once more.
         first = [(told, since)] if self._is_asked else []
         self._waiting[told.topic] = deque(first, maxlen=WAITING)
         return Resync(told.topic, since, f"book of {told.listing.native}: {reason}")

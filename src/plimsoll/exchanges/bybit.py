@@ -114,9 +114,7 @@ class Bybit(Exchange):
         "candle": Offer(poll=60, history="all", note="without taker volume"),
         "long_short_ratio": Offer(poll=300, history="since 2020-07", note="all accounts"),
         "option_quote": Offer(poll=300),
-        **dict.fromkeys(
-            books.KINDS, Offer(stream=True, checked="recorded", note="of 1,000 levels a side")
-        ),
+        **books.offers("1,000 levels a side", "recorded"),
     }
     limits = (Limit(name="bybit", amount=600, seconds=5),)
     ping = Ping(every=20, payload=b'{"op":"ping"}')

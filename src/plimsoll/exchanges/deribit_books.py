@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, convert
 
-from plimsoll.exchanges.base import Offer
-from plimsoll.exchanges.books import KINDS, Told
+from plimsoll.exchanges.books import Told, offers
 from plimsoll.exchanges.reading import nanoseconds
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OFFERS", "instrument", "told", "topic", "unit"]
 
-OFFERS = dict.fromkeys(KINDS, Offer(stream=True, note="of all levels; futures"))
+OFFERS = offers("all levels; futures", "documented")
 
 _Row = tuple[Literal["new", "change", "delete"], float, float]
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, convert
 
-from plimsoll.exchanges.base import Offer
-from plimsoll.exchanges.books import KINDS, Told
+from plimsoll.exchanges.books import Told, offers
 from plimsoll.exchanges.reading import nanoseconds
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ __all__ = ["CHANNEL", "LEVELS", "OFFERS", "contract", "told", "topic"]
 
 CHANNEL = "futures.obu"
 LEVELS = 400
-OFFERS = dict.fromkeys(KINDS, Offer(stream=True, note="of 400 levels a side"))
+OFFERS = offers("400 levels a side", "documented")
 
 _BEGIN, _END = "ob.", f".{LEVELS}"
 

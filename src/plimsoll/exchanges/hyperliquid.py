@@ -139,9 +139,7 @@ class Hyperliquid(Exchange):
         "candle": Offer(
             stream=True, history="5,000 buckets", note="without taker and quote volume"
         ),
-        **dict.fromkeys(
-            books.KINDS, Offer(stream=True, checked="recorded", note="of 20 levels a side")
-        ),
+        **books.offers("20 levels a side", "recorded"),
         "position": Offer(note="one wallet at a time: see position_request; closed: not told"),
     }
     limits = (Limit(name=NAME, amount=1200, seconds=60),)

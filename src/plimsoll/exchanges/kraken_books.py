@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from plimsoll.exchanges.base import Offer
-from plimsoll.exchanges.books import KINDS, Told
+from plimsoll.exchanges.books import Told, offers
 from plimsoll.exchanges.reading import decode, nanoseconds
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ __all__ = ["FEED", "LEVELS", "OFFERS", "told"]
 
 FEED = "book"
 LEVELS = sys.maxsize
-OFFERS = dict.fromkeys(KINDS, Offer(stream=True, checked="recorded", note="as far as it is sent"))
+OFFERS = offers("as far as it is sent", "recorded")
 
 
 class _Level(Struct):

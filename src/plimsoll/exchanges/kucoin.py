@@ -1,11 +1,12 @@
-"""KuCoin Futures: linear and inverse contracts, by requests only.
+"""KuCoin Futures: linear and inverse contracts; trades by socket, all else by requests.
 
 Traps: sizes are lots of `multiplier` coins, and of one dollar on inverse contracts, where the
 multiplier is negative. No answer about all contracts says the time: it is the next settlement less
 the countdown to it. After a settlement the rate of the one before is shown for about a minute as
-that of the next. An error comes with HTTP 200. The socket wants a token from a POST, and the
-newer one without a token is not documented enough, so trades are left out: the last hundred that
-can be asked for would be a sample. Risk limits are told one contract at a time.
+that of the next. An error comes with HTTP 200. Each socket wants a ticket that is asked for anew,
+and answers pings of its own only. Marks and rates stay with the requests, for one tells those of
+all contracts, with the last price and the next settlement, which the socket leaves out. There are
+no public liquidations. Risk limits are told one contract at a time.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
-from msgspec import Struct
+from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, Unsupported
-from plimsoll.exchanges.base import Exchange, Limit, Offer, Poll
+from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
 from plimsoll.exchanges.reading import (
     MILLISECOND,
+    Acknowledged,
     Decoder,
     Listing,
+    Refused,
     Request,
     decode,
     known,
@@ -31,7 +35,7 @@ from plimsoll.exchanges.reading import (
     positive,
 )
 from plimsoll.market import native
-from plimsoll.market.events import BookLevel, Candle, Funding, MarkPrice, OpenInterest
+from plimsoll.market.events import BookLevel, Candle, Funding, MarkPrice, OpenInterest, Trade
 from plimsoll.market.instrument import Instrument
 from plimsoll.market.interval import MINUTE, SECOND
 
@@ -44,6 +48,8 @@ __all__ = ["EXCHANGE", "KuCoin"]
 
 NAME = "kucoin"
 REST = "https://api-futures.kucoin.com/api/v1"
+SOCKET = "wss://ws-api-futures.kucoin.com"
+EXECUTION = "/contractMarket/execution:"
 UNIFIED = "https://api.kucoin.com/api/ua/v1/market"
 OLDEST = 1_561_939_200_000  # 2019-07-01, before its first contract
 HOUR_MS, MINUTE_MS = 3_600_000, 60_000
@@ -70,11 +76,29 @@ class _Answer(Struct):
     data: Any = None
 
 
+class _Frame(Struct):
+    type: Literal["welcome", "pong", "ack", "error", "message"]
+    id: str = ""
+    topic: str = ""
+    code: int = 0
+    data: Any = None
+
+
+class _Match(Struct):
+    symbol: str
+    side: Literal["buy", "sell"]  # the taker's
+    size: int
+    price: str
+    tradeId: int
+    ts: int  # nanoseconds
+
+
 class KuCoin(Exchange):
     """KuCoin's linear and inverse futures."""
 
     name = NAME
     offers = {
+        "trade": Offer(stream=True, checked="recorded", note="each match"),
         "open_interest": Offer(poll=30, history="how far back is not said"),
         "mark_price": Offer(poll=30, note="without a clock of its own: the countdown gives it"),
         "funding": Offer(
@@ -90,10 +114,43 @@ class KuCoin(Exchange):
         "book_level": Offer(poll=60, completeness="sampled", note="20 levels of each side"),
     }
     limits = (Limit(name=NAME, amount=2000, seconds=30),)
+    most = 90  # a connection may send a hundred messages in ten seconds
 
     def instruments(self) -> list[Request]:
         """Return what to ask for listings."""
         return [_active("instrument")]
+
+    def channels(self, kind: str, listings: Sequence[Listing]) -> list[Channel]:
+        """Return one channel for each contract."""
+        if kind != "trade":
+            raise Unsupported(NAME, kind, "is not streamed")
+        return [
+            Channel(url=SOCKET, topic=EXECUTION + one.native, kinds=(kind,), symbol=one.symbol)
+            for one in listings
+        ]
+
+    def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
+        """Return a frame for each topic, which names it: the answer says no more than that name."""
+        plain = {"type": "subscribe", "privateChannel": False, "response": True}
+        return [json.encode({"id": one.topic, "topic": one.topic, **plain}) for one in channels]
+
+    def ticket(self) -> Request:
+        """Return what to ask for a token, which is good for a day and one connection."""
+        url = f"{REST}/bullet-public"
+        return Request(kind="ticket", url=url, method="POST", body=b"{}", limit=NAME, weight=10)
+
+    def entrance(self, payload: bytes) -> tuple[str, Ping]:
+        """Return the first server with the token, and pings thrice as often as it wants."""
+        data = _data(payload)
+        server = data["instanceServers"][0]
+        if not server["endpoint"].startswith("wss://"):
+            raise ValueError(f"{server['endpoint']!r} is no secure socket")
+        interval = number(server["pingInterval"])
+        if not 1_000 <= interval <= 600_000:
+            raise ValueError(f"a ping every {interval} ms is not what a server wants")
+        every = interval / 3_000  # its pongs are its only sign of life
+        ping = Ping(every=every, payload=json.encode({"id": "ping", "type": "ping"}))
+        return f"{server['endpoint']}?token={quote(data['token'], safe='')}", ping
 
     def polls(self, kind: str, listings: Sequence[Listing]) -> list[Poll]:
         """Return one request for all contracts, or one for each."""
@@ -193,8 +250,28 @@ class _Decoder(Decoder):
     exchange = NAME
 
     def frame(self, payload: bytes, received: int) -> list[Any]:
-        del payload, received
-        raise ValueError("its sockets are not used")
+        frame = decode(payload, _Frame)
+        match frame.type:
+            case "ack":
+                return [Acknowledged((frame.id,))]
+            case "error":
+                return [Refused(frame.id, f"{frame.code} {frame.data}")]
+            case "message":
+                if not frame.topic.startswith(EXECUTION):
+                    raise ValueError(f"unknown topic {frame.topic!r}")
+                return [self._trade(convert(frame.data, _Match, strict=False), received)]
+        return []
+
+    def _trade(self, one: _Match, received: int) -> Trade:
+        listing, price = self.listing(one.symbol, "linear", "inverse"), positive(one.price)
+        millis, rest = divmod(one.ts, MILLISECOND)
+        return Trade(
+            **self.about(listing, nanoseconds(millis) + rest, received),
+            id=one.tradeId,
+            side=one.side,
+            price=price,
+            amount=listing.instrument.amount(positive(one.size), price),
+        )
 
     def answer(self, payload: bytes, received: int, request: Request) -> list[Any]:
         data = _data(payload)

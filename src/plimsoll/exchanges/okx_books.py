@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, convert
 
-from plimsoll.exchanges.base import Channel, Offer
-from plimsoll.exchanges.books import KINDS, Told
+from plimsoll.exchanges.base import Channel
+from plimsoll.exchanges.books import KINDS, Told, offers
 from plimsoll.exchanges.reading import nanoseconds
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ __all__ = ["CHANNEL", "LEVELS", "OFFERS", "channels", "told"]
 
 CHANNEL = "books"
 LEVELS = 400
-OFFERS = dict.fromkeys(KINDS, Offer(stream=True, note="of 400 levels a side; not of options"))
+OFFERS = offers("400 levels a side; not of options", "documented")
 
 _Row = tuple[float, float, int, int]
 

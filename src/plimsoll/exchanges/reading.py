@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MILLISECOND",
+    "UNREADABLE",
     "Acknowledged",
     "Decoder",
     "Listing",
@@ -46,7 +47,7 @@ T = TypeVar("T")
 
 
 class Listing(Struct, frozen=True, kw_only=True):
-    """An instrument as its exchange lists it.
+    """An instrument as its exchange lists it, or whatever else a source publishes facts of.
 
     Attributes
     ----------
@@ -61,6 +62,9 @@ class Listing(Struct, frozen=True, kw_only=True):
         Between settlements of funding, where the listing says so.
     turnover_usd : float or None
         Of 24 hours, where it says so.
+    is_market : bool
+        False where facts are published of it but it is no market of its own: a stablecoin, a
+        protocol, a contract in a report. Then its `instrument` is a name and nothing else.
     """
 
     native: str
@@ -68,11 +72,24 @@ class Listing(Struct, frozen=True, kw_only=True):
     instrument: Instrument
     interval_hours: float | None = None
     turnover_usd: float | None = None
+    is_market: bool = True
+
+    def __post_init__(self) -> None:
+        hours, turnover = self.interval_hours, self.turnover_usd
+        if hours is not None and not 0 < hours < math.inf:
+            raise ValueError(f"{self.native}: funding cannot be settled every {hours} hours")
+        if turnover is not None and not 0 <= turnover < math.inf:
+            raise ValueError(f"{self.native}: {turnover} dollars cannot be traded in a day")
 
     @property
     def symbol(self) -> str:
         """The unified symbol."""
         return self.instrument.symbol
+
+    @property
+    def coin(self) -> str:
+        """The base of the symbol; the whole of it where it names no market."""
+        return self.symbol.partition("/")[0]
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -193,14 +210,15 @@ class Decoder(ABC):
             for item in items:
                 if isinstance(item, Event) and (why := flaw(item)) is not None:
                     raise ValueError(why)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             why = f"{type(error).__name__}: {error}"
             raise UnreadableMessage(self.exchange, payload, why) from error
         return items
 
-    @abstractmethod
     def frame(self, payload: bytes, received: int) -> list[Any]:
         """Return what a frame of a socket says; any `ValueError` or `KeyError` is unreadable."""
+        del payload, received
+        raise ValueError(f"{self.exchange} streams nothing")
 
     @abstractmethod
     def answer(self, payload: bytes, received: int, request: Request) -> list[Any]:
@@ -229,7 +247,7 @@ class Decoder(ABC):
         }
 
 
-_UNREADABLE = (
+UNREADABLE = (
     ArithmeticError,
     AttributeError,
     LookupError,
@@ -237,6 +255,7 @@ _UNREADABLE = (
     TypeError,
     ValueError,  # msgspec's errors are of this kind
 )
+"""What reading a message raises if it is not what its documentation says."""
 
 
 def decode(payload: bytes, shape: type[T]) -> T:

@@ -25,6 +25,9 @@ DEFAULT_KINDS = (
     "long_short_ratio",
     "taker_volume",
     "liquidation_total",
+    "open_interest_total",
+    "stablecoin_supply",
+    "commitment",
 )
 """What is recorded when nobody says: small, and not to be had later."""
 
@@ -57,14 +60,12 @@ def choose(listings: Iterable[Listing], symbols: Sequence[str]) -> list[Listing]
     every = list(listings)
     if not symbols:
         return every
-    chosen: dict[str, Listing] = {}
+    chosen: dict[tuple[str, str], Listing] = {}
     for name in symbols:
-        found = [
-            one for one in every if name in {one.symbol, one.instrument.parts.base, one.native}
-        ]
+        found = [one for one in every if name in {one.symbol, one.coin, one.native}]
         if not found:
             raise NoSuchData(f"nothing is listed for {name}; name a coin, or a symbol as ccxt does")
-        chosen.update((one.symbol, one) for one in found)
+        chosen.update(((one.category, one.native), one) for one in found)
     return list(chosen.values())
 
 

@@ -58,9 +58,8 @@ async def poll(
     """
     taps = taps or Taps()
     wanted = {listing.symbol for listing in listings}
-    about = plan.request.about.get("native")
     kind = plan.request.kind
-    concerned = sorted(one.symbol for one in listings if about in {None, one.native})
+    concerned = sorted({(o.instrument.exchange, o.symbol) for o in listings if plan.asks_of(o)})
     last, told = {symbol: when for (_, symbol), when in (since or {}).items()}, _Told()
     while True:
         await asyncio.sleep(_due(plan.every, plan.delay, time.time()))
@@ -80,12 +79,12 @@ async def poll(
                 raise
             continue
         health.state = "live"
-        for symbol in concerned:
+        for name, symbol in concerned:
             before = last.get(symbol, received)
             if received - before > _LATE * plan.every * SECOND:
                 health.gaps += 1
-                yield _gap(exchange.name, symbol, kind, before, received, health)
-            last[symbol] = received
+                yield _gap(name, symbol, kind, before, received, health)
+        last.update((symbol, received) for _, symbol in concerned)
         for event in items:
             if isinstance(event, Event) and event.symbol in wanted and told.is_new(event):
                 health.came(event.time, received)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from plimsoll.errors import ExchangeError, UnreadableMessage
-from plimsoll.exchanges.reading import Listing
+from plimsoll.exchanges.reading import UNREADABLE, Listing
 from plimsoll.market.events import Event
 from plimsoll.market.instrument import Brackets
 from plimsoll.net.http import Allowance
@@ -109,7 +109,7 @@ def _following(exchange: Exchange, request: Request, payload: bytes) -> Request 
     """
     try:
         return exchange.following(request, payload)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except UNREADABLE as error:
         why = f"cannot tell the next page: {type(error).__name__}: {error}"
         raise UnreadableMessage(exchange.name, payload, why) from error
 

@@ -19,30 +19,23 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from plimsoll.errors import ConnectionLost, ExchangeError, UnreadableMessage
-from plimsoll.exchanges.books import KINDS
 from plimsoll.exchanges.reading import Acknowledged, Refused, Reply, Resync, Synced
-from plimsoll.feed import rest
+from plimsoll.feed.connection import Connection
 from plimsoll.market.events import Event, Gap
 from plimsoll.net.retry import Backoff
-from plimsoll.net.websocket import Socket
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from plimsoll.exchanges.base import Channel, Exchange
     from plimsoll.exchanges.reading import Listing, Request
+    from plimsoll.feed.connection import Item
     from plimsoll.feed.health import Health
     from plimsoll.net.http import Client
 
-    _Answer = tuple[bytes, int, Request | None]
-    _Item = tuple["_Connection", _Answer | ExchangeError]
 
 __all__ = ["Taps", "subscription"]
 
-ANSWER = 30.0
-"""Seconds within which subscriptions must be answered."""
-RENEWAL = 10.0
-"""Seconds that lie between two times at least that one order book is had anew."""
 _OVERLAP = 10.0
 _WAITING = 4_096
 
@@ -64,140 +57,6 @@ class Taps(NamedTuple):
 
     raw: Callable[[str, int, bytes], None] = _nothing
     unreadable: Callable[[str, int, bytes, str], None] = _nothing
-
-
-class _Unknown(NamedTuple):
-    """An order book that is not known: since when, why, and until when it must be there again."""
-
-    since: int
-    reason: str
-    due: float
-
-
-class _Connection:
-    """One connection of a subscription, reading into a queue."""
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        channels: Sequence[Channel],
-        listings: Iterable[Listing],
-        address: Callable[[str], str],
-        queue: asyncio.Queue[_Item],
-    ) -> None:
-        self.channels = list(channels)
-        self.topics = {channel.topic for channel in channels}
-        self.unanswered = set(self.topics)
-        self.refused: list[Refused] = []
-        self.is_answered = False
-        self.known: set[str] = set()
-        self.unknown: dict[str, _Unknown] = {}
-        self.decoder = exchange.decoder(listings)
-        self._exchange, self._queue = exchange, queue
-        self._renewed: dict[str, float] = {}
-        self._asking: set[asyncio.Task[None]] = set()
-        self.born = time.monotonic()
-        ping = (exchange.ping.every, exchange.ping.payload)
-        self.socket = Socket(self.channels[0].url, ping=ping, address=address)
-        self._frames = exchange.subscribe(self.channels)
-        self._task = asyncio.ensure_future(self._run())
-
-    async def _run(self) -> None:
-        try:
-            async with self.socket:
-                for request in self._frames:
-                    await self.socket.send(request)
-                async for payload, received in self.socket.frames():
-                    await self._queue.put((self, (payload, received, None)))
-        except ExchangeError as error:
-            await self._queue.put((self, error))
-
-    async def close(self) -> None:
-        tasks = {self._task, *self._asking}
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)  # whoever cancels us meanwhile is heard
-        for task in tasks:
-            if not task.cancelled():
-                task.exception()
-
-    @property
-    def is_late(self) -> bool:
-        """Whether it should have been answered by now."""
-        return bool(self.unanswered) and time.monotonic() - self.born > ANSWER
-
-    @property
-    def overdue(self) -> list[str]:
-        """Topics whose order book should be there again by now."""
-        now = time.monotonic()
-        return [topic for topic, unknown in self.unknown.items() if now > unknown.due]
-
-    def begin(self, received: int, client: Client | None) -> None:
-        """Wait for the order books that have not come yet, now that all is subscribed."""
-        self.is_answered = True
-        without = self.known | {one.topic for one in self.refused}
-        for channel in self.channels:
-            if channel.topic in without or not set(channel.kinds) & set(KINDS):
-                continue
-            if channel.snapshot is not None:
-                self.renew(Resync(channel.topic, received, "its order book is awaited"), client)
-            else:
-                unknown = _Unknown(received, "its order book is awaited", math.inf)
-                self.unknown.setdefault(channel.topic, unknown)
-
-    def renew(self, item: Resync, client: Client | None) -> None:
-        """Have an order book anew: at once, or some time after it was last had anew."""
-        self.known.discard(item.topic)
-        channel = next(one for one in self.channels if one.topic == item.topic)
-        now = time.monotonic()
-        at = max(now, self._renewed.get(item.topic, -math.inf) + RENEWAL)
-        self._renewed[item.topic] = at
-        if item.since is not None:
-            # A request waits for its allowance as long as it takes, and tells if it fails.
-            due = at + ANSWER if channel.snapshot is None else math.inf
-            first = self.unknown.get(item.topic, _Unknown(item.since, item.reason, due))
-            self.unknown[item.topic] = first._replace(due=due)
-        task = asyncio.ensure_future(self._renew(channel, client, at - now))
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
-
-    async def _renew(self, channel: Channel, client: Client | None, wait: float) -> None:
-        await asyncio.sleep(wait)
-        try:
-            if channel.snapshot is None:
-                for frame in self._exchange.unsubscribe([channel]):
-                    await self.socket.send(frame)
-                for frame in self._exchange.subscribe([channel]):
-                    await self.socket.send(frame)
-            elif client is not None:
-                answer = await rest.ask(client, self._exchange, channel.snapshot)
-                await self._queue.put((self, (*answer, channel.snapshot)))
-        except ExchangeError as error:
-            if error.transient:
-                await self._queue.put((self, error))
-            else:
-                self.unknown.pop(channel.topic, None)
-                self.refused.append(Refused(channel.topic, str(error)))
-
-    def heard(self, events: list[Event]) -> None:
-        """Take data for an answer: what brings some is subscribed."""
-        for channel in self.channels:
-            if channel.topic in self.unanswered and any(
-                type(event).__struct_config__.tag in channel.kinds
-                and channel.symbol in {None, event.symbol}
-                for event in events
-            ):
-                self.unanswered.discard(channel.topic)
-
-    def answered(self, item: Acknowledged | Refused) -> None:
-        """Hear that subscriptions were accepted or refused."""
-        if isinstance(item, Refused):
-            self.refused.append(item)
-            self.unanswered.discard(item.topic)
-        elif item.topics:
-            self.unanswered.difference_update(item.topics)
-        else:
-            self.unanswered.clear()
 
 
 async def subscription(
@@ -224,7 +83,7 @@ async def subscription(
     health : Health
         Kept up to date.
     client : Client, optional
-        Asks for the snapshots of channels that have them asked for.
+        Asks for tickets, and for the snapshots of channels that have them asked for.
     symbols : sequence of str, optional
         Whose gaps are told where a channel is of all; of all if left out.
     since : mapping of (str, str) to int, optional, UTC nanoseconds
@@ -242,8 +101,14 @@ async def subscription(
     ------
     Rejected
         If the exchange refuses the socket for good.
+    ValueError
+        If the exchange wants tickets, and there is no client.
     """
+    if client is None and exchange.ticket() is not None:
+        raise ValueError(f"{exchange.name} wants tickets for its sockets; give a client")
     every = list(listings)
+    if client is None and any(channel.snapshot is not None for channel in channels):
+        raise ValueError(f"{exchange.name}: snapshots of order books need a client to ask for them")
     work = _Subscription(exchange, channels, every, health, taps or Taps(), address)
     work.symbols = [one.symbol for one in every] if symbols is None else list(symbols)
     work.before, work.client = dict(since or {}), client
@@ -267,13 +132,13 @@ class _Subscription:
         self._exchange, self._channels, self._listings = exchange, channels, listings
         self._health, self._taps, self._address = health, taps, address
         self._backoff = Backoff()
-        self._now: _Connection | None = None
-        self._next: _Connection | None = None
+        self._now: Connection | None = None
+        self._next: Connection | None = None
         self._both_until = self._renewed_at = 0.0
         self._seen: dict[Event, None] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         # Both connections of a change-over write here; a full queue holds the sockets up.
-        self._queue: asyncio.Queue[_Item] = asyncio.Queue(_WAITING)
+        self._queue: asyncio.Queue[Item] = asyncio.Queue(_WAITING)
         self._reason = "not recorded"
         self._lost_at: int | None = None
         self.before: dict[tuple[str, str], int] = {}
@@ -286,9 +151,14 @@ class _Subscription:
                 await connection.close()
         await asyncio.gather(*self._leaving)
 
-    def _open(self) -> _Connection:
-        return _Connection(
-            self._exchange, self._channels, self._listings, self._address, self._queue
+    def _open(self) -> Connection:
+        return Connection(
+            self._exchange,
+            self._channels,
+            self._listings,
+            self._queue,
+            self._address,
+            self.client,
         )
 
     async def run(self) -> AsyncIterator[Event]:
@@ -323,7 +193,7 @@ class _Subscription:
         if moment - now.born > self._exchange.longest and moment >= self._renewed_at:
             self._next = self._open()
 
-    def _overdue(self) -> _Item | None:
+    def _overdue(self) -> Item | None:
         """Return the loss of a connection that does not bring an order book again."""
         now = self._now
         if now is None or not now.unknown or not (missing := now.overdue):
@@ -331,7 +201,7 @@ class _Subscription:
         why = f"did not bring an order book again: {', '.join(missing[:3])}"
         return now, ConnectionLost(self._exchange.name, why)
 
-    async def _take(self) -> _Item | None:
+    async def _take(self) -> Item | None:
         """Return what comes next; None if for a second nothing did."""
         with suppress(asyncio.QueueEmpty):
             return self._queue.get_nowait()
@@ -345,7 +215,7 @@ class _Subscription:
         why = f"did not answer subscriptions: {missing}"
         return now, ConnectionLost(self._exchange.name, why)
 
-    async def _lost(self, connection: _Connection, error: ExchangeError) -> None:
+    async def _lost(self, connection: Connection, error: ExchangeError) -> None:
         """Replace a lost connection, after a while."""
         await connection.close()
         self._health.problem = str(error)
@@ -372,15 +242,15 @@ class _Subscription:
         await asyncio.sleep(max(wait, getattr(error, "retry_after", None) or 0.0))
         self._succeed(connection, self._open())
 
-    def _succeed(self, old: _Connection, new: _Connection) -> None:
+    def _succeed(self, old: Connection, new: Connection) -> None:
         """Go on with another connection; what the old one did not know is a gap until it does."""
         self._now, self._next = new, None
-        for topic in old.unknown.keys() - new.known:
+        for topic, unknown in old.unknown.items():
             due = new.unknown[topic].due if topic in new.unknown else math.inf
-            new.unknown[topic] = old.unknown[topic]._replace(due=due)
+            new.unknown[topic] = unknown._replace(due=due)
 
     def _read(
-        self, connection: _Connection, payload: bytes, received: int, request: Request | None
+        self, connection: Connection, payload: bytes, received: int, request: Request | None
     ) -> list[Event]:
         url = connection.channels[0].url if request is None else request.url
         self._taps.raw(url, received, payload)
@@ -390,45 +260,49 @@ class _Subscription:
             self._health.unreadable += 1
             self._health.problem = error.why
             self._taps.unreadable(self._exchange.name, received, payload, error.why)
+            for channel in connection.channels if request is not None else ():
+                if channel.snapshot == request:
+                    since = None if channel.topic in connection.known else received
+                    self._note(connection, Resync(channel.topic, since, error.why))
             return []
-        found: list[Event] = []
-        gaps: list[Event] = []
         for item in items:
-            if isinstance(item, Acknowledged | Refused):
-                connection.answered(item)
-            elif isinstance(item, Reply):
-                self._reply(connection, item)
-            elif isinstance(item, Resync):
-                self._health.problem = item.reason
-                connection.renew(item, self.client)
-            elif isinstance(item, Synced):
-                gaps += self._synced(connection, item, received)
-            elif isinstance(item, Event):
-                found.append(item)
+            self._note(connection, item)
+        found = [item for item in items if isinstance(item, Event)]
         if connection.unanswered and found:
             connection.heard(found)
-        before = self._live(connection, received)
-        return [*before, *gaps, *self._once(found, received)]
+        before = [*self._live(connection, received), *self._known(connection, received)]
+        return [*before, *self._once(found, received)]
 
-    def _reply(self, connection: _Connection, item: Reply) -> None:
-        task = asyncio.ensure_future(connection.socket.send(item.payload))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    def _note(self, connection: Connection, item: object) -> None:
+        """Do what an item that is no event asks for."""
+        if isinstance(item, Acknowledged | Refused):
+            connection.answered(item)
+        elif isinstance(item, Reply):
+            task = asyncio.ensure_future(connection.socket.send(item.payload))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        elif isinstance(item, Resync):
+            self._health.problem = item.reason
+            connection.renew(item)
+        elif isinstance(item, Synced):
+            connection.known.add(item.topic)
 
-    def _synced(self, connection: _Connection, item: Synced, received: int) -> list[Event]:
-        """Take note that an order book is known, and return the gaps that closes."""
-        connection.known.add(item.topic)
-        unknown = connection.unknown.pop(item.topic, None)
-        if unknown is None or connection is not self._now:
-            return []
-        missed = dict.fromkeys(self._pairs({item.topic}), unknown.since)
-        return self._gaps(missed, received, unknown.reason)
+    def _known(self, connection: Connection, received: int) -> list[Event]:
+        """Return the gaps that end because order books are known again."""
+        gaps: list[Event] = []
+        for topic in connection.unknown.keys() & connection.known:
+            unknown = connection.unknown.pop(topic)
+            if connection is self._now and unknown.is_gap:
+                missed = dict.fromkeys(self._pairs({topic}), unknown.since)
+                gaps += self._gaps(missed, received, unknown.reason)
+        return gaps
 
-    def _live(self, connection: _Connection, received: int) -> list[Event]:
+    def _live(self, connection: Connection, received: int) -> list[Event]:
         """Take note when all subscriptions are answered, and return the gaps that closes."""
         if connection.unanswered:
             return []
         if not connection.is_answered:
-            connection.begin(received, self.client)
+            is_first = self._lost_at is None and not self.before and connection is self._now
+            connection.begin(received, is_first=is_first)
         if connection is self._next:
             if connection.unknown:
                 return []

@@ -37,6 +37,7 @@ __all__ = [
     "LongShortRatio",
     "MarkPrice",
     "OpenInterest",
+    "OpenInterestTotal",
     "OptionQuote",
     "Position",
     "PriceKind",
@@ -137,6 +138,12 @@ class OpenInterest(Event, frozen=True, kw_only=True, tag="open_interest"):
 
     amount: Amount | None = None
     value_usd: Dollars | None = None
+
+
+class OpenInterestTotal(Event, frozen=True, kw_only=True, tag="open_interest_total"):
+    """What stands open of all contracts of a protocol together; `symbol` is the protocol."""
+
+    open_interest_usd: Dollars
 
 
 class Funding(Event, frozen=True, kw_only=True, tag="funding"):
@@ -334,6 +341,7 @@ EVENTS: dict[str, type[Event]] = {
         Trade,
         Candle,
         OpenInterest,
+        OpenInterestTotal,
         Funding,
         MarkPrice,
         Liquidation,

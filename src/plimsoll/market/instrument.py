@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from datetime import date, datetime
 from decimal import Decimal
@@ -55,10 +56,16 @@ class Brackets(Struct, frozen=True, kw_only=True, tag=True):
             raise ValueError(f"{self.exchange} {self.symbol}: no brackets given")
         floor = 0.0
         for bracket in self.brackets:
-            if bracket.floor != floor or bracket.cap <= floor:
+            if bracket.floor != floor or not bracket.cap > floor:
                 raise ValueError(
                     f"{self.exchange} {self.symbol}: brackets must start at 0 and follow on "
                     f"without holes; one starts at {bracket.floor}, expected {floor}"
+                )
+            if not (0 <= bracket.maintenance_rate <= 1 and 0 < bracket.max_leverage < math.inf):
+                raise ValueError(
+                    f"{self.exchange} {self.symbol}: a bracket has a maintenance rate of "
+                    f"{bracket.maintenance_rate} and a leverage of {bracket.max_leverage}; a rate "
+                    "is from 0 to 1, a leverage positive and finite"
                 )
             floor = bracket.cap
 
@@ -154,10 +161,10 @@ class Instrument(Struct, frozen=True, kw_only=True, tag=True):
     delisted: date | None = None
 
     def __post_init__(self) -> None:
-        if self.contract_size <= 0:
-            raise ValueError(f"{self.symbol}: contract size must be positive")
-        if self.tick is not None and self.tick <= 0:
-            raise ValueError(f"{self.symbol}: tick must be positive")
+        if not 0 < float(self.contract_size) < math.inf:
+            raise ValueError(f"{self.symbol}: contract size must be positive and finite")
+        if self.tick is not None and not 0 < float(self.tick) < math.inf:
+            raise ValueError(f"{self.symbol}: tick must be positive and finite")
 
     @property
     def parts(self) -> Symbol:

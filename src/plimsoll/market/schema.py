@@ -282,6 +282,11 @@ def rows(batch: Iterable[Event]) -> dict[str, pl.DataFrame]:
     -------
     dict of str to DataFrame
         One frame for each kind that occurs, rows in the order given.
+
+    Raises
+    ------
+    ValueError
+        If a value is no value of its column: text for a number, or more than 64 bits.
     """
     by_kind: dict[str, list[Event]] = {}
     for event in batch:
@@ -295,10 +300,19 @@ def _frame(table: Table, items: list[Event]) -> pl.DataFrame:
         cells = [getattr(item, column.name) for item in items]
         if column.dtype == TIME:
             micros = [None if cell is None else cell // MICROSECOND for cell in cells]
-            data[column.name] = pl.Series(micros, dtype=pl.Int64).cast(TIME)
+            data[column.name] = _series(column, micros, pl.Int64()).cast(TIME)
         else:
-            data[column.name] = pl.Series(cells, dtype=column.dtype)
+            data[column.name] = _series(column, cells, column.dtype)
     return table.conform(pl.DataFrame(data))
+
+
+def _series(column: Column, cells: list[Any], dtype: pl.DataType) -> pl.Series:
+    try:
+        return pl.Series(cells, dtype=dtype)
+    except (OverflowError, TypeError) as error:
+        raise ValueError(
+            f"{column.name} has a value that is none of its column: {error}"
+        ) from error
 
 
 _FIRST_NS, _LAST_NS = 1_230_940_800_000_000_000, 4_102_444_800_000_000_000
@@ -341,16 +355,22 @@ def _unlawful(event: Event) -> str | None:
 def _ruled(event: type[Event]) -> list[tuple[str, Column]]:
     """Return the columns of an event that have rules or words."""
     table = TABLES[event.__struct_config__.tag]  # type: ignore[index]
-    return [(c.name, c) for c in table.columns if c.required or c.rule or c.choices]
+    whole = pl.Int64()
+    return [
+        (c.name, c) for c in table.columns if c.required or c.rule or c.choices or c.dtype == whole
+    ]
 
 
 def _breaks(column: Column, value: Any) -> bool:
     if column.choices:
         return value not in column.choices
+    if isinstance(value, int) and not -_TOO_LARGE <= value < _TOO_LARGE:
+        return True
     kept = _KEEPS.get(column.rule)
     return kept is not None and not kept(value)
 
 
+_TOO_LARGE = 2**63
 _KEEPS: dict[str, Callable[[Any], bool]] = {
     "positive": lambda value: 0 < value < math.inf,
     "nonnegative": lambda value: 0 <= value < math.inf,

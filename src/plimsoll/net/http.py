@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import aiohttp
@@ -50,12 +51,19 @@ class Client:
         Returns the URL to use in place of one: for tests, and for mirrors.
     tries : int
         How often a request is tried while its failures are transient.
+    patience : float, seconds
+        A server that wants us silent for longer is not waited for: its refusal is raised, and so
+        it is for whoever asks it meanwhile.
     """
 
     def __init__(
-        self, address: Callable[[str], str] = lambda url: url, *, tries: int = _TRIES
+        self,
+        address: Callable[[str], str] = lambda url: url,
+        *,
+        tries: int = _TRIES,
+        patience: float = math.inf,
     ) -> None:
-        self._address, self._tries = address, tries
+        self._address, self._tries, self._patience = address, tries, patience
         self._limiters: dict[str, Limiter] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -95,7 +103,7 @@ class Client:
         ConnectionLost
             If the server did not answer, or failed, at every try.
         RateLimited
-            If it refused at every try because it was asked too often.
+            If it refused at every try because it was asked too often, or wants more patience.
         Rejected
             If it refused.
         """
@@ -104,10 +112,13 @@ class Client:
         )
 
         async def once() -> bytes:
+            if (left := limiter.silence) > self._patience:
+                host = url.split("/")[2]
+                raise RateLimited(host, f"banned us: silent for {left:.0f} s", retry_after=left)
             await limiter.take(weight)
             return await self._once(method, url, limiter, allowance.header, query, body)
 
-        return await retried(once, tries=self._tries)
+        return await retried(once, tries=self._tries, patience=self._patience)
 
     async def _once(
         self,

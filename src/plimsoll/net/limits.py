@@ -68,6 +68,11 @@ class Limiter:
         """Ask nothing for a while: the server said so."""
         self._closed_until = max(self._closed_until, self._now() + seconds)
 
+    @property
+    def silence(self) -> float:
+        """For how many seconds more nothing may be asked; zero if something may."""
+        return max(0.0, self._closed_until - self._now())
+
     def _now(self) -> float:
         return self._clock() if self._clock else asyncio.get_running_loop().time()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from typing import TYPE_CHECKING, TypeVar
 
@@ -43,7 +44,11 @@ class Backoff:
 
 
 async def retried(
-    work: Callable[[], Awaitable[T]], *, tries: int, backoff: Backoff | None = None
+    work: Callable[[], Awaitable[T]],
+    *,
+    tries: int,
+    backoff: Backoff | None = None,
+    patience: float = math.inf,
 ) -> T:
     """Return what some work returns, trying again while its failures are transient.
 
@@ -53,11 +58,13 @@ async def retried(
     tries : int
         At most so many in all.
     backoff : Backoff, optional
+    patience : float, seconds
+        What asks us to wait longer is not tried again.
 
     Raises
     ------
     ExchangeError
-        The last failure, or one that is not transient at once.
+        The last failure, or at once one that is not transient or wants more patience.
     """
     waits = backoff or Backoff()
     for left in range(tries - 1, -1, -1):
@@ -69,5 +76,7 @@ async def retried(
             wait = waits.failed()
             if isinstance(error, RateLimited) and error.retry_after is not None:
                 wait = max(wait, error.retry_after)
+            if wait > patience:
+                raise
             await asyncio.sleep(wait)
     raise ValueError(f"tries must be positive; got {tries}")

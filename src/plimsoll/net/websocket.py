@@ -90,15 +90,18 @@ class Socket:
             await self._connection.close()
 
     async def _watch(self, connection: ClientConnection) -> None:
-        """Cut a connection whose other side does not answer a ping."""
+        """Cut a connection whose other side answers no ping, and says nothing else meanwhile."""
         with contextlib.suppress(WebSocketException):
             while True:
                 await asyncio.sleep(_PING)
+                before = self.alive
                 pong = await connection.ping()
                 try:
                     async with asyncio.timeout(_PING):
                         await pong
                 except TimeoutError:
+                    if self.alive > before:
+                        continue  # some servers answer their own pings only
                     connection.transport.abort()
                     return
                 self.alive = time.time_ns()
