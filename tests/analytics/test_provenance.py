@@ -40,9 +40,12 @@ def walk(n=300, seed=1):
     )
 
 
-@pytest.mark.parametrize("settlement", ["linear", "inverse"])
-def test_what_stands_is_the_last_column_of_the_map(settlement):
-    series, chosen = walk(), Parameters(settlement=settlement)
+@pytest.mark.parametrize(
+    "words",
+    [{"settlement": "linear"}, {"settlement": "inverse"}, {"memory": 12.0, "moves": True}],
+)
+def test_what_stands_is_the_last_column_of_the_map(words):
+    series, chosen = walk(), Parameters(**words)
     found, drawn = stands(series, chosen), liquidation_map(series, chosen)
     assert found.time == series["time"][-1]
     assert found.open_interest_usd == pytest.approx(drawn.open_interest_usd[-1])

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import asdict
 
+from plimsoll.analytics.flows import believed
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
 
 if TYPE_CHECKING:
@@ -299,7 +300,8 @@ def liquidation_map(
     shown[start::every] = True
     inventory = Inventory(parameters, interval=interval, grid=window)
     inverse = parameters.settlement == "inverse"
-    contracts = matrix(in_contracts(bars, parameters.settlement))
+    published = matrix(in_contracts(bars, parameters.settlement))
+    contracts = believed(published, parameters, interval)
     record = inventory.advance(contracts, shown=shown, view=view)
     price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
     usd = record.columns

@@ -103,6 +103,9 @@ class Parameters(Struct, frozen=True, kw_only=True):
     closing : tuple of float, dimensionless
         How readily each class closes relative to the others; the unplaced close as the oldest.
         Recent positions turn over first. Judgement.
+    memory : float, hours
+    moves : bool
+        Which flows to believe; see `flows`.
 
     Raises
     ------
@@ -122,6 +125,8 @@ class Parameters(Struct, frozen=True, kw_only=True):
     step: float = 0.001
     ages: tuple[float, ...] = (1.0, 8.0, 24.0)
     closing: tuple[float, ...] = (1.0, 0.8, 0.5, 0.1)
+    memory: float = 0.0
+    moves: bool = False
 
     def __post_init__(self) -> None:
         for broken, message in self._rules():
@@ -143,6 +148,7 @@ class Parameters(Struct, frozen=True, kw_only=True):
         for name, share in shares.items():
             yield not 0 <= share <= 1, f"{name} is a fraction from 0 to 1; got {share}"
         yield not math.isfinite(self.taker), f"taker must be finite; got {self.taker}"
+        yield not 0 <= self.memory < math.inf, f"memory is hours from 0; got {self.memory}"
         yield self.settlement not in {"linear", "inverse"}, "settlement is linear or inverse"
         yield not 1e-5 <= self.step <= 0.1, f"step is from 0.00001 to 0.1; got {self.step}"
         ends = (0.0, *self.ages)

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from plimsoll.analytics.clusters import clusters
+from plimsoll.analytics.flows import believed
 from plimsoll.analytics.heatmap import in_contracts, spacing
 from plimsoll.analytics.inventory import Grid, Inventory, matrix
 from plimsoll.analytics.liquidation import distance_factor
@@ -173,7 +174,8 @@ def stands(bars: pl.DataFrame, parameters: Parameters) -> Standing:
     interval = spacing(bars)
     inventory = Inventory(parameters, interval=interval, grid=grid)
     unit = 1.0 if parameters.settlement == "inverse" else price
-    contracts = matrix(in_contracts(past, parameters.settlement))
+    published = matrix(in_contracts(past, parameters.settlement))
+    contracts = believed(published, parameters, interval)
     inventory.advance(contracts, shown=np.zeros(last, dtype=np.bool_))
     open_interest = float(contracts[-1, -1])
     total = 2 * parameters.liquidatable * open_interest

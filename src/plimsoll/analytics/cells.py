@@ -1,0 +1,233 @@
+"""Where the price went, what a map said stood there, and what was liquidated there.
+
+A *cell* is a bar, a side and a price bucket that the bar's price newly touched: positions of that
+side liquidated in that bucket had to go. Scores are made of cells alone. That the price went there
+is given, so a map earns nothing for it; that something stood there is what it has to know.
+
+A realised liquidation belongs to the touched cell of its bar and side that is nearest to its price.
+Where the exchange tells the bankruptcy price, the price that triggered it is recovered with the
+maintenance rate. What happened in bars that touched no cell of its side is *outside*, and counted.
+Dollars are counted in *orders*: divided by their mean, and rounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from plimsoll.analytics.flows import believed
+from plimsoll.analytics.heatmap import in_contracts
+from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
+from plimsoll.analytics.inventory_numba import touched_cells
+from plimsoll.analytics.inventory_state import OPEN, OPEN_INTEREST
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+
+__all__ = ["Trial", "trial"]
+
+_DAY = 86_400 * 1_000_000
+_AROUND = 0.40
+"""Over how much of log price the background spreads the open interest: 20 % on either side."""
+_ROOM = 1.6
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Trial:
+    """One instrument's bars, the cells its price touched, and the liquidations counted in them.
+
+    Attributes
+    ----------
+    bars : ndarray, shape (bars, 7)
+        As `inventory.matrix` makes them; base units, or dollars of inverse contracts.
+    time : ndarray of int, shape (bars,), microseconds since 1970
+        When each bar opens.
+    interval : timedelta
+    parameters : Parameters
+        What the map assumes before it is fitted.
+    grid : Grid
+    cells : ndarray of int, shape (cells, 3)
+        Bar, side (0 long, 1 short) and bucket.
+    orders : ndarray of int, shape (cells,)
+        Liquidations counted.
+    unit : float, US dollars
+        Of one order.
+    outside : float, fraction
+        Of the liquidated dollars, those of bars that touched no cell of their side.
+    completeness : tuple of str
+        Of the liquidations, as their rows say.
+    """
+
+    bars: Floats
+    time: Ints
+    interval: timedelta
+    parameters: Parameters
+    grid: Grid
+    cells: Ints
+    orders: Ints
+    unit: float
+    outside: float
+    completeness: tuple[str, ...]
+
+    @property
+    def day(self) -> Ints:
+        """The day of each cell, counted from 1970; shape (cells,)."""
+        day: Ints = self.time[self.cells[:, 0]] // _DAY
+        return day
+
+    @property
+    def rows(self) -> Ints:
+        """Where the cells of each bar and side begin; shape (rows,). They stand together."""
+        key = self.cells[:, 0] * 2 + self.cells[:, 1]
+        starts: Ints = np.flatnonzero(np.diff(key, prepend=-1))
+        return starts
+
+    @property
+    def price(self) -> Floats:
+        """The middle of each cell's bucket; shape (cells,), quote per base."""
+        price: Floats = np.exp((self.cells[:, 2] + 0.5) * self.grid.step)
+        return price
+
+    def dollars(self, amounts: Floats) -> Floats:
+        """Return the amounts of cells, of any number of columns, in orders at the bar's open."""
+        if self.parameters.settlement == "inverse":
+            return amounts / self.unit
+        value: Floats = amounts * self.bars[self.cells[:, 0], OPEN, None] / self.unit
+        return value
+
+    def stood(self, bars: Floats | None = None, parameters: Parameters | None = None) -> Floats:
+        """Return what an inventory says stood in each cell; shape (cells, tiers), orders.
+
+        Parameters
+        ----------
+        bars : ndarray, optional
+            Other bars of the same prices, where another open interest is to be tried.
+        parameters : Parameters, optional
+        """
+        chosen = parameters or self.parameters
+        moved = Inventory(chosen, interval=self.interval, grid=self.grid)
+        record = moved.advance(
+            believed(self.bars if bars is None else bars, chosen, self.interval),
+            shown=np.zeros(len(self.bars), dtype=np.bool_),
+            touched=True,
+        )
+        return self.dollars(record.touched)
+
+    def background(self) -> Floats:
+        """Return the open interest that can be liquidated, spread evenly; shape (cells,), orders.
+
+        Of each bar it is the last known; none before any is.
+        """
+        known = self.bars[:, OPEN_INTEREST]
+        last = np.maximum.accumulate(np.where(np.isnan(known), 0, np.arange(len(known))))
+        before = np.concatenate([[0.0], np.nan_to_num(known[last])[:-1]])
+        spread = before * self.parameters.liquidatable * self.grid.step / _AROUND
+        even: Floats = self.dollars(spread[self.cells[:, 0]][:, None])[:, 0]
+        return even
+
+    def per_row(self, values: Floats | Ints) -> Floats:
+        """Return sums over the cells of each bar and side; shape (rows, …)."""
+        sums: Floats = np.add.reduceat(values, self.rows, axis=0)
+        return sums
+
+
+def trial(
+    bars: pl.DataFrame,
+    liquidations: pl.DataFrame,
+    parameters: Parameters,
+    *,
+    unit: float | None = None,
+) -> Trial:
+    """Return the cells that bars touched, with the liquidations counted in them.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        As `analytics.bars` makes them, of one instrument.
+    liquidations : DataFrame
+        Rows of the `liquidation` table, of the same.
+    parameters : Parameters
+    unit : float, optional, US dollars
+        Of one order; by default the mean of the liquidations.
+
+    Returns
+    -------
+    Trial
+
+    Raises
+    ------
+    ValueError
+        If no bar touched a cell.
+    """
+    time = bars["time"].dt.epoch("us").to_numpy()
+    interval = timedelta(microseconds=int(time[1] - time[0]))
+    lows, highs = (bars[name].drop_nulls() for name in ("low", "high"))
+    grid = Grid.covering(
+        float(lows.min()) / _ROOM,  # type: ignore[arg-type]
+        float(highs.max()) * _ROOM,  # type: ignore[arg-type]
+        parameters.step,
+    )
+    prices = matrix(bars)
+    cells = touched_cells(prices, grid.step)
+    if not len(cells):
+        raise ValueError("no bar of these touched a price: there is nothing to score")
+    events = _triggered(liquidations, parameters, time, grid.step)
+    if unit is None:
+        unit = float(events["usd"].mean()) if len(events) else 1.0  # type: ignore[arg-type]
+    usd, outside = _counted(cells, events, len(bars))
+    return Trial(
+        bars=matrix(in_contracts(bars, parameters.settlement)),
+        time=time,
+        interval=interval,
+        parameters=parameters,
+        grid=grid,
+        cells=cells,
+        orders=np.rint(usd / unit).astype(np.int64),
+        unit=unit,
+        outside=outside,
+        completeness=tuple(liquidations["completeness"].unique().sort()),
+    )
+
+
+def _triggered(
+    liquidations: pl.DataFrame, parameters: Parameters, time: Ints, step: float
+) -> pl.DataFrame:
+    """Return bar, side, bucket and dollars of liquidations inside the bars."""
+    length = int(time[1] - time[0])
+    is_long, rate = pl.col("side") == "long", parameters.maintenance
+    left = pl.when(is_long).then(1 - rate).otherwise(1 + rate)
+    trigger = pl.when(pl.col("price_kind") == "bankruptcy").then(pl.col("price") / left)
+    return liquidations.select(
+        bar=(pl.col("time").dt.epoch("us") - int(time[0])) // length,
+        side=pl.when(is_long).then(0).otherwise(1),
+        bucket=(trigger.otherwise(pl.col("price")).log() / step).floor().cast(pl.Int64),
+        usd=pl.coalesce("value_usd", pl.col("amount") * pl.col("price")),
+    ).filter(pl.col("bar").is_between(0, len(time) - 1), pl.col("usd").is_not_null())
+
+
+def _counted(cells: Ints, events: pl.DataFrame, bars: int) -> tuple[Floats, float]:
+    """Return the dollars of each cell, and the share of all dollars that have none."""
+    row = cells[:, 0] * 2 + cells[:, 1]
+    starts = np.flatnonzero(np.diff(row, prepend=-1))
+    first, many = np.full(2 * bars, -1), np.zeros(2 * bars, dtype=np.int64)
+    first[row[starts]] = starts
+    many[row[starts]] = np.diff(np.append(starts, len(cells)))
+    bar, side, bucket = (events[name].to_numpy() for name in ("bar", "side", "bucket"))
+    usd = events["usd"].to_numpy()
+    at = bar * 2 + side
+    near = cells[np.maximum(first[at], 0), 2]
+    away = np.where(side == 0, near - bucket, bucket - near)
+    place = first[at] + np.clip(away, 0, np.maximum(many[at] - 1, 0))
+    inside = first[at] >= 0
+    found: Floats = np.bincount(place[inside], weights=usd[inside], minlength=len(cells)).astype(
+        np.float64
+    )
+    total = float(usd.sum())
+    return found, float(usd[~inside].sum()) / total if total else 0.0
