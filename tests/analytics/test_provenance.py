@@ -75,6 +75,12 @@ def test_the_last_known_column_counts_and_not_what_came_after():
         stands(series.with_columns(open_interest=pl.lit(None, pl.Float64)), Parameters())
 
 
+def test_dollars_near_the_price_are_those_of_the_map():
+    series = walk()
+    told = liquidation_map(series).within([0.05])["value_usd"].sum()
+    assert stands(series, Parameters()).within(0.05) == pytest.approx(told)
+
+
 def entered(price=100.0):
     """Open interest of 1,000, then 400 more opened at one price, then an hour without a trade."""
     still = dict.fromkeys(NAMES, None) | dict.fromkeys(NAMES[:4], price)

@@ -100,6 +100,17 @@ class Standing:
         ends = {"price_low": self.edges[:-1], "price_high": self.edges[1:]}
         return pl.DataFrame({**ends, "long_usd": long, "short_usd": short})
 
+    def is_of(self, now: datetime) -> bool:
+        """Return whether this is near enough a moment to count as what stood then."""
+        return now - self.time <= max(_STALE, 2 * self.interval)
+
+    def within(self, distance: float) -> float:
+        """Return dollars of both sides that a move of that fraction of the price liquidates."""
+        low, high = self.price * (1 - distance), self.price * (1 + distance)
+        long, short = self.usd.sum(axis=(1, 2))
+        near = long[self.edges[:-1] >= low].sum() + short[self.edges[1:] <= high].sum()
+        return float(near)
+
     def make_up(self, low: float, high: float) -> pl.DataFrame:
         """Return what makes up a range of liquidation prices.
 
@@ -257,7 +268,7 @@ def peaks(
     newest = max(one.time for one in standing)
     ordered = sorted(standing, key=lambda one: (one.exchange or "", one.symbol or ""))
     standing = [one for one in ordered if not _is_over(one, newest)]
-    fresh = [one for one in standing if newest - one.time <= max(_STALE, 2 * one.interval)]
+    fresh = [one for one in standing if one.is_of(newest)]
     behind = [f"{one.exchange} {one.symbol}" for one in standing if one not in fresh]
     largest = max(fresh, key=lambda one: (_expiry(one) is None, one.open_interest_usd))
     moved = [_basis(one, largest) for one in fresh]
