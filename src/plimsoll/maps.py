@@ -1,26 +1,34 @@
-"""What a store holds of an instrument, made into its heat map."""
+"""What a store holds of markets, made into their heat map, and into what stands now."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
+from msgspec import structs
 
 from plimsoll.analytics import bars as timeline
 from plimsoll.analytics import heatmap as model
+from plimsoll.analytics.aggregate import together
 from plimsoll.analytics.inventory import Parameters
+from plimsoll.analytics.provenance import Standing, stands
 from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
 from plimsoll.store.catalogue import Catalogue
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from plimsoll.store.reader import Reader
 
-__all__ = ["SHOWN", "WARM_UP", "History", "heatmap", "history"]
+__all__ = ["SHOWN", "WARM_UP", "History", "heatmap", "history", "standing"]
 
 WARM_UP = timedelta(days=30)
 """How much history before the first column fills the inventory."""
@@ -30,57 +38,116 @@ _REACH = timedelta(days=1)
 """How far from where they are needed candles may begin and still be preferred."""
 
 Span = tuple[datetime | None, datetime | None, datetime | None]
+Shown = tuple[datetime, datetime | None, datetime | None]
+Market = tuple[str, str]
+"""Exchange and symbol."""
+_SETTLEMENTS = ("linear", "inverse")
+_Found = TypeVar("_Found")
 
 
 def heatmap(
     reader: Reader,
-    symbol: str,
-    exchange: str | None,
+    market: str,
+    exchanges: list[str],
     *,
     span: Span,
     interval: timedelta | None,
     rows: int | None,
     parameters: Parameters | None,
 ) -> model.HeatMap:
-    """Return the map of one instrument.
+    """Return the map of one market, or of several together.
 
     Parameters
     ----------
     reader : Reader
-    symbol : str
-    exchange : str or None
-        None for the only one there is.
+    market : str
+        A symbol, or a coin for all its linear and inverse contracts in dollars.
+    exchanges : list of str
+        All that are stored if empty.
     span : tuple of since, until and as_of
         In UTC; None for the last 30 days, for no end, and for what is known now.
     interval : timedelta or None
-        The length of a bar; None for the shortest the data allow.
+        The length of a bar; None for the shortest that the data of all markets allow.
     rows : int or None
         Join price rows to at most this many; None for one a bucket.
     parameters : Parameters or None
-        None for the priors.
+        None for the priors. The settlement is always that of the contract.
 
     Returns
     -------
     HeatMap
+        Of several markets, what `aggregate.together` makes of their maps. A market that alone has
+        no map in this span is in `absent`.
 
     Raises
     ------
     NoSuchData
         If no open interest is stored for that span.
     ValueError
-        If the symbol is no linear or inverse contract, several exchanges could be meant, or a
-        bar is shorter than the step of open interest.
+        If the symbol is no linear or inverse contract, or a bar is shorter than the step of open
+        interest.
     """
-    held = history(reader, symbol, exchange, span=span, interval=interval)
-    drawn = model.liquidation_map(
-        held.bars, parameters or held.parameters, since=held.since, rows=rows
+    since, until, as_of = span
+    wanted = _markets(reader, market, exchanges)
+    held = _each(wanted, lambda one: _held(reader, one, span))
+    since = since or max(_last(rows) for rows in held.values()) - SHOWN
+    asked = (since, until, as_of)
+    found = _each(held, lambda one: _stored(reader, one, held[one], asked))
+    if len(found) > 1 and interval is None:
+        interval = max(_each(found, lambda one: found[one].length(None)).values())
+    made = _each(found, lambda one: found[one].history(reader, interval))
+    if len(wanted) == 1:
+        return _draw(made[wanted[0]], parameters, rows=rows)
+    ranges = [model.price_range(one.shown) for one in made.values()]
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
+    columns = pl.concat(one.shown["time"] for one in made.values()).unique().sort()
+    drawn = (  # one at a time: a map is large
+        _draw(one, parameters, low=low, high=high, rows=rows) for one in made.values()
     )
-    return replace(drawn, exchange=held.exchange, symbol=symbol, prices=held.prices)
+    absent = _absent(wanted, made, since)
+    whole = together(drawn, columns.to_numpy(), _reference(made.values(), columns))
+    return replace(whole, symbol=market, absent=absent)
+
+
+def standing(
+    reader: Reader,
+    market: str,
+    exchanges: list[str],
+    *,
+    span: Span,
+    interval: timedelta | None,
+    parameters: Parameters | None,
+) -> tuple[list[Standing], tuple[str, ...]]:
+    """Return what stands in the last known column of each market, and which have none.
+
+    See `heatmap`.
+
+    Raises
+    ------
+    NoSuchData
+        If no open interest is stored for that span.
+    ValueError
+        If the symbol is no linear or inverse contract, a bar is shorter than the step of open
+        interest, or no market has a known column.
+    """
+    _, until, as_of = span
+
+    def stand(one: Market) -> Standing:
+        held = _held(reader, one, (None, until, as_of))
+        stored = _stored(reader, one, held, (_last(held) - _REACH, until, as_of))
+        known = stored.history(reader, interval)
+        stands_now = stands(known.bars, _settled(known, parameters))
+        return replace(stands_now, exchange=known.exchange, symbol=known.symbol)
+
+    wanted = _markets(reader, market, exchanges)
+    made = _each(wanted, stand)
+    newest = max(one.time for one in made.values())
+    return list(made.values()), _absent(wanted, made, newest)
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What a store holds of an instrument, as a map is made from it.
+    """What a store holds of a market, as a map is made from it.
 
     Attributes
     ----------
@@ -90,7 +157,7 @@ class History:
         Where what is asked for starts; earlier bars fill the inventory.
     parameters : Parameters
         The priors, with the instrument's settlement and first maintenance bracket.
-    exchange : str
+    exchange, symbol : str
     prices : str
         Where prices come from.
     """
@@ -99,7 +166,13 @@ class History:
     since: datetime
     parameters: Parameters
     exchange: str
+    symbol: str
     prices: str
+
+    @property
+    def shown(self) -> pl.DataFrame:
+        """The bars from `since` on."""
+        return self.bars.filter(pl.col("time") >= self.since)
 
 
 def history(
@@ -110,11 +183,81 @@ def history(
     span: Span,
     interval: timedelta | None,
 ) -> History:
-    """Return what a store holds of an instrument; arguments and errors as of `heatmap`."""
-    settlement = Symbol.parse(symbol).settlement
-    if settlement not in {"linear", "inverse"}:
-        raise ValueError(f"{symbol} is no linear or inverse contract: it has no such map")
-    exchange = exchange or _only_exchange(reader, symbol)
+    """Return what a store holds of one market; arguments and errors as of `heatmap`.
+
+    Raises
+    ------
+    ValueError
+        If several markets could be meant, as well.
+    """
+    found = _markets(reader, symbol, [exchange] if exchange else [])
+    if len(found) > 1:
+        names = ", ".join(" ".join(one) for one in found)
+        raise ValueError(f"one market is meant; say which with exchange: {names}")
+    since, until, as_of = span
+    held = _held(reader, found[0], span)
+    asked = (since or _last(held) - SHOWN, until, as_of)
+    return _stored(reader, found[0], held, asked).history(reader, interval)
+
+
+def _reference(made: Iterable[History], columns: pl.Series) -> NDArray[np.float64]:
+    """Return the opens of the market with the most open interest, perpetuals first."""
+
+    def weight(one: History) -> tuple[bool, float]:
+        usd = one.bars.select((pl.col("open_interest") * pl.col("close")).drop_nulls().last())
+        return Symbol.parse(one.symbol).expiry is None, usd.item() or 0.0
+
+    opens = max(made, key=weight).bars.select("time", "open")
+    times = pl.DataFrame({"time": columns})
+    joined = times.join(opens, on="time", how="left", maintain_order="left")["open"]
+    return joined.fill_null(float("nan")).to_numpy()
+
+
+def _absent(wanted: Iterable[Market], made: Container[Market], since: datetime) -> tuple[str, ...]:
+    """Return the markets that could not be made, but for futures that had expired by then."""
+    expiries = {one: Symbol.parse(one[1]).expiry for one in wanted if one not in made}
+    return tuple(
+        " ".join(one) for one, expiry in expiries.items() if expiry is None or since.date() < expiry
+    )
+
+
+def _each(markets: Iterable[Market], make: Callable[[Market], _Found]) -> dict[Market, _Found]:
+    """Return what can be made of each market; of none, say what was wrong with the first."""
+    made: dict[Market, _Found] = {}
+    wrong: list[NoSuchData | ValueError] = []
+    for one in markets:
+        try:
+            made[one] = make(one)
+        except (NoSuchData, ValueError) as error:
+            wrong.append(error)
+    if not made:
+        raise wrong[0]
+    return made
+
+
+def _markets(reader: Reader, market: str, exchanges: list[str]) -> list[Market]:
+    """Return the markets meant, sorted, so that sums do not depend on how they were asked for."""
+    if "/" in market and Symbol.parse(market).settlement not in _SETTLEMENTS:
+        raise ValueError(f"{market} is no linear or inverse contract: it has no such map")
+    found = set()
+    for series in reader.series("open_interest", exchanges):
+        parts = Symbol.parse(series.symbol)
+        dollars = parts.base == market and "USD" in parts.quote  # or a stablecoin
+        meant = series.symbol == market if "/" in market else dollars
+        if meant and parts.settlement in _SETTLEMENTS and parts.kind != "option":
+            found.add((series.exchange, series.symbol))
+    if not found and "/" in market:
+        reader.read("open_interest", exchanges=exchanges, symbol=market)  # which says what is
+    if not found:
+        raise NoSuchData(
+            f"no open interest is stored of a linear or inverse contract of {market} in dollars; "
+            "`plimsoll status` lists what is"
+        )
+    return sorted(found)
+
+
+def _held(reader: Reader, market: Market, span: Span) -> pl.DataFrame:
+    exchange, symbol = market
     since, until, as_of = span
     held = reader.read(
         "open_interest",
@@ -126,40 +269,105 @@ def history(
     )
     if not held.height:
         raise NoSuchData(f"no open interest of {exchange} {symbol} is stored in that span")
+    return held
+
+
+def _last(held: pl.DataFrame) -> datetime:
     last: datetime = held.select(pl.col("time").max()).item()
-    since = since or last - SHOWN
+    return last
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    """The rows of a market from the warm-up on, and since when it can be shown."""
+
+    market: Market
+    held: pl.DataFrame
+    candles: pl.DataFrame
+    first: datetime
+    since: datetime
+    until: datetime | None
+
+    def length(self, interval: timedelta | None) -> timedelta:
+        """Return the length of a bar; the shortest the data allow if none is asked for."""
+        early = self.held.filter(pl.col("time") <= max(self.since, self.first + _REACH))
+        candles = self.usable(interval)
+        length = interval or timeline.shortest_interval(candles, early)
+        if length < (usual := timeline.shortest_interval(candles.clear(), early)):
+            raise ValueError(
+                f"open interest is reported every {usual}: bars of {length} are too short"
+            )
+        return length
+
+    def history(self, reader: Reader, interval: timedelta | None) -> History:
+        """Return the rows as bars."""
+        length, candles = self.length(interval), self.usable(interval)
+        until = self.until or _last(self.held) + length
+        bars = timeline.bars(candles, self.held, length, self.first, until)
+        priced = bars["open"].is_not_null().arg_true()
+        bars = bars[: priced[-1] + 1] if priced.len() else bars  # then nothing is known
+        exchange, symbol = self.market
+        priors = _priors(reader, symbol, exchange, self.first)
+        made = History(bars, self.since, priors, exchange, symbol, _source(candles))
+        if len(made.shown) < 2 or not priced.len():
+            raise ValueError(
+                f"{exchange} {symbol} has no prices, or less than two bars of {length}, since "
+                f"{self.since:%Y-%m-%d %H:%M}"
+            )
+        return made
+
+    def usable(self, interval: timedelta | None) -> pl.DataFrame:
+        """Return the shortest candles that fill the bars from the warm-up to what is shown.
+
+        Without any, prices are those that open interest implies. Nothing after the first column
+        has a say: more history later must not change what the map showed before.
+        """
+        for seconds in self.candles["interval"].unique().sort():
+            length = timedelta(seconds=seconds)
+            fills = interval is None or interval % length == timedelta(0)
+            opens = self.candles.filter(pl.col("interval") == seconds)["time"]
+            near = opens.is_between(self.since - _REACH, self.since + length)
+            if fills and near.any() and (opens <= self.first + _REACH).any():
+                return self.candles.filter(pl.col("interval") == seconds)
+        return self.candles.clear()
+
+
+def _stored(reader: Reader, market: Market, held: pl.DataFrame, span: Shown) -> _Stored:
+    since, until, as_of = span
     held = held.filter(pl.col("time") >= since - WARM_UP)
+    if held.is_empty():
+        raise NoSuchData(f"no open interest of {' '.join(market)} is stored in that span")
     first: datetime = held.select(pl.col("time").min()).item()
-    since = max(since, first)
-    stored = _trade_candles(reader, symbol, exchange, (first, until, as_of))
-    candles = _usable(stored, interval, first, since)
-    early = held.filter(pl.col("time") <= max(since, first + _REACH))
-    length = interval or timeline.shortest_interval(candles, early)
-    if length < (usual := timeline.shortest_interval(candles.clear(), early)):
-        raise ValueError(f"open interest is reported every {usual}: bars of {length} are too short")
-    bars = timeline.bars(candles, held, length, first, until or last + length)
-    priced = bars["open"].is_not_null().arg_true()
-    bars = bars[: priced[-1] + 1] if priced.len() else bars  # after the last price nothing is known
-    priors = _priors(reader, symbol, exchange, first)
-    return History(bars, since, priors, exchange, _source(candles))
+    return _Stored(
+        market=market,
+        held=held,
+        candles=_trade_candles(reader, market, (first, until, as_of)),
+        first=first,
+        since=max(since, first),
+        until=until,
+    )
 
 
-def _usable(
-    candles: pl.DataFrame, interval: timedelta | None, first: datetime, since: datetime
-) -> pl.DataFrame:
-    """Return the shortest candles that fill the bars from the warm-up to what is shown.
+def _draw(
+    held: History,
+    parameters: Parameters | None,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    rows: int | None,
+) -> model.HeatMap:
+    chosen = _settled(held, parameters)
+    drawn = model.liquidation_map(
+        held.bars, chosen, since=held.since, low=low, high=high, rows=rows
+    )
+    return replace(drawn, exchange=held.exchange, symbol=held.symbol, prices=held.prices)
 
-    Without any, prices are those that open interest implies. Nothing after the first column has
-    a say: more history later must not change what the map showed before.
-    """
-    for seconds in candles["interval"].unique().sort():
-        length = timedelta(seconds=seconds)
-        fills = interval is None or interval % length == timedelta(0)
-        opens = candles.filter(pl.col("interval") == seconds)["time"]
-        near = opens.is_between(since - _REACH, since + length)
-        if fills and near.any() and (opens <= first + _REACH).any():
-            return candles.filter(pl.col("interval") == seconds)
-    return candles.clear()
+
+def _settled(held: History, parameters: Parameters | None) -> Parameters:
+    """Return the parameters asked for, else the priors, with the settlement of the contract."""
+    if parameters is None:
+        return held.parameters
+    return structs.replace(parameters, settlement=held.parameters.settlement)
 
 
 def _source(candles: pl.DataFrame) -> str:
@@ -168,17 +376,9 @@ def _source(candles: pl.DataFrame) -> str:
     return f"candles of {timedelta(seconds=candles['interval'][0])}"
 
 
-def _only_exchange(reader: Reader, symbol: str) -> str:
-    found = [series.exchange for series in reader.series("open_interest", symbol=symbol)]
-    if not found:
-        raise NoSuchData(f"no open interest of {symbol} is stored")
-    if len(found) > 1:
-        raise ValueError(f"a map is of one exchange; say which with exchange: {', '.join(found)}")
-    return found[0]
-
-
-def _trade_candles(reader: Reader, symbol: str, exchange: str, span: Span) -> pl.DataFrame:
+def _trade_candles(reader: Reader, market: Market, span: Span) -> pl.DataFrame:
     """Return trade candles of every length stored; none where none are."""
+    exchange, symbol = market
     since, until, as_of = span
     try:
         candles = reader.read(

@@ -26,6 +26,8 @@ NEAR = 0.05
 """How far from the price the load is counted, fraction."""
 SPAN = timedelta(days=30)
 """How much history a sparkline shows."""
+_LARGE = 0.5
+"""A cluster is large from this share of the largest of its side on."""
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
 
@@ -124,7 +126,7 @@ def _maps(reader: Reader, coin: str, asked: Asked, last: datetime) -> list[HeatM
                 maps.heatmap(
                     reader,
                     series.symbol,
-                    series.exchange,
+                    [series.exchange],
                     span=(last - _HOUR, asked.until, asked.as_of),
                     interval=None,
                     rows=None,
@@ -149,7 +151,9 @@ def _load(
     profile = pl.concat(made.profile() for made in drawn)
     near = sum(float(made.within([NEAR])["value_usd"].sum()) for made in drawn)
     found: dict[str, float | None] = {"load": near / held_usd, "map_coverage": placed / held_usd}
-    for row in clusters(profile, price).iter_rows(named=True):
+    large = pl.col("value_usd") >= _LARGE * pl.col("value_usd").max().over("side")
+    nearest = clusters(profile, price).filter(large).sort("distance").unique("side", keep="first")
+    for row in nearest.iter_rows(named=True):
         found[f"{row['side']}_cluster_price"] = row["price"]
         found[f"{row['side']}_cluster_usd"] = row["value_usd"]
     return found
@@ -226,7 +230,7 @@ def _near(reader: Reader, symbol: str, asked: Asked) -> pl.DataFrame:
         drawn = maps.heatmap(
             reader,
             symbol,
-            series.exchange,
+            [series.exchange],
             span=(since, None, asked.as_of),
             interval=None,
             rows=None,

@@ -12,19 +12,17 @@ from msgspec.structs import asdict
 
 from plimsoll import ingest, measures, sql
 from plimsoll import overview as glance
+from plimsoll.estimates import Estimates
 from plimsoll.exchanges import EXCHANGES, exchange
 from plimsoll.market.interval import duration
 from plimsoll.market.symbols import Symbol
 from plimsoll.measures import asked, moment, names
 from plimsoll.store import audit
 from plimsoll.store.writer import Writer
-from plimsoll.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from plimsoll.analytics.heatmap import HeatMap
-    from plimsoll.analytics.inventory import Parameters
     from plimsoll.measures import Exchanges, When
 
 __all__ = ["Session", "default_store", "offers", "open"]
@@ -61,7 +59,7 @@ def offers() -> list[dict[str, Any]]:
     return found
 
 
-class Session(Streams):
+class Session(Estimates):
     """A store, and everything that can be asked of it.
 
     Every method takes times as `datetime` or text: an ISO date or time, or a
@@ -309,65 +307,6 @@ class Session(Streams):
         """
         what = asked(exchange, since, until, as_of)
         return measures.position_coverage(self._reader, symbol, exchange, what, duration(every))
-
-    def heatmap(
-        self,
-        symbol: str,
-        *,
-        exchange: str | None = None,
-        since: When = None,
-        until: When = None,
-        as_of: When = None,
-        interval: str | None = None,
-        rows: int | None = None,
-        parameters: Parameters | None = None,
-    ) -> HeatMap:
-        """Return the map of predicted liquidations.
-
-        Each column is what stood just before its bar, from what was known then.
-        The map is an estimate; its leverage mix is a prior and not fitted.
-
-        Parameters
-        ----------
-        symbol : str
-            A unified symbol of a perpetual or future.
-        exchange : str, optional
-            May be left out where the open interest of one exchange only is stored.
-        since, until, as_of : datetime or str, optional
-            The columns shown, by default of the last 30 days; 30 days more before
-            `since` warm the map up.
-        interval : str, optional
-            The length of a bar; if left out the shortest that both open
-            interest and prices allow.
-        rows : int, optional
-            Join price rows to at most this many; by default each spans 0.1 %.
-        parameters : Parameters, optional
-            Of the model; if left out, the priors, with the settlement of the
-            symbol and the first maintenance bracket where one is stored.
-
-        Returns
-        -------
-        HeatMap
-
-        Raises
-        ------
-        NoSuchData
-            If no open interest is stored for that symbol and exchange.
-        ValueError
-            If the symbol is no linear or inverse contract, several exchanges could be
-            meant, or the bar is shorter than the data allow.
-        """
-        from plimsoll import maps  # noqa: PLC0415 (brings numba)
-
-        return maps.heatmap(
-            self._reader,
-            symbol,
-            exchange,
-            span=(moment(since), moment(until), moment(as_of)),
-            interval=duration(interval) if interval else None,
-            rows=rows,
-            parameters=parameters,
-        )
 
     def show(
         self,

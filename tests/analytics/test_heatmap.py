@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plimsoll.analytics.bars import bars
-from plimsoll.analytics.heatmap import Parameters, liquidation_map
+from plimsoll.analytics.heatmap import HeatMap, Parameters, liquidation_map
 
 HOUR = timedelta(hours=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -244,6 +244,49 @@ def test_profile_sums_outward_from_the_price():
     assert profile["short_cumulative_usd"][-1] == pytest.approx(shorts.sum())
     near = profile.filter(pl.col("price_high") > found.open[-1] * 1.001)
     assert near["long_cumulative_usd"].max() == 0
+
+
+def small(**changed):
+    """Two columns and two rows, the second column unknown."""
+    unknown = [np.nan, np.nan]
+    words = {
+        "time": np.array(["2024-08-03T09:15", "2024-08-03T09:20"], "datetime64[us]"),
+        "interval": timedelta(minutes=5),
+        "edges": np.array([60_000.0, 61_000.0, 62_000.0]),
+        "long_usd": np.array([[250.5, 0.0], unknown]),
+        "short_usd": np.array([[0.0, 0.0], unknown]),
+        "open": np.array([61_486.0, np.nan]),
+        "high": np.array([61_596.4, np.nan]),
+        "low": np.array([61_434.4, np.nan]),
+        "close": np.array([61_539.9, np.nan]),
+        "volume_usd": np.array([63_753_192.1129, np.nan]),
+        "open_interest_usd": np.array([1_000.0, np.nan]),
+        "coverage": np.array([0.5, np.nan]),
+        "crossed": pl.DataFrame(),
+        "inconsistent": 0,
+        "parameters": Parameters(),
+    }
+    return HeatMap(**(words | changed))
+
+
+def test_the_shape_of_coinglass():
+    # Names, order, and which numbers are text are those of the documented answer, whose first
+    # candlestick this is: docs.coinglass.com/reference/liquidation-heatmap, version 4.
+    assert small().to_coinglass() == {
+        "y_axis": [60_500.0, 61_500.0],
+        "liquidation_leverage_data": [[0, 0, 250.5]],
+        "price_candlesticks": [
+            [1722676500, "61486.0", "61596.4", "61434.4", "61539.9", "63753192.1129"],
+            [1722676800, None, None, None, None, None],
+        ],
+    }
+
+
+def test_volume_of_a_column_is_that_of_its_bars_at_their_closes_and_unknown_with_one_of_them():
+    series = walk(4).with_columns(volume=pl.Series([1.0, 2.0, 3.0, None]))
+    first, second = liquidation_map(series, every=2).volume_usd
+    assert first == pytest.approx(series["close"][0] + 2 * series["close"][1])
+    assert np.isnan(second)
 
 
 def test_inverse_contracts_neither_open_nor_close_when_only_the_price_moves():

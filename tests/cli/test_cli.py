@@ -184,6 +184,49 @@ def test_the_map_says_where_its_prices_come_from(run, tmp_path):
 
 
 @pytest.mark.usefixtures("store")
+def test_a_map_of_all_exchanges_is_the_sum_of_theirs_in_any_order(run):
+    words = ("heatmap", "BTC", "--json", "--since", "2026-01-05")
+    both = run(*words).document
+    assert both["parameters"]["exchange"] == "binance, bybit"
+    assert [market["exchange"] for market in both["parameters"]["markets"]] == ["binance", "bybit"]
+    assert (
+        run(*words, "--exchange", "bybit", "--exchange", "binance").document["columns"]
+        == (run(*words, "--exchange", "binance", "--exchange", "bybit").document["columns"])
+    )
+    alone = [run(*words, "--exchange", name).document for name in ("binance", "bybit")]
+    total = sum(sum(one["columns"]["usd"]) for one in alone)
+    assert sum(both["columns"]["usd"]) == pytest.approx(total)
+    assert "bybit" in run("heatmap", SYMBOL).out
+
+
+def test_a_market_without_a_map_is_named(run, store, tmp_path):
+    later = [START + timedelta(hours=n) for n in range(200, 240)]
+    table = {"time": later, "exchange": "okx", "symbol": "BTC/USD:BTC", "amount": 1_300.0}
+    pl.DataFrame(table).write_parquet(tmp_path / "okx.parquet")
+    assert run("import", str(tmp_path / "okx.parquet")).code == 0
+    ran = run("heatmap", "BTC")
+    assert "without a map: okx BTC/USD:BTC" in ran.out
+    assert "without a map now: okx BTC/USD:BTC" in run("clusters", "BTC").out
+    assert run("heatmap", "BTC", "--exchange", "okx").code == 2
+    assert store.exists()
+
+
+@pytest.mark.usefixtures("store")
+def test_clusters_are_told_in_words_and_written(run, tmp_path):
+    columns = run("clusters", SYMBOL, "--json").document["columns"]
+    assert set(columns["side"]) <= {"long", "short"}
+    assert {part["exchange"] for part in columns["exchanges"][0]} == {"binance", "bybit"}
+    assert columns["value_usd_p10"][0] is None
+    said = run("clusters", SYMBOL).out
+    assert "binance" in said
+    assert "an estimate" in said
+    assert "nothing stands within" in run("clusters", SYMBOL, "--reach", "1e-9").out
+    assert run("clusters", SYMBOL, "--out", str(tmp_path / "c.csv")).code == 0
+    written = pl.read_csv(tmp_path / "c.csv")
+    assert json.loads(written["leverages"][0]) == columns["leverages"][0]
+
+
+@pytest.mark.usefixtures("store")
 def test_pictures_and_tables_are_written(run, tmp_path):
     for words in (
         ("heatmap", SYMBOL, "--exchange", "binance"),
@@ -250,8 +293,9 @@ def test_sql_only_asks_the_store(run, query):
     ("words", "code", "hint"),
     [
         (("nonsense",), 2, "No such command"),
-        (("heatmap", SYMBOL), 2, "say which with exchange"),
-        (("heatmap", SYMBOL, *("--exchange", "bybit") * 2), 2, "one exchange"),
+        (("clusters", "XYZ"), 3, "no open interest is stored"),
+        (("clusters", SYMBOL, "--width", "0"), 2, "positive price, reach and width"),
+        (("clusters", SYMBOL, "--out", "x.png"), 2, "no picture"),
         (("show", SYMBOL, "--out", "x.csv"), 2, "several tables"),
         (("funding", "BTC/"), 2, "BASE/QUOTE"),
         (("funding", "XYZ/USDT:USDT"), 3, "stored funding: binance BTC/USDT:USDT"),

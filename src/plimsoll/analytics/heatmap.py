@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["HeatMap", "Parameters", "in_contracts", "liquidation_map"]
+__all__ = ["HeatMap", "Parameters", "in_contracts", "liquidation_map", "price_range", "spacing"]
 
 _MARGIN = 0.88  # shows tenfold leverage entered anywhere in the range, about 10 % away
 
@@ -47,6 +47,8 @@ class HeatMap:
         at its own, higher liquidation price would. A column of NaN is unknown.
     open, high, low, close : ndarray, shape (columns,), quote per base
         Prices from this column to the next, for drawing; the map does not know them.
+    volume_usd : ndarray, shape (columns,), US dollars
+        Traded from this column to the next, at closes.
     open_interest_usd : ndarray, shape (columns,), US dollars
         All of it, liquidatable or not, as the column knows it.
     coverage : ndarray, shape (columns,), fraction
@@ -61,6 +63,11 @@ class HeatMap:
         Whose positions they are, where the bars came from a store.
     prices : str or None
         Where the bars' prices came from.
+    markets : DataFrame or None
+        Of a map of several markets, a row for each column and market: `time`, `exchange`,
+        `symbol`, `coverage` and `open_interest_usd`, null where that market is not in the column.
+    absent : tuple of str
+        Markets meant that have no map in this span.
     """
 
     time: NDArray[np.datetime64]
@@ -72,6 +79,7 @@ class HeatMap:
     high: Floats
     low: Floats
     close: Floats
+    volume_usd: Floats
     open_interest_usd: Floats
     coverage: Floats
     crossed: pl.DataFrame
@@ -80,6 +88,8 @@ class HeatMap:
     exchange: str | None = None
     symbol: str | None = None
     prices: str | None = None
+    markets: pl.DataFrame | None = None
+    absent: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.time)
@@ -179,6 +189,35 @@ class HeatMap:
             found, schema=["side", "distance", "price", "value_usd"], orient="row"
         ).select(pl.lit(time).cast(pl.Datetime("us", "UTC")).alias("time"), pl.all())
 
+    def to_coinglass(self) -> dict[str, list[Any]]:
+        """Return the map in the shape of CoinGlass' API, for programs that read theirs.
+
+        The shape is that of `data` in the documented answer of version 4 to
+        ``/api/futures/liquidation/heatmap/model1``; it was held against the documentation only.
+
+        Returns
+        -------
+        dict
+            `y_axis`, the middle price of each row; `liquidation_leverage_data`, a triplet for each
+            cell that holds something: index into `price_candlesticks`, index into `y_axis`, US
+            dollars of both sides; `price_candlesticks`, for each column the time in seconds, then
+            as text open, high, low, close and the volume in US dollars, None where unknown. An
+            unknown column has a candlestick and no cells.
+        """
+        usd = self.long_usd + self.short_usd
+        columns, rows = np.nonzero(usd > 0)
+        candles = [self.open, self.high, self.low, self.close, self.volume_usd]
+        seconds = self.time.astype("datetime64[s]").astype(np.int64)
+        said = ([None if np.isnan(x) else repr(float(x)) for x in values] for values in candles)
+        return {
+            "y_axis": ((self.edges[:-1] + self.edges[1:]) / 2).tolist(),
+            "liquidation_leverage_data": [
+                [int(column), int(row), float(usd[column, row])]
+                for column, row in zip(columns, rows, strict=True)
+            ],
+            "price_candlesticks": [list(row) for row in zip(seconds.tolist(), *said, strict=True)],
+        }
+
     def describe(self) -> dict[str, object]:
         """Return what the map was made with, and how much it knows."""
         return {
@@ -193,8 +232,17 @@ class HeatMap:
             "unknown_columns": int((~self.known).sum()),
             "coverage": float(self.coverage[self.known][-1]) if self.known.any() else None,
             "inconsistent_bars": self.inconsistent,
+            "markets": self._contributors(),
+            "absent": self.absent,
             **asdict(self.parameters),
         }
+
+    def _contributors(self) -> list[dict[str, object]] | None:
+        """Return what each market brings to the last known column."""
+        if self.markets is None or not self.known.any():
+            return None
+        last = pl.col("time") == pl.lit(self.time[self.known][-1]).dt.replace_time_zone("UTC")
+        return self.markets.filter(last).drop("time").to_dicts()
 
 
 def liquidation_map(
@@ -242,7 +290,7 @@ def liquidation_map(
     the open interest where it is known, else its amount at the bar's close.
     """
     parameters = parameters or Parameters()
-    interval = _spacing(bars)
+    interval = spacing(bars)
     start = 0 if since is None else int(bars["time"].search_sorted(since))
     seen = bars[start:]
     if every < 1 or seen.is_empty():
@@ -270,6 +318,7 @@ def liquidation_map(
         high=candles["high"].to_numpy(),
         low=candles["low"].to_numpy(),
         close=candles["close"].to_numpy(),
+        volume_usd=candles["volume_usd"].to_numpy(),
         open_interest_usd=record.open_interest * price[shown],
         coverage=record.coverage.mean(axis=1),
         crossed=pl.DataFrame(
@@ -278,6 +327,22 @@ def liquidation_map(
         inconsistent=int(record.inconsistent.sum()),
         parameters=parameters,
     )
+
+
+def price_range(bars: pl.DataFrame) -> tuple[float, float]:
+    """Return the prices a map of these bars shows: theirs, and somewhat more.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        With some price.
+
+    Returns
+    -------
+    (float, float), quote per base
+    """
+    low, high = bars.select(pl.col("low").min(), pl.col("high").max()).row(0)
+    return _MARGIN * float(low), float(high) / _MARGIN
 
 
 def _grids(
@@ -292,9 +357,9 @@ def _grids(
     lows, highs = (bars[name].drop_nulls().to_numpy() for name in ("low", "high"))
     if not len(lows) or not len(highs) or bars["open_interest"].null_count() == len(bars):
         raise ValueError("a heat map needs prices and open interest; these bars have none")
-    near_lows, near_highs = (seen[name].drop_nulls().to_numpy() for name in ("low", "high"))
-    low = low or _MARGIN * float(min(near_lows, default=lows[-1]))
-    high = high or float(max(near_highs, default=highs[-1])) / _MARGIN
+    priced = seen if seen["low"].count() else bars.drop_nulls("low").tail(1)
+    near = price_range(priced)
+    low, high = low or near[0], high or near[1]
     view = Grid.covering(low, high, step, rows)
     # Joined rows may begin below `low` and end above `high`; the window holds their buckets.
     ends = np.exp((np.array([view.first, view.first + view.rows]) * view.span + (0.5, -0.5)) * step)
@@ -302,7 +367,14 @@ def _grids(
     return view, Grid.covering(float(lowest), float(highest), step)
 
 
-def _spacing(bars: pl.DataFrame) -> timedelta:
+def spacing(bars: pl.DataFrame) -> timedelta:
+    """Return the length of a bar.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two bars, or they are not evenly spaced.
+    """
     steps = bars["time"].diff().drop_nulls().unique()
     if len(steps) != 1 or (step := steps.item()) <= timedelta(0):
         raise ValueError(
@@ -333,6 +405,7 @@ def in_contracts(bars: pl.DataFrame, settlement: Literal["linear", "inverse"]) -
 
 
 def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:
+    value = pl.col("volume") * pl.col("close")
     return (
         bars.with_row_index("group")
         .group_by(pl.col("group") // every, maintain_order=True)
@@ -341,5 +414,6 @@ def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:
             pl.col("high").max(),
             pl.col("low").min(),
             pl.col("close").drop_nulls().last(),
+            pl.when(value.null_count() == 0).then(value.sum()).alias("volume_usd"),
         )
     )

@@ -13,11 +13,12 @@ from plimsoll.cli.output import answer, dollars, give, percent, table
 from plimsoll.errors import NoSuchData
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from plimsoll.cli.options import Output, Span
 
-__all__ = ["funding", "heatmap", "open_interest", "show"]
+__all__ = ["clusters", "funding", "heatmap", "open_interest", "show"]
 
 
 @click.command("open-interest")
@@ -109,7 +110,7 @@ def funding(symbol: str, span: Span, store: Path | None, output: Output) -> None
 
 @click.command()
 @click.argument("symbol")
-@click.option("--exchange", multiple=True, help="The exchange mapped (else the only one stored).")
+@click.option("--exchange", multiple=True, help="Only this exchange (repeatable).")
 @click.option("--since", help="The first column: 2026-01-15, or 7d (else the last 30 days).")
 @click.option("--until", help="The end of the last column.")
 @click.option("--as-of", help="With what was known by then.")
@@ -131,15 +132,14 @@ def heatmap(
 ) -> None:
     """Draw where leveraged positions would be liquidated.
 
-    Longs below the price, shorts above. An estimate: the leverage mix is a
-    prior, not fitted, and the map is not scored. Each column is what stood
-    before its bar, from what was known then.
+    SYMBOL is a unified symbol, or a coin for all its contracts in dollars;
+    several markets are added up. Longs below the price, shorts above. An estimate:
+    the leverage mix is a prior, not fitted, and the map is not scored. Each
+    column is what stood before its bar, from what was known then.
     """
-    if len(exchange) > 1:
-        raise click.UsageError("a map is of one exchange: draw one for each")
     drawn = session.open(store).heatmap(
         symbol,
-        exchange=exchange[0] if exchange else None,
+        exchange=list(exchange) or None,
         since=since,
         until=until,
         as_of=as_of,
@@ -157,10 +157,113 @@ def heatmap(
 
     def words() -> None:
         table(_readable(drawn.within((0.02, 0.05, 0.10))), title=title, right=_SAID)
+        if drawn.markets is not None:
+            last = drawn.markets.filter(pl.col("time") == pl.col("time").max()).drop("time")
+            table(_readable(last), title="The markets in the last column", right=_SAID)
+        if drawn.absent:
+            click.echo(f"without a map: {', '.join(drawn.absent)}")
         click.echo("dollars that would be liquidated within that distance of the last price")
         click.echo("an estimate: leverage mix is a prior, not fitted, not scored; --out map.png")
 
     answer(output, drawn.to_frame(), parameters, words, picture)
+
+
+@click.command()
+@click.argument("symbol")
+@click.option("--exchange", multiple=True, help="Only this exchange (repeatable).")
+@click.option("--until", help="As it stood before this time.")
+@click.option("--as-of", help="With what was known by then.")
+@click.option(
+    "--reach", default=0.10, show_default=True, help="How far off, as a fraction of the price."
+)
+@click.option(
+    "--width", default=0.005, show_default=True, help="Over which the map is smoothed, log price."
+)
+@options.store
+@options.output
+def clusters(
+    symbol: str,
+    *,
+    exchange: tuple[str, ...],
+    until: str | None,
+    as_of: str | None,
+    reach: float,
+    width: float,
+    store: Path | None,
+    output: Output,
+) -> None:
+    """Show where predicted liquidations stand close together.
+
+    SYMBOL is a unified symbol, or a coin for all its contracts in dollars. By
+    falling dollars, each with its distance in percent and in daily volatilities, and
+    what it is made of: exchanges, leverages, ages, and the prices at which the
+    leverage that holds most was entered. An estimate: the leverage mix is a
+    prior, not fitted, and the map is not scored.
+    """
+    asked = {
+        "exchange": list(exchange) or None,
+        "until": until,
+        "as_of": as_of,
+        "reach": reach,
+        "width": width,
+    }
+    found = session.open(store).clusters(symbol, **asked)  # type: ignore[arg-type]
+
+    def words() -> None:
+        if found.is_empty():
+            click.echo(f"nothing stands within {percent(reach)} of the price of {symbol}")
+            return
+        time, covered, absent = found.select(pl.col("time", "coverage", "absent").first()).row(0)
+        title = f"Clusters of predicted liquidations, {symbol}, {time:%Y-%m-%d %H:%M} UTC"
+        table(_cluster_words(found), title=title, right=("distance", "in σ", "dollars"))
+        click.echo("σ: a day's volatility; entered: most of the largest market in it")
+        click.echo(f"entries are known of {percent(covered)} of what can be liquidated")
+        if absent:
+            click.echo(f"without a map now: {', '.join(absent)}")
+        click.echo("an estimate: leverage mix is a prior, not fitted, not scored")
+
+    answer(output, found, {"symbol": symbol, **asked}, words)
+
+
+def _cluster_words(found: pl.DataFrame) -> pl.DataFrame:
+    """Return clusters as people say them."""
+    rows = [
+        {
+            "side": row["side"],
+            "price": f"{_price(row['price_low'])} – {_price(row['price_high'])}",
+            "distance": f"{row['distance'] * 100:.1f}%",
+            "in σ": "–" if row["volatilities"] is None else f"{row['volatilities']:.1f}",
+            "dollars": dollars(row["value_usd"]),
+            "leverage": _shares((f"{s['leverage']:g}x", s["share"]) for s in row["leverages"]),
+            "age": _shares(((_age(s), s["share"]) for s in row["ages"]), 2),
+            "exchanges": _shares((s["exchange"], s["share"]) for s in row["exchanges"]),
+            "entered": f"{_price(row['entry_low'])} – {_price(row['entry_high'])}",
+        }
+        for row in found.iter_rows(named=True)
+    ]
+    return pl.DataFrame(rows)
+
+
+def _price(price: float) -> str:
+    return f"{price:,.0f}" if price >= 1_000 else f"{price:.5g}"
+
+
+def _age(age: dict[str, float | None]) -> str:
+    if age["age_until"] is None:
+        return f">{age['age_from']:g}h"
+    return f"<{age['age_until']:g}h"
+
+
+def _shares(parts: Iterable[tuple[str, float]], most: int = 3) -> str:
+    """Return the largest parts, those of one name added: ``10x 72%, 20x 14%``."""
+    total: dict[str, float] = {}
+    for name, share in parts:
+        total[name] = total.get(name, 0.0) + share
+    largest = sorted(total.items(), key=lambda part: -part[1])[:most]
+    return ", ".join(f"{name} {share:.0%}" for name, share in largest if share >= _WORTH_WORDS)
+
+
+_WORTH_WORDS = 0.01
 
 
 @click.command()
@@ -205,7 +308,7 @@ _TITLES = {
 }
 
 
-_MONEY = ("value_usd", "long_usd", "short_usd")
+_MONEY = ("value_usd", "long_usd", "short_usd", "open_interest_usd")
 _PERCENT = ("relative_change", "rate", "apr", "excess", "cumulative", "percentile", "coverage")
 _SAID = _MONEY + _PERCENT
 

@@ -112,7 +112,7 @@ def _write(
     try:
         match path.suffix:
             case ".csv":
-                frame.write_csv(path)
+                _flat(frame).write_csv(path)
             case ".parquet":
                 frame.write_parquet(path)
             case ".json":
@@ -123,6 +123,15 @@ def _write(
                 picture(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise click.UsageError(f"cannot write {path}: {error}") from error
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return nested columns as JSON, which is what a cell of text can hold."""
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    return frame.with_columns(
+        pl.Series(name, [msgspec.json.encode(_plain(cell)).decode() for cell in cells])
+        for name, cells in frame.select(nested).to_dict(as_series=False).items()
+    )
 
 
 def table(

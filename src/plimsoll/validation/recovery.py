@@ -147,7 +147,7 @@ def _map(
     return maps.heatmap(
         reader,
         symbol,
-        exchange,
+        [exchange],
         span=(since, None, None),
         interval=timedelta(minutes=5),
         rows=None,
