@@ -47,6 +47,8 @@ TEMPER = 4.0
 WARM = 7
 """Days at first that only fill the inventory."""
 _IDENTIFIED = 0.5
+_UNSURE = 0.5
+"""Of an assumed share of open interest that can be liquidated, on a log scale: half to double."""
 _LEAST = 1e-9
 
 
@@ -130,13 +132,15 @@ class Fitted:
     def draws(self) -> Floats:
         """By what each tier of the fitted map is multiplied in each draw; shape (draws, tiers).
 
-        Where the feed is complete the scale varies too; else the share that can be liquidated is
-        as assumed in every draw.
+        Where the feed is complete the scale varies as its draws do. Else it is as sure as the share
+        of open interest that can be liquidated is before any is seen, which is not very.
         """
-        drawn = self.shares / np.asarray(self.parameters.weights)
-        if self.complete:
-            drawn = drawn * (self.scales / np.median(self.scales))[:, None]
-        found: Floats = drawn
+        mixes = self.shares / np.asarray(self.parameters.weights)
+        scales = self.scales / np.median(self.scales)
+        if not self.complete:
+            rng = np.random.default_rng(0)
+            scales = np.exp(_UNSURE * rng.standard_normal(len(mixes)) - _UNSURE**2 / 2)
+        found: Floats = mixes * scales[:, None]
         return found
 
     def describe(self) -> dict[str, object]:
