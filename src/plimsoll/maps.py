@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 from msgspec import structs
@@ -21,14 +22,27 @@ from plimsoll.market.symbols import Symbol
 from plimsoll.store.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from plimsoll.analytics.fitting import Fitted
+    from plimsoll.store.layout import Layout
     from plimsoll.store.reader import Reader
 
-__all__ = ["SHOWN", "WARM_UP", "History", "heatmap", "history", "standing"]
+    Chosen = Parameters | Mapping[tuple[str, str], Fitted] | None
+
+__all__ = [
+    "SHOWN",
+    "WARM_UP",
+    "History",
+    "heatmap",
+    "histories",
+    "history",
+    "latest",
+    "standing",
+]
 
 WARM_UP = timedelta(days=30)
 """How much history before the first column fills the inventory."""
@@ -53,7 +67,7 @@ def heatmap(
     span: Span,
     interval: timedelta | None,
     rows: int | None,
-    parameters: Parameters | None,
+    parameters: Chosen,
 ) -> model.HeatMap:
     """Return the map of one market, or of several together.
 
@@ -70,8 +84,9 @@ def heatmap(
         The length of a bar; None for the shortest that the data of all markets allow.
     rows : int or None
         Join price rows to at most this many; None for one a bucket.
-    parameters : Parameters or None
-        None for the priors. The settlement is always that of the contract.
+    parameters : Parameters, mapping or None
+        None for the priors; a mapping has what was fitted to each market. The settlement is always
+        that of the contract.
 
     Returns
     -------
@@ -87,17 +102,12 @@ def heatmap(
         If the symbol is no linear or inverse contract, or a bar is shorter than the step of open
         interest.
     """
-    since, until, as_of = span
     wanted = _markets(reader, market, exchanges)
-    held = _each(wanted, lambda one: _held(reader, one, span))
-    since = since or max(_last(rows) for rows in held.values()) - SHOWN
-    asked = (since, until, as_of)
-    found = _each(held, lambda one: _stored(reader, one, held[one], asked))
-    if len(found) > 1 and interval is None:
-        interval = max(_each(found, lambda one: found[one].length(None)).values())
-    made = _each(found, lambda one: found[one].history(reader, interval))
+    made = histories(reader, market, exchanges, span=span, interval=interval)
     if len(wanted) == 1:
-        return _draw(made[wanted[0]], parameters, rows=rows)
+        drawn_alone = _draw(made[wanted[0]], parameters, rows=rows)
+        return replace(drawn_alone, score=latest(reader.layout, *wanted[0]))
+    since = min(one.since for one in made.values())
     ranges = [model.price_range(one.shown) for one in made.values()]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     columns = pl.concat(one.shown["time"] for one in made.values()).unique().sort()
@@ -109,6 +119,35 @@ def heatmap(
     return replace(whole, symbol=market, absent=absent)
 
 
+def histories(
+    reader: Reader,
+    market: str,
+    exchanges: list[str],
+    *,
+    span: Span,
+    interval: timedelta | None,
+) -> dict[Market, History]:
+    """Return what a store holds of each market that is meant; arguments and errors of `heatmap`."""
+    since, until, as_of = span
+    wanted = _markets(reader, market, exchanges)
+    held = _each(wanted, lambda one: _held(reader, one, span))
+    since = since or max(_last(rows) for rows in held.values()) - SHOWN
+    asked = (since, until, as_of)
+    found = _each(held, lambda one: _stored(reader, one, held[one], asked))
+    if len(found) > 1 and interval is None:
+        interval = max(_each(found, lambda one: found[one].length(None)).values())
+    return _each(found, lambda one: found[one].history(reader, interval))
+
+
+def latest(layout: Layout, exchange: str, symbol: str) -> dict[str, Any] | None:
+    """Return the newest score of a market's map, as `fits.score` kept it; None without one."""
+    try:
+        found: dict[str, Any] = json.loads(layout.score(exchange, symbol).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found
+
+
 def standing(
     reader: Reader,
     market: str,
@@ -116,7 +155,7 @@ def standing(
     *,
     span: Span,
     interval: timedelta | None,
-    parameters: Parameters | None,
+    parameters: Chosen,
 ) -> tuple[list[Standing], tuple[str, ...]]:
     """Return what stands in the last known column of each market, and which have none.
 
@@ -136,8 +175,9 @@ def standing(
         held = _held(reader, one, (None, until, as_of))
         stored = _stored(reader, one, held, (_last(held) - _REACH, until, as_of))
         known = stored.history(reader, interval)
-        stands_now = stands(known.bars, _settled(known, parameters))
-        return replace(stands_now, exchange=known.exchange, symbol=known.symbol)
+        chosen, fit = _model(known, parameters)
+        found = stands(known.bars, chosen)
+        return replace(found, fit=fit, exchange=known.exchange, symbol=known.symbol)
 
     wanted = _markets(reader, market, exchanges)
     made = _each(wanted, stand)
@@ -194,10 +234,8 @@ def history(
     if len(found) > 1:
         names = ", ".join(" ".join(one) for one in found)
         raise ValueError(f"one market is meant; say which with exchange: {names}")
-    since, until, as_of = span
-    held = _held(reader, found[0], span)
-    asked = (since or _last(held) - SHOWN, until, as_of)
-    return _stored(reader, found[0], held, asked).history(reader, interval)
+    made = histories(reader, symbol, [found[0][0]], span=span, interval=interval)
+    return made[found[0]]
 
 
 def _reference(made: Iterable[History], columns: pl.Series) -> NDArray[np.float64]:
@@ -350,24 +388,27 @@ def _stored(reader: Reader, market: Market, held: pl.DataFrame, span: Shown) -> 
 
 def _draw(
     held: History,
-    parameters: Parameters | None,
+    parameters: Chosen,
     *,
     low: float | None = None,
     high: float | None = None,
     rows: int | None,
 ) -> model.HeatMap:
-    chosen = _settled(held, parameters)
+    chosen, fit = _model(held, parameters)
     drawn = model.liquidation_map(
-        held.bars, chosen, since=held.since, low=low, high=high, rows=rows
+        held.bars, chosen, since=held.since, low=low, high=high, rows=rows, fit=fit
     )
     return replace(drawn, exchange=held.exchange, symbol=held.symbol, prices=held.prices)
 
 
-def _settled(held: History, parameters: Parameters | None) -> Parameters:
-    """Return the parameters asked for, else the priors, with the settlement of the contract."""
-    if parameters is None:
-        return held.parameters
-    return structs.replace(parameters, settlement=held.parameters.settlement)
+def _model(held: History, chosen: Chosen) -> tuple[Parameters, Fitted | None]:
+    """Return the parameters asked for, with the settlement of the contract, and their fit."""
+    if chosen is None:
+        return held.parameters, None
+    if isinstance(chosen, Parameters):
+        return structs.replace(chosen, settlement=held.parameters.settlement), None
+    fit = chosen.get((held.exchange, held.symbol))
+    return (held.parameters, None) if fit is None else (fit.parameters, fit)
 
 
 def _source(candles: pl.DataFrame) -> str:

@@ -81,6 +81,8 @@ class Fitted:
         Of one order.
     outside : float, fraction
         Of the liquidated dollars, those where the price touched nothing of their side.
+    exchange, symbol : str or None
+        Whose liquidations they are, where they came from a store.
     """
 
     parameters: Parameters
@@ -94,6 +96,8 @@ class Fitted:
     orders: int
     unit: float
     outside: float
+    exchange: str | None = None
+    symbol: str | None = None
 
     def mix(self) -> pl.DataFrame:
         """Return the mix of new positions.
@@ -147,6 +151,8 @@ class Fitted:
         """Return what a reader has to know of the fit."""
         low, middle, high = np.quantile(self.scales, (0.05, 0.5, 0.95))
         return {
+            "exchange": self.exchange,
+            "symbol": self.symbol,
             "identified": bool(self.identified.any()),
             "orders": self.orders,
             "order_usd": self.unit,

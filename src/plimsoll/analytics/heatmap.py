@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import asdict
 
+from plimsoll.analytics.bands import bands
 from plimsoll.analytics.flows import believed
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
+
+    from plimsoll.analytics.fitting import Fitted
 
     Floats = NDArray[np.float64]
 
@@ -33,7 +36,7 @@ _MARGIN = 0.88  # shows tenfold leverage entered anywhere in the range, about 10
 class HeatMap:
     """Dollars that would be liquidated, by time and price.
 
-    An estimate: the leverage mix is assumed, not fitted, and the map is not scored.
+    An estimate; `said` tells whether the leverage mix is fitted, and how the map scored.
 
     Attributes
     ----------
@@ -68,6 +71,12 @@ class HeatMap:
         `symbol`, `coverage` and `open_interest_usd`, null where that market is not in the column.
     absent : tuple of str
         Markets meant that have no map in this span.
+    fit : Fitted or None
+        What the leverage mix was fitted to; None where it is a prior, and of several markets.
+    limits : ndarray of float32, shape (levels, columns, sides, rows), US dollars, or None
+        What each cell holds at the levels of `bands.LEVELS`, where the mix is fitted.
+    score : dict or None
+        The newest score of this market's map, from the store; None if it was never scored.
     """
 
     time: NDArray[np.datetime64]
@@ -90,6 +99,9 @@ class HeatMap:
     prices: str | None = None
     markets: pl.DataFrame | None = None
     absent: tuple[str, ...] = ()
+    fit: Fitted | None = None
+    limits: NDArray[np.float32] | None = None
+    score: dict[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -224,9 +236,10 @@ class HeatMap:
             "exchange": self.exchange,
             "symbol": self.symbol,
             "prices": self.prices,
-            "model": "inventory, prior leverage mix",
-            "fitted": False,
-            "scored": False,
+            "model": "inventory",
+            "said": self.said,
+            "fitted": None if self.fit is None else self.fit.describe(),
+            "scored": self.score,
             "interval_seconds": self.interval.total_seconds(),
             "columns": len(self),
             "unknown_columns": int((~self.known).sum()),
@@ -236,6 +249,21 @@ class HeatMap:
             "absent": self.absent,
             **asdict(self.parameters),
         }
+
+    @property
+    def said(self) -> str:
+        """What must be said wherever the map is shown."""
+        fitted = "leverage mix is a prior, not fitted"
+        if self.fit is not None:
+            known = "" if self.fit.identified.any() else ", which tell nothing: it is the prior"
+            fitted = f"leverage mix fitted to {self.fit.orders} orders liquidated{known}"
+        if self.score is None:
+            return f"an estimate: {fitted}; not scored"
+        skill, low, high = (self.score[name] for name in ("skill", "low", "high"))
+        return (
+            f"an estimate: {fitted}; skill over the same map without open interest "
+            f"{skill:+.2f} ({low:+.2f} to {high:+.2f}) on {self.score['days']} days"
+        )
 
     def _contributors(self) -> list[dict[str, object]] | None:
         """Return what each market brings to the last known column."""
@@ -254,6 +282,7 @@ def liquidation_map(
     low: float | None = None,
     high: float | None = None,
     rows: int | None = None,
+    fit: Fitted | None = None,
 ) -> HeatMap:
     """Return the heat map of some bars.
 
@@ -272,6 +301,8 @@ def liquidation_map(
     rows : int, optional
         Join neighboring buckets until no more rows than this remain. How many are joined depends
         on the range of prices; by default none are, so that maps of different ranges share rows.
+    fit : Fitted, optional
+        Takes the place of `parameters`, and says how sure each cell is.
 
     Returns
     -------
@@ -289,7 +320,7 @@ def liquidation_map(
     nobody trades. With inverse settlement the inventory therefore counts dollars: the value of
     the open interest where it is known, else its amount at the bar's close.
     """
-    parameters = parameters or Parameters()
+    parameters = fit.parameters if fit else parameters or Parameters()
     interval = spacing(bars)
     start = 0 if since is None else int(bars["time"].search_sorted(since))
     seen = bars[start:]
@@ -302,8 +333,13 @@ def liquidation_map(
     inverse = parameters.settlement == "inverse"
     published = matrix(in_contracts(bars, parameters.settlement))
     contracts = believed(published, parameters, interval)
-    record = inventory.advance(contracts, shown=shown, view=view)
+    record = inventory.advance(contracts, shown=shown, view=view, by_tier=fit is not None)
     price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
+    limits = None
+    if fit is not None:
+        per_column = price[shown]
+        limits = bands(record.tiers, fit.draws, fit.cell_size, fit.unit / per_column)
+        limits *= per_column[None, :, None, None].astype(np.float32)
     usd = record.columns
     usd *= price[shown, None, None]
     swept = (record.crossed.sum(axis=2) * price[:, None])[start:]
@@ -326,6 +362,8 @@ def liquidation_map(
         ).fill_nan(None),
         inconsistent=int(record.inconsistent.sum()),
         parameters=parameters,
+        fit=fit,
+        limits=limits,
     )
 
 

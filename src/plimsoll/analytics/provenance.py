@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from plimsoll.analytics import bands
 from plimsoll.analytics.clusters import clusters
 from plimsoll.analytics.flows import believed
 from plimsoll.analytics.heatmap import in_contracts, spacing
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.inventory import Parameters
 
     Floats = NDArray[np.float64]
@@ -70,6 +72,8 @@ class Standing:
     bars : DataFrame
         Those before: where the price was when.
     parameters : Parameters
+    fit : Fitted or None
+        What the leverage mix was fitted to; None where it is a prior.
     exchange, symbol : str or None
     """
 
@@ -82,6 +86,7 @@ class Standing:
     open_interest_usd: float
     bars: pl.DataFrame
     parameters: Parameters
+    fit: Fitted | None = None
     exchange: str | None = None
     symbol: str | None = None
 
@@ -110,6 +115,22 @@ class Standing:
         long, short = self.usd.sum(axis=(1, 2))
         near = long[self.edges[:-1] >= low].sum() + short[self.edges[1:] <= high].sum()
         return float(near)
+
+    def limits(self, side: str, low: float, high: float) -> Floats | None:
+        """Return the dollars of a range at the levels of `bands.LEVELS`; None without a fit.
+
+        Parameters
+        ----------
+        side : {"long", "short"}
+        low, high : float, quote per base
+            Rows whose middle lies between are counted.
+        """
+        if self.fit is None:
+            return None
+        middle = np.sqrt(self.edges[:-1] * self.edges[1:])
+        rows = (middle >= low) & (middle <= high)
+        masses = self.usd[_SIDES.index(side)].sum(axis=1)[:, rows].T
+        return bands.of_range(masses, self.fit.draws, self.fit.cell_size, self.fit.unit)
 
     def make_up(self, low: float, high: float) -> pl.DataFrame:
         """Return what makes up a range of liquidation prices.
@@ -258,7 +279,8 @@ def peaks(
     DataFrame
         What `clusters` returns, with `volatilities` (the distance in daily volatilities of the
         market with the most open interest, whose price distances are from); `value_usd_p10` and
-        `value_usd_p90` (null: the maps have no interval yet); the shares of the dollars by
+        `value_usd_p90` (what is fitted of each market, added as if all were wrong alike; null
+        where one is not fitted); the shares of the dollars by
         `exchanges`, `leverages` and `ages`, lists of structs; of the `leverage` that holds most in
         the first of these markets: `entry_low`, `entry_high`, and when that market's price was
         there, `traded_first` and `traded_last`;
@@ -283,6 +305,7 @@ def peaks(
             **row,
             "volatilities": row["distance"] / volatility if volatility else None,
             **_described(_parts(fresh, moved, row), row["side"]),
+            **_limits(fresh, moved, row),
             "time": newest,
             "coverage": _coverage(standing, fresh),
             "absent": [*absent, *behind],
@@ -316,6 +339,19 @@ def _described(make_up: pl.DataFrame, side: str) -> dict[str, object]:
         "traded_first": entered["traded_first"].min(),
         "traded_last": entered["traded_last"].max(),
     }
+
+
+def _limits(fresh: list[Standing], moved: list[float], row: dict[str, Any]) -> dict[str, float]:
+    """Return how much a cluster holds at least and at most."""
+    found = [
+        one.limits(row["side"], row["price_low"] * basis, row["price_high"] * basis)
+        for one, basis in zip(fresh, moved, strict=True)
+    ]
+    known = [one for one in found if one is not None]
+    if len(known) < len(found):
+        return {}
+    low, _, high = np.sum(known, axis=0)
+    return {"value_usd_p10": float(low), "value_usd_p90": float(high)}
 
 
 def _parts(fresh: list[Standing], moved: list[float], row: dict[str, Any]) -> pl.DataFrame:

@@ -31,6 +31,8 @@ COMMANDS = {
     "funding": ("plimsoll.cli.measures:funding", "What leverage costs, and for how long."),
     "heatmap": ("plimsoll.cli.measures:heatmap", "Where leveraged positions would be liquidated."),
     "clusters": ("plimsoll.cli.measures:clusters", "Where they would be closest together."),
+    "leverage": ("plimsoll.cli.fitting:leverage", "Which leverage liquidations tell of."),
+    "score": ("plimsoll.cli.fitting:score", "How good forecasts of liquidations are."),
     "simulate": ("plimsoll.cli.demo:simulate", "Write a simulated market and its truth."),
     "sql": ("plimsoll.cli.data:sql", "Ask the tables in SQL."),
     "export": ("plimsoll.cli.data:export", "Write the rows of one table to a file."),

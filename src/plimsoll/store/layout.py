@@ -12,6 +12,7 @@
     ├── revisions/        the same tree: rows that contradict a kept one
     ├── sources/          what was imported, from where, by which version
     ├── rejects/          rows that could not be kept, with file, line and reason
+    ├── scores/           EXCHANGE/SYMBOL.json: how good the heat map of a market was found last
     └── truth/            beside a simulation alone; the store itself does not know it
 
 A path is computed from what it holds, never searched for. The options of one
@@ -150,6 +151,10 @@ class Layout:
     def sealed(self, series: Series, month: str) -> Path:
         """Return the file of a series and month."""
         return self.root / "tables" / series.folder / f"{month}.parquet"
+
+    def score(self, exchange: str, symbol: str) -> Path:
+        """Return the file of the newest score of a market's heat map."""
+        return self.root / "scores" / _name(exchange) / f"{_name(symbol)}.json"
 
     def revisions(self, series: Series, month: str) -> Path:
         """Return the file of rows that contradict kept ones."""

@@ -1,0 +1,174 @@
+"""Commands about how far a map can be trusted: the leverage mix behind it, and its score."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import polars as pl
+
+from plimsoll import session
+from plimsoll.cli import options
+from plimsoll.cli.output import answer, percent, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from plimsoll.analytics.fitting import Fitted
+    from plimsoll.cli.options import Output
+    from plimsoll.validation.heatmap_score import HeatmapScore
+
+__all__ = ["leverage", "score"]
+
+
+@click.command()
+@click.argument("symbol")
+@click.option("--exchange", multiple=True, help="Only this exchange (repeatable).")
+@click.option("--since", help="The start: 2026-01-15, or 60d (else the last 60 days).")
+@click.option("--until", help="The end.")
+@click.option("--as-of", help="With what was known by then.")
+@click.option("--interval", help="The length of a bar (else the shortest the data allow).")
+@options.store
+@options.output
+def leverage(
+    symbol: str,
+    *,
+    exchange: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    as_of: str | None,
+    interval: str | None,
+    store: Path | None,
+    output: Output,
+) -> None:
+    """Show which leverage liquidations say new positions take.
+
+    SYMBOL is a unified symbol, or a coin for all its contracts in dollars. The
+    mix of each market is fitted to its own liquidations; low and high hold nine
+    tenths of the posterior. A tier that liquidations do not tell of keeps its
+    prior, and is not identified.
+    """
+    made = session.open(store).leverage(
+        symbol,
+        exchange=list(exchange) or None,
+        since=since,
+        until=until,
+        as_of=as_of,
+        interval=interval,
+    )
+    frame = pl.concat(
+        one.mix().select(
+            pl.lit(one.exchange).alias("exchange"), pl.lit(one.symbol).alias("symbol"), pl.all()
+        )
+        for one in made
+    )
+    parameters = {"since": since, "until": until, "as_of": as_of, "interval": interval}
+    facts = {"fits": [one.describe() for one in made]}
+
+    def words() -> None:
+        for one in made:
+            table(
+                one.mix().with_columns(pl.col("leverage").map_elements("{:g}x".format, pl.String)),
+                title=f"Leverage of new positions, {one.exchange} {one.symbol}",
+                right=("prior", "share", "low", "high"),
+            )
+            click.echo(_told(one))
+
+    answer(output, frame, {"symbol": symbol, **parameters, **facts}, words)
+
+
+def _told(one: Fitted) -> str:
+    if not one.orders:
+        return "no liquidation of it is stored: the mix is the prior, and nothing is identified"
+    low, middle, high = (f"{value:.2g}" for value in one.describe()["scale"].values())  # type: ignore[attr-defined]
+    whole = f"{one.orders} orders of ${one.unit:,.0f}; {percent(one.outside)} where no price went"
+    meaning = "liquidatable open interest over the one assumed"
+    if not one.complete:
+        meaning += ", times the part of liquidations published: not told apart"
+    return f"{whole}; scale {middle} ({low} to {high}): {meaning}"
+
+
+@click.group()
+def score() -> None:
+    """Show how good forecasts of liquidations are, against simpler ones."""
+
+
+@score.command("heatmap")
+@click.argument("symbol")
+@click.option("--exchange", help="Whose map (else the only exchange stored).")
+@click.option("--since", help="The start: 2026-01-15, or 60d (else the last 60 days).")
+@click.option("--until", help="The end.")
+@click.option("--as-of", help="With what was known by then.")
+@click.option("--interval", help="The length of a bar (else the shortest the data allow).")
+@click.option(
+    "--every",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Days after which the forecasts are fitted again.",
+)
+@options.store
+@options.output
+def heatmap(
+    symbol: str,
+    *,
+    exchange: str | None,
+    since: str | None,
+    until: str | None,
+    as_of: str | None,
+    interval: str | None,
+    every: int,
+    store: Path | None,
+    output: Output,
+) -> None:
+    """Score the liquidation heat map of SYMBOL against its real liquidations.
+
+    Each day is forecast from the days before it, by the fitted map and by eleven
+    simpler forecasts, and scored where the price newly went. Skill is how much
+    less the map errs than that forecast: 0 is no better, negative is worse. The
+    score is kept, and goes with every map of that market.
+    """
+    found = session.open(store).score(
+        symbol,
+        exchange=exchange,
+        since=since,
+        until=until,
+        as_of=as_of,
+        interval=interval,
+        every=every,
+    )
+    title = f"Score of the heat map, {symbol}" + (f" on {exchange}" if exchange else "")
+    parameters = {"symbol": symbol, "exchange": exchange, "interval": interval, "every": every}
+
+    def picture(path: Path) -> None:
+        from plimsoll.picture import score as pictures  # noqa: PLC0415 (matplotlib)
+
+        pictures.draw(found, path, title=title)
+
+    answer(
+        output,
+        found.table,
+        parameters
+        | {"summary": found.summary, "groups": found.groups.to_dicts()}
+        | {"reliability": found.reliability.to_dicts()},
+        lambda: _score_words(found, title),
+        picture,
+    )
+
+
+def _score_words(found: HeatmapScore, title: str) -> None:
+    numbers = ("deviance", "log_score", "auc", "earth_movers_bp", "skill", "low", "high", "p")
+    table(found.table.with_columns(pl.col(numbers).round(3)), title=title, right=numbers)
+    table(found.groups.with_columns(pl.col("skill").round(3)), title="Where", right=("skill",))
+    one = found.summary
+    click.echo(
+        f"skill over the same map without open interest ({one['twin']}): {one['skill']:+.3f}, "
+        f"{one['low']:+.3f} to {one['high']:+.3f} in nine of ten bootstraps of days"
+    )
+    click.echo(
+        f"{one['orders']} orders of ${one['unit_usd']:,.0f} in {one['cells']} cells on "
+        f"{one['days']} days; feed: {', '.join(one['completeness'])}; "
+        f"{percent(one['outside'])} of the dollars where no price went"
+    )
+    if one["low"] <= 0:
+        click.echo("no skill over that forecast is shown: the interval holds zero, or is below it")
