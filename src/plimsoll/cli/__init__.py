@@ -30,6 +30,7 @@ COMMANDS = {
     "open-interest": ("plimsoll.cli.measures:open_interest", "Open interest over exchanges."),
     "funding": ("plimsoll.cli.measures:funding", "What leverage costs, and for how long."),
     "heatmap": ("plimsoll.cli.measures:heatmap", "Where leveraged positions would be liquidated."),
+    "score": ("plimsoll.cli.score:score", "How far a map can be trusted."),
     "simulate": ("plimsoll.cli.demo:simulate", "Write a simulated market and its truth."),
     "sql": ("plimsoll.cli.data:sql", "Ask the tables in SQL."),
     "export": ("plimsoll.cli.data:export", "Write the rows of one table to a file."),
