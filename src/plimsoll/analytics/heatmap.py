@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from plimsoll.analytics.fitting import Fitted
+    from plimsoll.analytics.inventory import Record
 
     Floats = NDArray[np.float64]
 
@@ -331,18 +332,12 @@ def liquidation_map(
     shown[start::every] = True
     inventory = Inventory(parameters, interval=interval, grid=window)
     inverse = parameters.settlement == "inverse"
-    published = matrix(in_contracts(bars, parameters.settlement))
-    contracts = believed(published, parameters, interval)
+    contracts = matrix(in_contracts(bars, parameters.settlement))
+    contracts = believed(contracts, parameters, interval)
     record = inventory.advance(contracts, shown=shown, view=view, by_tier=fit is not None)
     price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
-    limits = None
-    if fit is not None:
-        per_column = price[shown]
-        limits = bands(record.tiers, fit.draws, fit.cell_size, fit.unit / per_column)
-        limits *= per_column[None, :, None, None].astype(np.float32)
     usd = record.columns
     usd *= price[shown, None, None]
-    swept = (record.crossed.sum(axis=2) * price[:, None])[start:]
     candles = _join(seen, every)
     return HeatMap(
         time=bars["time"].to_numpy()[shown],
@@ -357,14 +352,26 @@ def liquidation_map(
         volume_usd=candles["volume_usd"].to_numpy(),
         open_interest_usd=record.open_interest * price[shown],
         coverage=record.coverage.mean(axis=1),
-        crossed=pl.DataFrame(
-            {"time": seen["time"], "long_usd": swept[:, 0], "short_usd": swept[:, 1]}
-        ).fill_nan(None),
+        crossed=_swept(seen, record.crossed[start:], price[start:]),
         inconsistent=int(record.inconsistent.sum()),
         parameters=parameters,
         fit=fit,
-        limits=limits,
+        limits=None if fit is None else _limits(record, fit, price[shown]),
     )
+
+
+def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
+    usd = crossed.sum(axis=2) * price[:, None]
+    return pl.DataFrame(
+        {"time": bars["time"], "long_usd": usd[:, 0], "short_usd": usd[:, 1]}
+    ).fill_nan(None)
+
+
+def _limits(record: Record, fit: Fitted, price: Floats) -> NDArray[np.float32]:
+    """Return what cells hold at three levels, in dollars, at each column's price."""
+    limits = bands(record.tiers, fit.draws, fit.cell_size, fit.unit / price)
+    limits *= price[None, :, None, None].astype(np.float32)
+    return limits
 
 
 def price_range(bars: pl.DataFrame) -> tuple[float, float]:
