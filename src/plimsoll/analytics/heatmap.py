@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import asdict
 
-from plimsoll.analytics.bands import bands
+from plimsoll.analytics.bands import LEVELS, bands
 from plimsoll.analytics.flows import believed
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from plimsoll.analytics.fitting import Fitted
-    from plimsoll.analytics.inventory import Record
 
     Floats = NDArray[np.float64]
 
 __all__ = ["HeatMap", "Parameters", "in_contracts", "liquidation_map", "price_range", "spacing"]
 
+_PIECE = 1_000
 _MARGIN = 0.88  # shows tenfold leverage entered anywhere in the range, about 10 % away
 
 
@@ -334,8 +334,8 @@ def liquidation_map(
     inverse = parameters.settlement == "inverse"
     contracts = matrix(in_contracts(bars, parameters.settlement))
     contracts = believed(contracts, parameters, interval)
-    record = inventory.advance(contracts, shown=shown, view=view, by_tier=fit is not None)
     price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
+    record = inventory.advance(contracts, shown=shown, view=view)
     usd = record.columns
     usd *= price[shown, None, None]
     candles = _join(seen, every)
@@ -356,7 +356,9 @@ def liquidation_map(
         inconsistent=int(record.inconsistent.sum()),
         parameters=parameters,
         fit=fit,
-        limits=None if fit is None else _limits(record, fit, price[shown]),
+        limits=None
+        if fit is None
+        else _limits(contracts, shown, (view, window), fit, price, interval),
     )
 
 
@@ -367,10 +369,31 @@ def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
     ).fill_nan(None)
 
 
-def _limits(record: Record, fit: Fitted, price: Floats) -> NDArray[np.float32]:
-    """Return what cells hold at three levels, in dollars, at each column's price."""
-    limits = bands(record.tiers, fit.draws, fit.cell_size, fit.unit / price)
-    limits *= price[None, :, None, None].astype(np.float32)
+def _limits(
+    bars: Floats,
+    shown: NDArray[np.bool_],
+    grids: tuple[Grid, Grid],
+    fit: Fitted,
+    price: Floats,
+    interval: timedelta,
+) -> NDArray[np.float32]:
+    """Return what cells hold at three levels, in dollars, from another run, in pieces.
+
+    Columns by tier are large, and only the limits are kept.
+    """
+    view, window = grids
+    inventory = Inventory(fit.parameters, interval=interval, grid=window)
+    limits = np.empty((len(LEVELS), np.count_nonzero(shown), 2, view.rows), dtype=np.float32)
+    done = 0
+    for start in range(0, len(bars), _PIECE):
+        piece = slice(start, start + _PIECE)
+        seen = shown[piece]
+        record = inventory.advance(bars[piece], shown=seen, view=view, by_tier=True)
+        at = price[piece][seen]
+        found = limits[:, done : done + len(at)]
+        found[:] = bands(record.tiers, fit.draws, fit.cell_size, fit.unit / at)
+        found *= at[None, :, None, None].astype(np.float32)
+        done += len(at)
     return limits
 
 
