@@ -16,8 +16,9 @@ import polars as pl
 from benchmarks.measure import apart, clocked, report, spread, versus
 from plimsoll.analytics.fitting import Fitted
 from plimsoll.analytics.heatmap import liquidation_map
-from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
+from plimsoll.analytics.inventory import Grid, Inventory, Parameters
 from plimsoll.analytics.inventory_numpy import replay
+from plimsoll.analytics.inventory_state import matrix
 from plimsoll.analytics.leverage import Fit
 
 __all__ = ["run", "year_of_minutes"]

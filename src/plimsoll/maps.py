@@ -322,6 +322,7 @@ class _Stored:
     market: Market
     held: pl.DataFrame
     candles: pl.DataFrame
+    marks: pl.DataFrame
     first: datetime
     since: datetime
     until: datetime | None
@@ -342,11 +343,15 @@ class _Stored:
         length, candles = self.length(interval), self.usable(interval)
         until = self.until or _last(self.held) + length
         bars = timeline.bars(candles, self.held, length, self.first, until)
+        bars = timeline.marked(bars, self.marks)
         priced = bars["open"].is_not_null().arg_true()
         bars = bars[: priced[-1] + 1] if priced.len() else bars  # then nothing is known
         exchange, symbol = self.market
         priors = _priors(reader, symbol, exchange, self.first)
-        made = History(bars, self.since, priors, exchange, symbol, _source(candles))
+        prices = _source(candles)
+        if bars["mark_low"].count():
+            prices += ", crossed on the mark price where it is known"
+        made = History(bars, self.since, priors, exchange, symbol, prices)
         if len(made.shown) < 2 or not priced.len():
             raise ValueError(
                 f"{exchange} {symbol} has no prices, or less than two bars of {length}, since "
@@ -379,7 +384,8 @@ def _stored(reader: Reader, market: Market, held: pl.DataFrame, span: Shown) -> 
     return _Stored(
         market=market,
         held=held,
-        candles=_trade_candles(reader, market, (first, until, as_of)),
+        candles=_candles(reader, market, (first, until, as_of), "trade"),
+        marks=_candles(reader, market, (first, until, as_of), "mark"),
         first=first,
         since=max(since, first),
         until=until,
@@ -417,8 +423,8 @@ def _source(candles: pl.DataFrame) -> str:
     return f"candles of {timedelta(seconds=candles['interval'][0])}"
 
 
-def _trade_candles(reader: Reader, market: Market, span: Span) -> pl.DataFrame:
-    """Return trade candles of every length stored; none where none are."""
+def _candles(reader: Reader, market: Market, span: Span, kind: str) -> pl.DataFrame:
+    """Return candles of one kind of price, of every length stored; none where none are."""
     exchange, symbol = market
     since, until, as_of = span
     try:
@@ -427,7 +433,7 @@ def _trade_candles(reader: Reader, market: Market, span: Span) -> pl.DataFrame:
         )
     except NoSuchData:
         return pl.DataFrame(schema=TABLES["candle"].schema)
-    return candles.filter(pl.col("price_kind") == "trade")
+    return candles.filter(pl.col("price_kind") == kind)
 
 
 def _priors(reader: Reader, symbol: str, exchange: str, at: datetime) -> Parameters:

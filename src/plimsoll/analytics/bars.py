@@ -8,7 +8,7 @@ import polars as pl
 
 from plimsoll.market.schema import TABLES
 
-__all__ = ["bars", "shortest_interval"]
+__all__ = ["bars", "marked", "shortest_interval"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -78,6 +78,40 @@ def bars(
         (pl.col("bar") * step).cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("time"),
         pl.exclude("bar"),
     )
+
+
+def marked(bars: pl.DataFrame, candles: pl.DataFrame) -> pl.DataFrame:
+    """Return bars with the extremes of the mark price, on which exchanges liquidate.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        As `bars` makes them.
+    candles : DataFrame
+        Rows of the `candle` table, of mark prices of the same instrument.
+
+    Returns
+    -------
+    DataFrame
+        With `mark_low` and `mark_high`, quote per base: of the shortest candles that fill a bar;
+        null for a bar of which one is missing, or where none fit.
+    """
+    step = bars["time"].diff().drop_nulls().min()
+    none = pl.lit(None, dtype=pl.Float64)
+    for seconds in candles["interval"].unique().sort():
+        length = timedelta(seconds=seconds)
+        if not isinstance(step, timedelta) or step % length:
+            continue
+        rows = candles.filter(pl.col("interval") == seconds).unique("time", keep="last")
+        extremes = rows.group_by(
+            ((pl.col("time").dt.epoch("us") // (step // _MICROSECOND)) * (step // _MICROSECOND))
+            .cast(pl.Datetime("us"))
+            .dt.replace_time_zone("UTC")
+            .alias("time")
+        ).agg(mark_low=pl.col("low").min(), mark_high=pl.col("high").max(), many=pl.len())
+        whole = extremes.filter(pl.col("many") == step // length).drop("many")
+        return bars.join(whole, on="time", how="left", maintain_order="left")
+    return bars.with_columns(mark_low=none, mark_high=none)
 
 
 def _one_instrument(

@@ -16,7 +16,8 @@ from msgspec.structs import asdict
 
 from plimsoll.analytics.bands import LEVELS, bands
 from plimsoll.analytics.flows import believed
-from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
+from plimsoll.analytics.inventory import Grid, Inventory, Parameters
+from plimsoll.analytics.inventory_state import marks, matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -335,7 +336,8 @@ def liquidation_map(
     contracts = matrix(in_contracts(bars, parameters.settlement))
     contracts = believed(contracts, parameters, interval)
     price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
-    record = inventory.advance(contracts, shown=shown, view=view)
+    crossing = marks(bars)
+    record = inventory.advance(contracts, crossing=crossing, shown=shown, view=view)
     usd = record.columns
     usd *= price[shown, None, None]
     candles = _join(seen, every)
@@ -356,9 +358,7 @@ def liquidation_map(
         inconsistent=int(record.inconsistent.sum()),
         parameters=parameters,
         fit=fit,
-        limits=None
-        if fit is None
-        else _limits(contracts, shown, (view, window), fit, price, interval),
+        limits=_limits(fit, (contracts, crossing), shown, (view, window), price, interval),
     )
 
 
@@ -370,25 +370,28 @@ def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
 
 
 def _limits(
-    bars: Floats,
+    fit: Fitted | None,
+    moved: tuple[Floats, Floats | None],
     shown: NDArray[np.bool_],
     grids: tuple[Grid, Grid],
-    fit: Fitted,
     price: Floats,
     interval: timedelta,
-) -> NDArray[np.float32]:
-    """Return what cells hold at three levels, in dollars, from another run, in pieces.
+) -> NDArray[np.float32] | None:
+    """Return what cells hold at three levels, in dollars, from another run; None without a fit.
 
-    Columns by tier are large, and only the limits are kept.
+    It goes in pieces: columns by tier are large, and only the limits are kept.
     """
-    view, window = grids
+    if fit is None:
+        return None
+    (view, window), (bars, crossing) = grids, moved
     inventory = Inventory(fit.parameters, interval=interval, grid=window)
     limits = np.empty((len(LEVELS), np.count_nonzero(shown), 2, view.rows), dtype=np.float32)
     done = 0
     for start in range(0, len(bars), _PIECE):
         piece = slice(start, start + _PIECE)
         seen = shown[piece]
-        record = inventory.advance(bars[piece], shown=seen, view=view, by_tier=True)
+        reach = None if crossing is None else crossing[piece]
+        record = inventory.advance(bars[piece], crossing=reach, shown=seen, view=view, by_tier=True)
         at = price[piece][seen]
         found = limits[:, done : done + len(at)]
         found[:] = bands(record.tiers, fit.draws, fit.cell_size, fit.unit / at)
@@ -432,6 +435,9 @@ def _grids(
     # Joined rows may begin below `low` and end above `high`; the window holds their buckets.
     ends = np.exp((np.array([view.first, view.first + view.rows]) * view.span + (0.5, -0.5)) * step)
     lowest, highest = min(ends[0], lows.min()), max(ends[1], highs.max())
+    if (marked := marks(bars)) is not None:
+        lowest = min(lowest, np.nanmin(marked))
+        highest = max(highest, np.nanmax(marked))
     return view, Grid.covering(float(lowest), float(highest), step)
 
 

@@ -14,7 +14,8 @@ from plimsoll.analytics import bands
 from plimsoll.analytics.clusters import clusters
 from plimsoll.analytics.flows import believed
 from plimsoll.analytics.heatmap import in_contracts, spacing
-from plimsoll.analytics.inventory import Grid, Inventory, matrix
+from plimsoll.analytics.inventory import Grid, Inventory
+from plimsoll.analytics.inventory_state import marks, matrix
 from plimsoll.analytics.liquidation import distance_factor
 from plimsoll.market.symbols import Symbol
 
@@ -202,13 +203,16 @@ def stands(bars: pl.DataFrame, parameters: Parameters) -> Standing:
     price = float(bars["open"][last])
     past = bars[:last]
     low, high = bars[: last + 1].select(pl.col("low").min(), pl.col("high").max()).row(0)
+    crossing = marks(past)
+    if crossing is not None:
+        low, high = min(low, np.nanmin(crossing)), max(high, np.nanmax(crossing))
     grid = Grid.covering(0.5 * low, 2 * high, parameters.step)
     interval = spacing(bars)
     inventory = Inventory(parameters, interval=interval, grid=grid)
     unit = 1.0 if parameters.settlement == "inverse" else price
     published = matrix(in_contracts(past, parameters.settlement))
     contracts = believed(published, parameters, interval)
-    inventory.advance(contracts, shown=np.zeros(last, dtype=np.bool_))
+    inventory.advance(contracts, crossing=crossing, shown=np.zeros(last, dtype=np.bool_))
     open_interest = float(contracts[-1, -1])
     total = 2 * parameters.liquidatable * open_interest
     return Standing(

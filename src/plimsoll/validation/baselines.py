@@ -219,7 +219,7 @@ def _yesterday(trial: Trial) -> Floats:
     shown = np.zeros(len(trial.bars), dtype=np.bool_)
     shown[first] = True
     moved = Inventory(trial.parameters, interval=trial.interval, grid=trial.grid)
-    columns = moved.advance(trial.bars, shown=shown).columns
+    columns = moved.advance(trial.bars, crossing=trial.crossing, shown=shown).columns
     column = np.searchsorted(day[first], day[trial.cells[:, 0]] - 1)
     row, known = trial.cells[:, 2] - trial.grid.first, day[trial.cells[:, 0]] > day[0]
     column = np.minimum(column, len(first) - 1)
