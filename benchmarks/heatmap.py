@@ -194,6 +194,7 @@ def _fit() -> Fitted:
         scales=np.ones(200),
         tried=pl.DataFrame(),
         cell_size=0.5,
+        days=30,
         complete=True,
         orders=1,
         unit=100_000.0,

@@ -23,7 +23,15 @@ from plimsoll.analytics.flows import believed
 from plimsoll.analytics.heatmap import in_contracts
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters
 from plimsoll.analytics.inventory_numba import touched_cells
-from plimsoll.analytics.inventory_state import HIGH, LOW, OPEN, OPEN_INTEREST, marks, matrix
+from plimsoll.analytics.inventory_state import (
+    HIGH,
+    LOW,
+    OPEN,
+    OPEN_INTEREST,
+    VOLUME,
+    marks,
+    matrix,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,6 +92,19 @@ class Trial:
         """The day of each cell, counted from 1970; shape (cells,)."""
         day: Ints = self.time[self.cells[:, 0]] // _DAY
         return day
+
+    @property
+    def heard(self) -> NDArray[np.bool_]:
+        """Which cells are of days from the first to the last with a liquidation; shape (cells,).
+
+        Before and after, nobody says that the feed was on.
+        """
+        day = self.day
+        came = day[self.orders > 0]
+        heard: NDArray[np.bool_] = np.zeros(len(day), dtype=np.bool_)
+        if len(came):
+            heard = (day >= came[0]) & (day <= came[-1])
+        return heard
 
     @property
     def rows(self) -> Ints:
@@ -168,23 +189,30 @@ def trial(
     Raises
     ------
     ValueError
-        If no bar touched a cell.
+        If there are not two bars, one is left out, no bar touched a cell, or open interest cannot
+        be in the unit of the volume.
     """
     time = bars["time"].dt.epoch("us").to_numpy()
+    if len(time) < 2 or (np.diff(time) != time[1] - time[0]).any():
+        raise ValueError(
+            "a trial needs two bars or more, of one length and none left out: rows of nulls where "
+            "nothing is known"
+        )
     interval = timedelta(microseconds=int(time[1] - time[0]))
+    prices, crossing = matrix(bars), marks(bars)
+    reach = prices[:, [LOW, HIGH]]
+    if crossing is not None:
+        reach = np.where(np.isnan(crossing), reach, crossing)
+    cells = touched_cells(prices, reach, parameters.step)
+    if not len(cells):
+        raise ValueError("no bar of these touched a price: there is nothing to score")
+    _consistent(prices)
     lows, highs = (bars[name].drop_nulls() for name in ("low", "high"))
     grid = Grid.covering(
         float(lows.min()) / _ROOM,  # type: ignore[arg-type]
         float(highs.max()) * _ROOM,  # type: ignore[arg-type]
         parameters.step,
     )
-    prices, crossing = matrix(bars), marks(bars)
-    reach = prices[:, [LOW, HIGH]]
-    if crossing is not None:
-        reach = np.where(np.isnan(crossing), reach, crossing)
-    cells = touched_cells(prices, reach, grid.step)
-    if not len(cells):
-        raise ValueError("no bar of these touched a price: there is nothing to score")
     events = _triggered(liquidations, parameters, time, grid.step)
     if unit is None:
         unit = float(events["usd"].mean()) if len(events) else 1.0  # type: ignore[arg-type]
@@ -202,6 +230,19 @@ def trial(
         outside=outside,
         completeness=tuple(liquidations["completeness"].unique().sort()),
     )
+
+
+def _consistent(bars: Floats) -> None:
+    """Refuse bars in most of which open interest changed by more than was traded."""
+    change = np.abs(np.diff(bars[:, OPEN_INTEREST]))
+    moved = change > 0
+    known = moved & ~np.isnan(bars[1:, VOLUME])
+    contradicted = np.count_nonzero(change[known] > bars[1:][known, VOLUME])
+    if contradicted > max(10, np.count_nonzero(known) / 2):
+        raise ValueError(
+            f"open interest changed by more than the volume in {contradicted} of "
+            f"{np.count_nonzero(known)} bars: both must be in base units; check the contract's size"
+        )
 
 
 def _triggered(

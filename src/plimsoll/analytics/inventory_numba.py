@@ -199,6 +199,7 @@ def touched_cells(bars: Floats, reach: Floats, step: float) -> Any:
     Longs' are the buckets from how far down the bar reached up to the higher of its open and the
     close before; shorts' those above the lower of these up to how far up it did. The bucket a price
     stands in is touched.
+    After bars without a price only the open counts: when the price passed the rest is not known.
 
     Parameters
     ----------
@@ -220,6 +221,7 @@ def touched_cells(bars: Floats, reach: Floats, step: float) -> Any:
         for t in range(len(bars)):
             bar = bars[t]
             if math.isnan(bar[OPEN] + bar[HIGH] + bar[LOW] + bar[CLOSE]):
+                before = np.nan
                 continue
             above, below = np.fmax(bar[OPEN], before), np.fmin(bar[OPEN], before)
             before = bar[CLOSE]

@@ -79,7 +79,7 @@ def leverage(
 
 def _told(one: Fitted) -> str:
     if not one.orders:
-        return "no liquidation of it is stored: the mix is the prior, and nothing is identified"
+        return "no liquidation of it is stored in that span: the mix is the prior"
     low, middle, high = (f"{value:.2g}" for value in one.describe()["scale"].values())  # type: ignore[attr-defined]
     whole = f"{one.orders} orders of ${one.unit:,.0f}; {percent(one.outside)} where no price went"
     meaning = "liquidatable open interest over the one assumed"
