@@ -173,8 +173,10 @@ def test_days_are_heard_from_the_first_liquidation_to_the_last():
     events = [liquidation(24 * day, "long", 399, 1.0) for day in (1, 3)]
     made = trial(bars(rows), liquidations(*events), PRIOR)
     day = made.day - made.day[0]
-    assert np.unique(day[made.heard]).tolist() == [1, 2, 3]
-    assert not trial(bars(rows), liquidations(), PRIOR).heard.any()
+    assert np.unique(day[made.heard(0)]).tolist() == [1, 2, 3]
+    assert np.unique(day[made.heard(2)]).tolist() == [3]
+    assert not made.heard(4).any()
+    assert not trial(bars(rows), liquidations(), PRIOR).heard(0).any()
 
 
 @st.composite

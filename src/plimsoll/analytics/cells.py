@@ -94,19 +94,6 @@ class Trial:
         return day
 
     @property
-    def heard(self) -> NDArray[np.bool_]:
-        """Which cells are of days from the first to the last with a liquidation; shape (cells,).
-
-        Before and after, nobody says that the feed was on.
-        """
-        day = self.day
-        came = day[self.orders > 0]
-        heard: NDArray[np.bool_] = np.zeros(len(day), dtype=np.bool_)
-        if len(came):
-            heard = (day >= came[0]) & (day <= came[-1])
-        return heard
-
-    @property
     def rows(self) -> Ints:
         """Where the cells of each bar and side begin; shape (rows,). They stand together."""
         key = self.cells[:, 0] * 2 + self.cells[:, 1]
@@ -118,6 +105,24 @@ class Trial:
         """The middle of each cell's bucket; shape (cells,), quote per base."""
         price: Floats = np.exp((self.cells[:, 2] + 0.5) * self.grid.step)
         return price
+
+    def heard(self, warm: int) -> NDArray[np.bool_]:
+        """Return which cells a forecast can be held against; shape (cells,).
+
+        They are those of the days from the first to the last with a liquidation. Before and after,
+        nobody says that the feed was on.
+
+        Parameters
+        ----------
+        warm : int
+            Days at first that only fill the inventory, and do not count.
+        """
+        day = self.day
+        came = day[(self.orders > 0) & (day >= day[0] + warm)]
+        heard: NDArray[np.bool_] = np.zeros(len(day), dtype=np.bool_)
+        if len(came):
+            heard = (day >= came[0]) & (day <= came[-1])
+        return heard
 
     def dollars(self, amounts: Floats) -> Floats:
         """Return the amounts of cells, of any number of columns, in orders at the bar's open."""

@@ -232,7 +232,7 @@ def fitted(
     Fitted
         Without a liquidation it is the prior, and `identified` says so.
     """
-    learnt = _learnt(trial, warm)
+    learnt = trial.heard(warm)
     return _fitted(trial, learnt, _tried(trial, learnt), draws, seed, expected or {})
 
 
@@ -252,7 +252,7 @@ def fitted_together(trials: Sequence[Trial], *, draws: int = 200, seed: int = 0)
         One for each trial. What is expected of a leverage is the mean of what the exchanges say
         alone, on a log scale, weighted by their orders.
     """
-    seen = [_learnt(one, WARM) for one in trials]
+    seen = [one.heard(WARM) for one in trials]
     tried = [_tried(one, learnt) for one, learnt in zip(trials, seen, strict=True)]
     expected = _expected([_likeliest(one, {}) for one in tried]) if len(trials) > 1 else {}
     return [
@@ -282,12 +282,6 @@ class _Tried(NamedTuple):
 
     def likelihood(self, found: Fit) -> float:
         return likelihood(self.rows.exposure, self.rows.orders, found, self.rows.many)
-
-
-def _learnt(trial: Trial, warm: int) -> NDArray[np.bool_]:
-    """Return which cells a map is fitted to."""
-    learnt: NDArray[np.bool_] = trial.heard & (trial.day >= trial.day.min() + warm)
-    return learnt
 
 
 def _exposure(trial: Trial, parameters: Parameters) -> Floats:
