@@ -188,6 +188,7 @@ def _fit() -> Fitted:
     )
     return Fitted(
         parameters=prior,
+        parts=((1.0, prior),),
         prior=prior,
         fit=mode,
         shares=shares,

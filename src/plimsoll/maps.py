@@ -176,8 +176,8 @@ def standing(
         stored = _stored(reader, one, held, (_last(held) - _REACH, until, as_of))
         known = stored.history(reader, interval)
         chosen, fit = _model(known, parameters)
-        found = stands(known.bars, chosen)
-        return replace(found, fit=fit, exchange=known.exchange, symbol=known.symbol)
+        found = stands(known.bars, chosen, fit)
+        return replace(found, exchange=known.exchange, symbol=known.symbol)
 
     wanted = _markets(reader, market, exchanges)
     made = _each(wanted, stand)

@@ -14,10 +14,10 @@ import numpy as np
 import polars as pl
 from msgspec.structs import asdict
 
+from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.bands import LEVELS, bands
-from plimsoll.analytics.flows import believed
-from plimsoll.analytics.inventory import Grid, Inventory, Parameters
-from plimsoll.analytics.inventory_state import marks, matrix
+from plimsoll.analytics.inventory import Grid, Parameters
+from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from plimsoll.analytics.fitting import Fitted
+    from plimsoll.analytics.inventory import Record
 
     Floats = NDArray[np.float64]
 
@@ -331,16 +332,15 @@ def liquidation_map(
     view, window = _grids(bars, seen, parameters.step, low, high, rows)
     shown = np.zeros(len(bars), dtype=np.bool_)
     shown[start::every] = True
-    inventory = Inventory(parameters, interval=interval, grid=window)
     inverse = parameters.settlement == "inverse"
-    contracts = matrix(in_contracts(bars, parameters.settlement))
-    contracts = believed(contracts, parameters, interval)
+    contracts = matrix(in_contracts(bars, parameters.settlement)), marks(bars)
     price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
-    crossing = marks(bars)
-    record = inventory.advance(contracts, crossing=crossing, shown=shown, view=view)
+    parts = fit.parts if fit else ((1.0, parameters),)
+    record = Averaged(parts, *contracts, interval=interval, grid=window).advance(shown, view)
     usd = record.columns
     usd *= price[shown, None, None]
     candles = _join(seen, every)
+    again = Averaged(parts, *contracts, interval=interval, grid=window)
     return HeatMap(
         time=bars["time"].to_numpy()[shown],
         interval=interval * every,
@@ -352,14 +352,24 @@ def liquidation_map(
         low=candles["low"].to_numpy(),
         close=candles["close"].to_numpy(),
         volume_usd=candles["volume_usd"].to_numpy(),
-        open_interest_usd=record.open_interest * price[shown],
+        open_interest_usd=_published(contracts[0], shown, record) * price[shown],
         coverage=record.coverage.mean(axis=1),
         crossed=_swept(seen, record.crossed[start:], price[start:]),
         inconsistent=int(record.inconsistent.sum()),
         parameters=parameters,
         fit=fit,
-        limits=_limits(fit, (contracts, crossing), shown, (view, window), price, interval),
+        limits=None if fit is None else _limits(fit, again, shown, view, price),
     )
+
+
+def _published(bars: Floats, shown: NDArray[np.bool_], record: Record) -> Floats:
+    """Return the open interest last published before each column, where it is known."""
+    at = np.where(np.isnan(bars[:, OPEN_INTEREST]), 0, np.arange(len(bars)))
+    last = np.concatenate([[0], np.maximum.accumulate(at)[:-1]])
+    held: Floats = np.where(
+        np.isnan(record.open_interest), np.nan, bars[last, OPEN_INTEREST][shown]
+    )
+    return held
 
 
 def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
@@ -370,28 +380,18 @@ def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
 
 
 def _limits(
-    fit: Fitted | None,
-    moved: tuple[Floats, Floats | None],
-    shown: NDArray[np.bool_],
-    grids: tuple[Grid, Grid],
-    price: Floats,
-    interval: timedelta,
-) -> NDArray[np.float32] | None:
-    """Return what cells hold at three levels, in dollars, from another run; None without a fit.
+    fit: Fitted, moved: Averaged, shown: NDArray[np.bool_], view: Grid, price: Floats
+) -> NDArray[np.float32]:
+    """Return what cells hold at three levels, in dollars, from another run.
 
     It goes in pieces: columns by tier are large, and only the limits are kept.
     """
-    if fit is None:
-        return None
-    (view, window), (bars, crossing) = grids, moved
-    inventory = Inventory(fit.parameters, interval=interval, grid=window)
     limits = np.empty((len(LEVELS), np.count_nonzero(shown), 2, view.rows), dtype=np.float32)
     done = 0
-    for start in range(0, len(bars), _PIECE):
+    for start in range(0, len(shown), _PIECE):
         piece = slice(start, start + _PIECE)
         seen = shown[piece]
-        reach = None if crossing is None else crossing[piece]
-        record = inventory.advance(bars[piece], crossing=reach, shown=seen, view=view, by_tier=True)
+        record = moved.advance(seen, view, by_tier=True)
         at = price[piece][seen]
         found = limits[:, done : done + len(at)]
         found[:] = bands(record.tiers, fit.draws, fit.cell_size, fit.unit / at)

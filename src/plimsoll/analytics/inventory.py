@@ -391,16 +391,22 @@ class Inventory:
         return beyond
 
     @property
+    def coverage(self) -> float:
+        """How much of what can be liquidated has a known entry; NaN where there is nothing."""
+        total = self.parameters.liquidatable * self._state.open_interest[0]
+        return float(np.minimum(1.0, self.placed / total).mean()) if total > 0 else math.nan
+
+    @property
     def unplaced(self) -> Floats:
         """What stands with an unknown entry; (long, short), base units."""
         return self._state.unplaced.copy()
 
     @property
-    def by_tier(self) -> Floats:
-        """What stands on the window; shape (2, tiers, rows), longs first, base units."""
+    def cells(self) -> Floats:
+        """What stands on the window; shape (2, tiers, ages, rows), longs first, base units."""
         mass = np.einsum("sab,skbr->skar", self._state.decay, self._state.cells)
-        by_tier: Floats = np.maximum(0.0, mass).sum(axis=2)
-        return by_tier
+        cells: Floats = np.maximum(0.0, mass)
+        return cells
 
     def _check_window(self, bars: Floats) -> None:
         if np.isnan(bars[:, :4]).all():

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 
 from plimsoll.analytics import bands
+from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.clusters import clusters
-from plimsoll.analytics.flows import believed
 from plimsoll.analytics.heatmap import in_contracts, spacing
-from plimsoll.analytics.inventory import Grid, Inventory
+from plimsoll.analytics.inventory import Grid
 from plimsoll.analytics.inventory_state import marks, matrix
 from plimsoll.analytics.liquidation import distance_factor
 from plimsoll.market.symbols import Symbol
@@ -180,7 +180,7 @@ class Standing:
         return there.min(), there.max(), len(there)  # type: ignore[return-value]
 
 
-def stands(bars: pl.DataFrame, parameters: Parameters) -> Standing:
+def stands(bars: pl.DataFrame, parameters: Parameters, fit: Fitted | None = None) -> Standing:
     """Return what stands in the last known column of the map of some bars.
 
     Parameters
@@ -188,6 +188,8 @@ def stands(bars: pl.DataFrame, parameters: Parameters) -> Standing:
     bars : DataFrame
         As `liquidation_map` takes them.
     parameters : Parameters
+    fit : Fitted, optional
+        Takes the place of `parameters`, as in `liquidation_map`.
 
     Raises
     ------
@@ -201,6 +203,7 @@ def stands(bars: pl.DataFrame, parameters: Parameters) -> Standing:
         raise ValueError("no column of this map is known: it has no open interest with a price")
     last = int(known.arg_true()[-1])
     price = float(bars["open"][last])
+    parameters = fit.parameters if fit else parameters
     past = bars[:last]
     low, high = bars[: last + 1].select(pl.col("low").min(), pl.col("high").max()).row(0)
     crossing = marks(past)
@@ -208,31 +211,29 @@ def stands(bars: pl.DataFrame, parameters: Parameters) -> Standing:
         low, high = min(low, np.nanmin(crossing)), max(high, np.nanmax(crossing))
     grid = Grid.covering(0.5 * low, 2 * high, parameters.step)
     interval = spacing(bars)
-    inventory = Inventory(parameters, interval=interval, grid=grid)
+    parts = fit.parts if fit else ((1.0, parameters),)
     unit = 1.0 if parameters.settlement == "inverse" else price
-    published = matrix(in_contracts(past, parameters.settlement))
-    contracts = believed(published, parameters, interval)
-    inventory.advance(contracts, crossing=crossing, shown=np.zeros(last, dtype=np.bool_))
+    contracts = matrix(in_contracts(past, parameters.settlement))
+    moved = Averaged(parts, contracts, crossing, interval=interval, grid=grid)
+    moved.advance(np.zeros(last, dtype=np.bool_))
     open_interest = float(contracts[-1, -1])
-    total = 2 * parameters.liquidatable * open_interest
     return Standing(
         time=bars["time"][last],
         interval=interval,
         price=price,
         edges=grid.edges,
-        usd=_cells(inventory, price) * unit,
-        coverage=min(1.0, float(inventory.placed.sum()) / total) if total else 0.0,
+        usd=_beside(moved.cells, grid, price) * unit,
+        coverage=moved.coverage,
         open_interest_usd=open_interest * unit,
         bars=past.select("time", "low", "high", "close"),
         parameters=parameters,
+        fit=fit,
     )
 
 
-def _cells(inventory: Inventory, price: float) -> Floats:
+def _beside(mass: Floats, grid: Grid, price: float) -> Floats:
     """Return what stands by side, tier, age and row, but not in the row of the price."""
-    state = inventory._state  # noqa: SLF001
-    mass: Floats = np.maximum(0.0, np.einsum("sab,skbr->skar", state.decay, state.cells))
-    at = Grid.covering(price, price, inventory.grid.step).first - inventory.grid.first
+    at = Grid.covering(price, price, grid.step).first - grid.first
     mass[0, ..., at:] = 0.0
     mass[1, ..., : at + 1] = 0.0
     return mass

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from plimsoll.analytics.fitting import WARM, likeliest
+from plimsoll.analytics.fitting import WARM, averaged
 from plimsoll.analytics.inventory_state import HIGH, LOW, OPEN
 from plimsoll.validation import calibration, ranking, scores, significance
 from plimsoll.validation.baselines import BASELINES, MAP, MIDNIGHT, PRIOR, TWINS, exposures
@@ -141,10 +141,9 @@ def forecast(
             until = days[min(at + every, len(days)) - 1]
             past = heard & (day < days[at])
             now = (day >= days[at]) & (day <= until)
-            best, found = likeliest(trial, tried, past[rows])
-            learnt = np.maximum(tried[best][past] @ found.multiplier, _LEAST)
-            mean[name][now] = np.maximum(tried[best][now] @ found.multiplier, _LEAST)
-            size = scores.dispersion(orders[past], learnt)
+            expected = np.maximum(averaged(trial, tried, past[rows]), _LEAST)
+            mean[name][now] = expected[now]
+            size = scores.dispersion(orders[past], expected[past])
             log[name][now] = scores.log_probability(orders[now], mean[name][now], size)
             if name == MAP:
                 pit[now] = calibration.randomised_pit(orders[now], mean[name][now], size, rng)
