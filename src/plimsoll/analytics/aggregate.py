@@ -167,6 +167,7 @@ class _Total:
             crossed=_summed(self.crossed),
             inconsistent=self.inconsistent,
             parameters=largest.parameters,
+            distances=largest.distances,
             exchange=", ".join(sorted(set(markets["exchange"].drop_nulls()))),
             symbol=", ".join(sorted(set(markets["symbol"].drop_nulls()))),
             prices=f"{largest.exchange} {largest.symbol}, {largest.prices}",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.inventory import Record
 
@@ -74,6 +75,9 @@ class HeatMap:
         Markets meant that have no map in this span.
     fit : Fitted or None
         What the leverage mix was fitted to; None where it is a prior, and of several markets.
+    distances : Distances or None
+        The measured distances that its leverage mix is from; None where it is not from any. Of
+        several markets, those of the largest.
     limits : ndarray of float32, shape (levels, columns, sides, rows), US dollars, or None
         What each cell holds at the levels of `bands.LEVELS`, where the mix is fitted.
     score : dict or None
@@ -101,6 +105,7 @@ class HeatMap:
     markets: pl.DataFrame | None = None
     absent: tuple[str, ...] = ()
     fit: Fitted | None = None
+    distances: Distances | None = None
     limits: NDArray[np.float32] | None = None
     score: dict[str, Any] | None = None
 
@@ -240,6 +245,7 @@ class HeatMap:
             "model": "inventory",
             "said": self.said,
             "fitted": None if self.fit is None else self.fit.describe(),
+            "measured": None if self.distances is None else self.distances.describe(),
             "scored": self.score,
             "interval_seconds": self.interval.total_seconds(),
             "columns": len(self),
@@ -255,6 +261,8 @@ class HeatMap:
     def said(self) -> str:
         """What must be said wherever the map is shown."""
         fitted = "leverage mix is a prior, not fitted"
+        if self.distances is not None:
+            fitted = self.distances.said
         if self.fit is not None:
             known = "" if self.fit.identified.any() else ", which tell nothing: it is the prior"
             fitted = f"leverage mix fitted to {self.fit.orders} orders liquidated{known}"
