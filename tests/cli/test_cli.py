@@ -196,6 +196,14 @@ def test_measured_positions_stand_beside_the_map(run, tmp_path):
     assert "2 wallets seen, with 10" in ran.out
     assert "on the right side" in ran.out
     assert run("measured", SYMBOL, "--exchange", "bybit").code == 3
+    few = run("heatmap", SYMBOL, "--exchange", "binance", "--measured")
+    assert few.code == 2
+    assert "the 1 measured positions tell of distances as surely as 1.0 of one size" in few.err
+    pl.DataFrame(held | {"exchange": "bybit"}).write_parquet(tmp_path / "bybit.parquet")
+    assert run("import", str(tmp_path / "bybit.parquet")).code == 0
+    several = run("measured", SYMBOL)
+    assert several.code == 2
+    assert "say which with exchange: binance, bybit" in several.err
 
 
 @pytest.mark.usefixtures("store")

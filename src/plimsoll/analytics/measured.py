@@ -70,6 +70,8 @@ class Measured:
     rows : DataFrame
         By rising price: `price_low`, `price_high`, `long_usd` and `short_usd` as measured,
         `modelled_long_usd` and `modelled_short_usd`.
+    max_age : timedelta
+        How long a position counts after it was read.
     wallets : int
         Seen with a position.
     seen_usd : tuple of float, US dollars
@@ -87,6 +89,7 @@ class Measured:
     time: datetime
     price: float
     rows: pl.DataFrame
+    max_age: timedelta
     wallets: int
     seen_usd: tuple[float, float]
     coverage: tuple[float | None, float | None]
@@ -134,7 +137,7 @@ class Measured:
             "time": self.time,
             "price": self.price,
             "wallets": self.wallets,
-            "stale_seconds": STALE.total_seconds(),
+            "max_age_seconds": self.max_age.total_seconds(),
             "seen_usd": dict(zip(_SIDES, self.seen_usd, strict=True)),
             "coverage": dict(zip(_SIDES, self.coverage, strict=True)),
             "unpriced_usd": self.unpriced_usd,
@@ -191,6 +194,7 @@ def measured(positions: pl.DataFrame, standing: Standing, max_age: timedelta = S
             modelled_long_usd="long_usd",
             modelled_short_usd="short_usd",
         ),
+        max_age=max_age,
         wallets=seen["wallet"].n_unique(),
         seen_usd=(long, short),
         coverage=(long / interest, short / interest) if interest > 0 else (None, None),
