@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.heatmap import HeatMap
     from plimsoll.analytics.inventory import Parameters
+    from plimsoll.analytics.measured import Measured
     from plimsoll.analytics.provenance import Standing
     from plimsoll.maps import Chosen, Market, Span
     from plimsoll.measures import Asked, Exchanges, When
@@ -44,12 +46,13 @@ class Estimates(Streams):
         rows: int | None = None,
         parameters: Parameters | None = None,
         fitted: bool = False,
+        measured: bool = False,
     ) -> HeatMap:
         """Return the map of predicted liquidations, of one market or of several together.
 
         Each column is what stood just before its bar, from what was known then. The map is an
-        estimate; its leverage mix is a prior unless `fitted`, and then the same in all columns:
-        what the liquidations of the whole span say.
+        estimate; its leverage mix is a prior unless `fitted` or `measured`, and then the same in
+        all columns: what the liquidations or the positions of the whole span say.
 
         Parameters
         ----------
@@ -71,6 +74,9 @@ class Estimates(Streams):
             priors, with the first maintenance bracket where one is stored.
         fitted : bool
             Fit the leverage mix of each market to its liquidations; see `leverage`.
+        measured : bool
+            In the place of leverage tiers, take the distances at which wallets' positions are
+            liquidated: the market's own, else those of all markets of the coin that are read.
 
         Returns
         -------
@@ -83,14 +89,20 @@ class Estimates(Streams):
             If no open interest is stored for that symbol and exchange.
         ValueError
             If the symbol is no linear or inverse contract, or the bar is shorter than
-            the data allow, or parameters are given and to be fitted.
+            the data allow, more than one of `parameters`, `fitted` and `measured` is given, or
+            too few positions are measured.
         """
         from plimsoll import maps  # noqa: PLC0415 (brings numba)
 
-        if fitted and parameters is not None:
-            raise ValueError("parameters are either given or fitted")
+        if fitted + measured + (parameters is not None) > 1:
+            raise ValueError("parameters are either given, or fitted, or measured")
         span = (moment(since), moment(until), moment(as_of))
         length = duration(interval) if interval else None
+        chosen: Chosen = parameters
+        if fitted:
+            chosen = self._fits(symbol, exchange, span, length)
+        elif measured:
+            chosen = self._distances(symbol, exchange, span, length)
         return maps.heatmap(
             self._reader,
             symbol,
@@ -98,7 +110,7 @@ class Estimates(Streams):
             span=span,
             interval=length,
             rows=rows,
-            parameters=self._fits(symbol, exchange, span, length) if fitted else parameters,
+            parameters=chosen,
         )
 
     def leverage(
@@ -188,6 +200,46 @@ class Estimates(Streams):
             interval=duration(interval) if interval else None,
             every=every,
         )
+
+    def measured(
+        self,
+        symbol: str,
+        *,
+        exchange: str | None = None,
+        at: When = None,
+        as_of: When = None,
+        parameters: Parameters | None = None,
+    ) -> Measured:
+        """Return where wallets' positions really stand, beside what the map says.
+
+        Parameters
+        ----------
+        symbol : str
+            A unified symbol of a perpetual whose wallets can be read.
+        exchange : str, optional
+            The only one whose wallets were read if left out.
+        at, as_of : datetime or str, optional
+            `at` chooses the column: the last before it.
+        parameters : Parameters, optional
+            Of the map; see `heatmap`.
+
+        Returns
+        -------
+        Measured
+            Its `rows` are both columns; `coverage` and `match` say how much is seen and how alike
+            they are. A position counts for a day after it was read.
+
+        Raises
+        ------
+        NoSuchData
+            If no position or no open interest of it is stored.
+        ValueError
+            If several exchanges could be meant, or no column is known.
+        """
+        from plimsoll import fits  # noqa: PLC0415 (brings numba)
+
+        span = (None, moment(at), moment(as_of))
+        return fits.measured(self._reader, symbol, exchange, span=span, parameters=parameters)
 
     def clusters(
         self,
@@ -303,3 +355,10 @@ class Estimates(Streams):
         from plimsoll import fits  # noqa: PLC0415 (brings numba)
 
         return fits.fit(self._reader, symbol, names(exchange), span=span, interval=interval)
+
+    def _distances(
+        self, symbol: str, exchange: Exchanges, span: Span, interval: timedelta | None
+    ) -> dict[Market, Distances]:
+        from plimsoll import fits  # noqa: PLC0415 (brings numba)
+
+        return fits.distances(self._reader, symbol, names(exchange), span=span, interval=interval)

@@ -1,4 +1,4 @@
-"""What a store's liquidations say of its maps: the leverage mix, fitted, and the score.
+"""What a store's liquidations and positions say of its maps: the leverage mix, and the match.
 
 A score is kept beside the tables, in STORE/scores/EXCHANGE/SYMBOL.json, and goes with every map of
 that market from then on.
@@ -15,23 +15,30 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from plimsoll import maps
+from plimsoll.analytics import distances as learnt
+from plimsoll.analytics import measured as real
 from plimsoll.analytics.cells import trial as count
 from plimsoll.analytics.fitting import fitted_together
 from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
+from plimsoll.market.symbols import Symbol
+from plimsoll.measures import Asked, rows_of
 from plimsoll.validation import heatmap_score
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from plimsoll.analytics.cells import Trial
+    from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
+    from plimsoll.analytics.inventory import Parameters
+    from plimsoll.analytics.measured import Measured
     from plimsoll.maps import History, Market, Span
     from plimsoll.store.layout import Layout
     from plimsoll.store.reader import Reader
     from plimsoll.validation.heatmap_score import HeatmapScore
 
-__all__ = ["fit", "score"]
+__all__ = ["distances", "fit", "measured", "score"]
 
 
 def fit(
@@ -112,6 +119,84 @@ def score(
     found = heatmap_score.score(tried, every=every)
     with suppress(OSError):  # a store that may only be read
         _keep(reader.layout, held, found)
+    return found
+
+
+def measured(
+    reader: Reader,
+    symbol: str,
+    exchange: str | None,
+    *,
+    span: Span,
+    parameters: Parameters | None,
+) -> Measured:
+    """Return the measured positions of one market beside what its map says.
+
+    Parameters
+    ----------
+    reader : Reader
+    symbol : str
+    exchange : str or None
+        None for the only one whose wallets were read.
+    span
+        As of `maps.heatmap`; its end chooses the column.
+    parameters : Parameters or None
+        Of the map.
+
+    Raises
+    ------
+    NoSuchData
+        If no position of it is stored.
+    ValueError
+        If several markets could be meant, or none of the columns is known.
+    """
+    Symbol.parse(symbol)
+    _, until, as_of = span
+    asked = Asked([exchange] if exchange else [], None, until, as_of)
+    rows = rows_of(reader, "position", symbol, asked)
+    where = rows["exchange"].unique().sort().to_list()
+    if len(where) > 1:
+        raise ValueError(f"one market is meant; say which with exchange: {', '.join(where)}")
+    (standing,), _ = maps.standing(
+        reader, symbol, where, span=span, interval=None, parameters=parameters
+    )
+    return real.measured(rows, standing)
+
+
+def distances(
+    reader: Reader, market: str, exchanges: list[str], *, span: Span, interval: timedelta | None
+) -> dict[Market, Distances]:
+    """Learn the leverage mix of markets from measured positions of their coin.
+
+    Parameters
+    ----------
+    reader, market, exchanges, span, interval
+        As of `maps.heatmap`.
+
+    Returns
+    -------
+    dict
+        By exchange and symbol. A market whose wallets were not read has the distances of those
+        that were.
+
+    Raises
+    ------
+    NoSuchData
+        If no position of the coin is stored, as well.
+    ValueError
+        If they are too few, as well.
+    """
+    made = maps.histories(reader, market, exchanges, span=span, interval=interval)
+    _, until, as_of = span
+    rows = rows_of(
+        reader, "position", market.split("/", maxsplit=1)[0], Asked([], None, until, as_of)
+    )
+    found = {}
+    for one in made.values():
+        own = rows.filter(exchange=one.exchange, symbol=one.symbol)
+        found[one.exchange, one.symbol] = learnt.distances(
+            rows if own.is_empty() else own, one.parameters
+        )
     return found
 
 

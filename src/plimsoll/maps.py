@@ -14,6 +14,7 @@ from msgspec import structs
 from plimsoll.analytics import bars as timeline
 from plimsoll.analytics import heatmap as model
 from plimsoll.analytics.aggregate import together
+from plimsoll.analytics.fitting import Fitted
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.provenance import Standing, stands
 from plimsoll.errors import NoSuchData
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from plimsoll.analytics.fitting import Fitted
+    from plimsoll.analytics.distances import Distances
     from plimsoll.store.layout import Layout
     from plimsoll.store.reader import Reader
 
-    Chosen = Parameters | Mapping[tuple[str, str], Fitted] | None
+    Chosen = Parameters | Mapping[tuple[str, str], Fitted | Distances] | None
 
 __all__ = [
     "SHOWN",
@@ -85,8 +86,8 @@ def heatmap(
     rows : int or None
         Join price rows to at most this many; None for one a bucket.
     parameters : Parameters, mapping or None
-        None for the priors; a mapping has what was fitted to each market. The settlement is always
-        that of the contract.
+        None for the priors; a mapping has what was fitted to each market, or learnt of it from
+        measured positions. The settlement is always that of the contract.
 
     Returns
     -------
@@ -175,7 +176,7 @@ def standing(
         held = _held(reader, one, (None, until, as_of))
         stored = _stored(reader, one, held, (_last(held) - _REACH, until, as_of))
         known = stored.history(reader, interval)
-        chosen, fit = _model(known, parameters)
+        chosen, fit, _ = _model(known, parameters)
         found = stands(known.bars, chosen, fit)
         return replace(found, exchange=known.exchange, symbol=known.symbol)
 
@@ -400,21 +401,25 @@ def _draw(
     high: float | None = None,
     rows: int | None,
 ) -> model.HeatMap:
-    chosen, fit = _model(held, parameters)
+    chosen, fit, told = _model(held, parameters)
     drawn = model.liquidation_map(
         held.bars, chosen, since=held.since, low=low, high=high, rows=rows, fit=fit
     )
-    return replace(drawn, exchange=held.exchange, symbol=held.symbol, prices=held.prices)
+    return replace(
+        drawn, exchange=held.exchange, symbol=held.symbol, prices=held.prices, distances=told
+    )
 
 
-def _model(held: History, chosen: Chosen) -> tuple[Parameters, Fitted | None]:
-    """Return the parameters asked for, with the settlement of the contract, and their fit."""
-    if chosen is None:
-        return held.parameters, None
+def _model(held: History, chosen: Chosen) -> tuple[Parameters, Fitted | None, Distances | None]:
+    """Return the parameters asked for, with the settlement of the contract, and what told them."""
     if isinstance(chosen, Parameters):
-        return structs.replace(chosen, settlement=held.parameters.settlement), None
-    fit = chosen.get((held.exchange, held.symbol))
-    return (held.parameters, None) if fit is None else (fit.parameters, fit)
+        return structs.replace(chosen, settlement=held.parameters.settlement), None, None
+    found = None if chosen is None else chosen.get((held.exchange, held.symbol))
+    if found is None:
+        return held.parameters, None, None
+    if isinstance(found, Fitted):
+        return found.parameters, found, None
+    return found.parameters, None, found
 
 
 def _source(candles: pl.DataFrame) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import polars as pl
 
 from plimsoll.market.schema import TABLES
 
-__all__ = ["bars", "marked", "shortest_interval"]
+__all__ = ["bars", "in_contracts", "marked", "shortest_interval", "spacing"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -225,3 +226,40 @@ def shortest_interval(candles: pl.DataFrame, open_interest: pl.DataFrame) -> tim
         raise ValueError("two stamps of open interest are needed to see how far apart they are")
     length = 0 if candles.is_empty() else candles["interval"][0]
     return timedelta(seconds=max(int(usual[0]), length))
+
+
+def spacing(bars: pl.DataFrame) -> timedelta:
+    """Return the length of a bar.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two bars, or they are not evenly spaced.
+    """
+    steps = bars["time"].diff().drop_nulls().unique()
+    if len(steps) != 1 or (step := steps.item()) <= timedelta(0):
+        raise ValueError(
+            "bars must be two or more, evenly spaced, a row of nulls where nothing is known; "
+            f"found {len(bars)} with {len(steps)} different spacings"
+        )
+    return step  # type: ignore[no-any-return]
+
+
+def in_contracts(bars: pl.DataFrame, settlement: Literal["linear", "inverse"]) -> pl.DataFrame:
+    """Return bars whose volume and open interest count contracts: base units, or dollars.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        As `analytics.bars` makes them.
+    settlement : {"linear", "inverse"}
+        An inverse contract is a number of dollars.
+    """
+    if settlement == "linear":
+        return bars
+    close = pl.col("close")
+    return bars.with_columns(
+        volume=pl.col("volume") * close,
+        taker_buy=pl.col("taker_buy") * close,
+        open_interest=pl.coalesce("open_interest_usd", pl.col("open_interest") * close),
+    )

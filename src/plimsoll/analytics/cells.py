@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from plimsoll.analytics.bars import in_contracts
 from plimsoll.analytics.flows import believed
-from plimsoll.analytics.heatmap import in_contracts
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters
 from plimsoll.analytics.inventory_numba import touched_cells
 from plimsoll.analytics.inventory_state import (

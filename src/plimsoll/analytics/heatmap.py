@@ -7,8 +7,7 @@ Every column is a prediction: it knows the bars before it, and the open price it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -16,20 +15,23 @@ from msgspec.structs import asdict
 
 from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.bands import LEVELS, bands
+from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.inventory import Grid, Parameters
 from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime, timedelta
 
     from numpy.typing import NDArray
 
+    from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.inventory import Record
 
     Floats = NDArray[np.float64]
 
-__all__ = ["HeatMap", "Parameters", "in_contracts", "liquidation_map", "price_range", "spacing"]
+__all__ = ["HeatMap", "Parameters", "liquidation_map", "price_range"]
 
 _PIECE = 1_000
 _MARGIN = 0.88  # shows tenfold leverage entered anywhere in the range, about 10 % away
@@ -75,7 +77,12 @@ class HeatMap:
     absent : tuple of str
         Markets meant that have no map in this span.
     fit : Fitted or None
-        What the leverage mix was fitted to; None where it is a prior, and of several markets.
+        What the leverage mix was fitted to; None where it is not, and of several markets.
+    fits : int
+        How many markets' mixes are fitted.
+    distances : Distances or None
+        The measured distances that its leverage mix is from; None where it is not from any. Of
+        several markets, those of the largest.
     limits : ndarray of float32, shape (levels, columns, sides, rows), US dollars, or None
         What each cell holds at the levels of `bands.LEVELS`, where the mix is fitted.
     score : dict or None
@@ -103,6 +110,8 @@ class HeatMap:
     markets: pl.DataFrame | None = None
     absent: tuple[str, ...] = ()
     fit: Fitted | None = None
+    fits: int = 0
+    distances: Distances | None = None
     limits: NDArray[np.float32] | None = None
     score: dict[str, Any] | None = None
 
@@ -242,6 +251,7 @@ class HeatMap:
             "model": "inventory",
             "said": self.said,
             "fitted": None if self.fit is None else self.fit.describe(),
+            "measured": None if self.distances is None else self.distances.describe(),
             "scored": self.score,
             "interval_seconds": self.interval.total_seconds(),
             "columns": len(self),
@@ -257,9 +267,13 @@ class HeatMap:
     def said(self) -> str:
         """What must be said wherever the map is shown."""
         fitted = "leverage mix is a prior, not fitted"
+        if self.distances is not None:
+            fitted = self.distances.said
         if self.fit is not None:
             known = "" if self.fit.identified.any() else ", which tell nothing: it is the prior"
             fitted = f"leverage mix fitted to {self.fit.orders} orders liquidated{known}"
+        elif self.fits:
+            fitted = f"leverage mix of {self.fits} markets fitted to their liquidations"
         if self.score is None:
             return f"an estimate: {fitted}; not scored"
         skill, low, high = (self.score[name] for name in ("skill", "low", "high"))
@@ -358,6 +372,7 @@ def liquidation_map(
         inconsistent=int(record.inconsistent.sum()),
         parameters=parameters,
         fit=fit,
+        fits=int(fit is not None),
         limits=None if fit is None else _limits(fit, again, shown, view, price),
     )
 
@@ -439,43 +454,6 @@ def _grids(
         lowest = min(lowest, np.nanmin(marked))
         highest = max(highest, np.nanmax(marked))
     return view, Grid.covering(float(lowest), float(highest), step)
-
-
-def spacing(bars: pl.DataFrame) -> timedelta:
-    """Return the length of a bar.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two bars, or they are not evenly spaced.
-    """
-    steps = bars["time"].diff().drop_nulls().unique()
-    if len(steps) != 1 or (step := steps.item()) <= timedelta(0):
-        raise ValueError(
-            "bars must be two or more, evenly spaced, a row of nulls where nothing is known; "
-            f"found {len(bars)} with {len(steps)} different spacings"
-        )
-    return step  # type: ignore[no-any-return]
-
-
-def in_contracts(bars: pl.DataFrame, settlement: Literal["linear", "inverse"]) -> pl.DataFrame:
-    """Return bars whose volume and open interest count contracts: base units, or dollars.
-
-    Parameters
-    ----------
-    bars : DataFrame
-        As `analytics.bars` makes them.
-    settlement : {"linear", "inverse"}
-        An inverse contract is a number of dollars.
-    """
-    if settlement == "linear":
-        return bars
-    close = pl.col("close")
-    return bars.with_columns(
-        volume=pl.col("volume") * close,
-        taker_buy=pl.col("taker_buy") * close,
-        open_interest=pl.coalesce("open_interest_usd", pl.col("open_interest") * close),
-    )
 
 
 def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:

@@ -12,8 +12,8 @@ import polars as pl
 
 from plimsoll.analytics import bands
 from plimsoll.analytics.averaged import Averaged
+from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.clusters import clusters
-from plimsoll.analytics.heatmap import in_contracts, spacing
 from plimsoll.analytics.inventory import Grid
 from plimsoll.analytics.inventory_state import marks, matrix
 from plimsoll.analytics.liquidation import distance_factor

@@ -32,6 +32,7 @@ COMMANDS = {
     "heatmap": ("plimsoll.cli.measures:heatmap", "Where leveraged positions would be liquidated."),
     "clusters": ("plimsoll.cli.measures:clusters", "Where they would be closest together."),
     "leverage": ("plimsoll.cli.score:leverage", "Which leverage liquidations tell of."),
+    "measured": ("plimsoll.cli.score:measured", "Where wallets' positions really stand."),
     "score": ("plimsoll.cli.score:score", "How far a map can be trusted."),
     "simulate": ("plimsoll.cli.demo:simulate", "Write a simulated market and its truth."),
     "sql": ("plimsoll.cli.data:sql", "Ask the tables in SQL."),

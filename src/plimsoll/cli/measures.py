@@ -117,6 +117,7 @@ def funding(symbol: str, span: Span, store: Path | None, output: Output) -> None
 @click.option("--interval", help="The length of a bar (else the shortest the data allow).")
 @click.option("--rows", type=click.IntRange(2), help="Join price rows to at most this many.")
 @options.fit
+@click.option("--measured", is_flag=True, help="Take distances measured from wallets' positions.")
 @options.store
 @options.output
 def heatmap(
@@ -129,6 +130,7 @@ def heatmap(
     interval: str | None,
     rows: int | None,
     fit: bool,
+    measured: bool,
     store: Path | None,
     output: Output,
 ) -> None:
@@ -136,8 +138,8 @@ def heatmap(
 
     SYMBOL is a unified symbol, or a coin for all its contracts in dollars;
     several markets are added up. Longs below the price, shorts above. An estimate,
-    whose leverage mix is a prior unless it is fitted; the newest score of the
-    map goes with it (plimsoll score heatmap). Each column is what stood before its
+    whose leverage mix is a prior unless it is fitted or measured; the newest score of
+    the map goes with it (plimsoll score heatmap). Each column is what stood before its
     bar, from what was known then.
     """
     drawn = session.open(store).heatmap(
@@ -149,6 +151,7 @@ def heatmap(
         interval=interval,
         rows=rows,
         fitted=fit,
+        measured=measured,
     )
     parameters = {"since": since, "until": until, "as_of": as_of, **drawn.describe()}
     title = f"Predicted liquidations, {symbol} on {drawn.exchange}"

@@ -9,16 +9,17 @@ import polars as pl
 
 from plimsoll import session
 from plimsoll.cli import options
-from plimsoll.cli.output import answer, give, percent, table
+from plimsoll.cli.output import answer, dollars, give, percent, table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from plimsoll.analytics.fitting import Fitted
+    from plimsoll.analytics.measured import Measured
     from plimsoll.cli.options import Output
     from plimsoll.validation.heatmap_score import HeatmapScore
 
-__all__ = ["leverage", "score"]
+__all__ = ["leverage", "measured", "score"]
 
 
 @click.command()
@@ -86,6 +87,56 @@ def _told(one: Fitted) -> str:
     if not one.complete:
         meaning += ", times the part of liquidations published: not told apart"
     return f"{whole}; scale {middle} ({low} to {high}): {meaning}"
+
+
+@click.command()
+@click.argument("symbol")
+@click.option("--exchange", help="Whose wallets (else of the only exchange stored).")
+@click.option("--at", help="As it stood before this time.")
+@click.option("--as-of", help="With what was known by then.")
+@options.store
+@options.output
+def measured(
+    symbol: str,
+    *,
+    exchange: str | None,
+    at: str | None,
+    as_of: str | None,
+    store: Path | None,
+    output: Output,
+) -> None:
+    """Show where wallets' positions really stand, beside what the map says.
+
+    SYMBOL is a unified symbol of a perpetual whose wallets can be read, and were
+    recorded. Coverage is the share of the open interest that is seen; the match says
+    how alike the two are near the price. A position counts for a day after it was read.
+    """
+    found = session.open(store).measured(symbol, exchange=exchange, at=at, as_of=as_of)
+    answer(output, found.rows, {"symbol": symbol, **found.describe()}, lambda: _compared(found))
+
+
+def _compared(found: Measured) -> None:
+    money = ("measured_usd", "modelled_usd")
+    near = found.within((0.02, 0.05, 0.10, 0.20)).with_columns(
+        pl.col(money).map_elements(dollars, pl.String)
+    )
+    table(near, title=f"Positions, {found.exchange} {found.symbol}", right=money)
+    longs, shorts = (percent(one) for one in found.coverage)
+    click.echo(
+        f"{found.time:%Y-%m-%d %H:%M} UTC: {found.wallets} wallets seen, with {longs} of the open "
+        f"longs and {shorts} of the shorts; {dollars(found.unpriced_usd)} of "
+        f"{dollars(sum(found.seen_usd))} without a liquidation price"
+    )
+    match = found.match
+    rank, band, side = (
+        "–" if one is None else f"{one:.2f}"
+        for one in (match.rank_correlation, match.overlap, match.sides)
+    )
+    click.echo(
+        f"match within 20% of the price, each scaled to one: rank correlation {rank} by bands of "
+        f"0.5%; share of dollars in the right band {band}, on the right side {side}"
+    )
+    click.echo("modelled is an estimate, whose leverage mix is a prior")
 
 
 @click.group()
