@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from plimsoll.analytics.cells import trial
 from plimsoll.analytics.inventory import Parameters
@@ -326,9 +327,24 @@ def test_bars_of_which_nothing_can_be_scored_are_refused(frame, message):
         trial(frame, liquidations(), PRIOR)
 
 
+def test_an_order_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="positive number of dollars"):
+        trial(bars([(400, 401, 399, 400)] * 2), liquidations(), PRIOR, unit=0.0)
+
+
 def test_open_interest_in_another_unit_than_the_volume_is_refused():
     interest = 1_000 + np.cumsum(np.random.default_rng(1).normal(0, 20, 60))
     frame = bars([(400, 401, 399, 400)] * 60).with_columns(open_interest=pl.Series(interest))
     assert trial(frame, liquidations(), PRIOR).unit == 1
     with pytest.raises(ValueError, match="check the contract's size"):
         trial(frame.with_columns(pl.col("open_interest") * 1_000), liquidations(), PRIOR)
+
+
+def test_coins_behind_an_inverse_contract_may_change_with_the_price_alone():
+    # The same dollars in every bar, at prices that move by 2 %: in coins, more than was traded.
+    rows = [(400, 401, 398, 399), (399, 402, 399, 401)] * 30
+    frame = bars(rows).with_columns(
+        open_interest=1e6 / pl.col("close"), open_interest_usd=pl.lit(1e6), volume=pl.lit(10.0)
+    )
+    prior = replace(PRIOR, settlement="inverse")
+    assert len(trial(frame, liquidations(), prior).cells) > 0

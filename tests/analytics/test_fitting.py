@@ -158,6 +158,7 @@ def assert_nothing_is_told(made, prior=PRIOR):
     assert made.orders == 0
     assert not made.identified.any()
     assert made.describe()["identified"] is False
+    assert made.describe()["scale"] is None
     assert made.parameters.weights == pytest.approx(prior.weights)
     assert replace(made.parameters, weights=prior.weights) == prior
     assert made.mix()["share"].to_list() == pytest.approx(prior.weights)

@@ -226,6 +226,16 @@ def test_counts_told_many_times_over_leave_it_as_unsure_as_told_once():
         assert spread[1] == pytest.approx(spread[0], rel=0.25)
 
 
+def test_other_seeds_draw_the_same_mix_where_counts_are_many_and_tiers_alike():
+    rng = np.random.default_rng(9)
+    exposure = rng.gamma(1, 40, (400, 1)) * rng.dirichlet([3, 3, 3], 400)
+    orders = rng.poisson(exposure @ [1.0, 0.3, 2.0] * rng.gamma(4, 1 / 4, 400))
+    made = [fit(exposure, orders, np.arange(400) // 10, draws=200, seed=at) for at in range(4)]
+    means = np.array([one.draws.mean(axis=0) for one in made])
+    spread = made[0].draws.std(axis=0)
+    assert (means.std(axis=0) < 0.2 * spread).all()
+
+
 # What must not matter
 
 

@@ -194,8 +194,8 @@ def trial(
     Raises
     ------
     ValueError
-        If there are not two bars, one is left out, no bar touched a cell, or open interest cannot
-        be in the unit of the volume.
+        If there are not two bars, one is left out, no bar touched a cell, open interest cannot be
+        in the unit of the volume, or that of an order is not positive.
     """
     time = bars["time"].dt.epoch("us").to_numpy()
     if len(time) < 2 or (np.diff(time) != time[1] - time[0]).any():
@@ -211,7 +211,8 @@ def trial(
     cells = touched_cells(prices, reach, parameters.step)
     if not len(cells):
         raise ValueError("no bar of these touched a price: there is nothing to score")
-    _consistent(prices)
+    contracts = matrix(in_contracts(bars, parameters.settlement))
+    _consistent(contracts)
     lows, highs = (bars[name].drop_nulls() for name in ("low", "high"))
     grid = Grid.covering(
         float(lows.min()) / _ROOM,  # type: ignore[arg-type]
@@ -221,9 +222,11 @@ def trial(
     events = _triggered(liquidations, parameters, time, grid.step)
     if unit is None:
         unit = float(events["usd"].mean()) if len(events) else 1.0  # type: ignore[arg-type]
+    if not unit > 0:
+        raise ValueError(f"an order is a positive number of dollars; got {unit}")
     usd, outside = _counted(cells, events, len(bars))
     return Trial(
-        bars=matrix(in_contracts(bars, parameters.settlement)),
+        bars=contracts,
         time=time,
         interval=interval,
         parameters=parameters,
@@ -246,7 +249,7 @@ def _consistent(bars: Floats) -> None:
     if contradicted > max(10, np.count_nonzero(known) / 2):
         raise ValueError(
             f"open interest changed by more than the volume in {contradicted} of "
-            f"{np.count_nonzero(known)} bars: both must be in base units; check the contract's size"
+            f"{np.count_nonzero(known)} bars: both must be in one unit; check the contract's size"
         )
 
 
@@ -263,7 +266,7 @@ def _triggered(
         side=pl.when(is_long).then(0).otherwise(1),
         bucket=(trigger.otherwise(pl.col("price")).log() / step).floor().cast(pl.Int64),
         usd=pl.coalesce("value_usd", pl.col("amount") * pl.col("price")),
-    ).filter(pl.col("bar").is_between(0, len(time) - 1), pl.col("usd").is_not_null())
+    ).filter(pl.col("bar").is_between(0, len(time) - 1), pl.col("usd") > 0)
 
 
 def _counted(cells: Ints, events: pl.DataFrame, bars: int) -> tuple[Floats, float]:

@@ -166,8 +166,9 @@ class Fitted:
         return found
 
     def describe(self) -> dict[str, object]:
-        """Return what a reader has to know of the fit."""
-        low, middle, high = np.quantile(self.scales, (0.05, 0.5, 0.95))
+        """Return what a reader has to know of the fit; `scale` is None where nothing is told."""
+        low, middle, high = map(float, np.quantile(self.scales, (0.05, 0.5, 0.95)))
+        scale = {"low": low, "median": middle, "high": high}
         return {
             "exchange": self.exchange,
             "symbol": self.symbol,
@@ -176,7 +177,7 @@ class Fitted:
             "orders": self.orders,
             "order_usd": self.unit,
             "outside": self.outside,
-            "scale": {"low": float(low), "median": float(middle), "high": float(high)},
+            "scale": scale if self.orders else None,
             "scale_means": "share of open interest that can be liquidated, over the one assumed"
             if self.complete
             else "that share times the part of liquidations published; not told apart",

@@ -21,13 +21,13 @@ Fitting. A negative binomial is a Poisson variable whose mean is multiplied by a
 make the step of expectation-maximisation [1]_ explicit (`fit` finds the mode so):
 
 .. math:: \theta_k \leftarrow \frac{\theta_k \sum_t E_{tk}\, n_t / \mu_t + a}
-          {\sum_t E_{tk}\, \hat g_t + a / s m_k}, \qquad \hat g_t = \frac{n_t + r}{\mu_t + r},
+          {\sum_t E_{tk}\, \hat g_t + a / s m_k}, \qquad \hat g_t = \frac{n_t + r}{\mu_t + r}.
 
-and give every conditional distribution in closed form, from which a Gibbs sampler [2]_ draws whole
-mixes. The size :math:`r` is moved by Metropolis steps. Liquidations come in clusters: the
-information of the days, not of the bars, is what there is, so the likelihood is tempered by the
-ratio of the variance of the daily scores to the model's own (at least 1) [3]_. In the sampler, what
-is hidden then varies around its mean by as much more.
+Liquidations come in clusters: the information of the days, not of the bars, is what there is, so
+the likelihood is tempered by the ratio of the variance of the daily scores to the model's own (at
+least 1) [2]_. Whole mixes are drawn from what it says with the prior, by a random walk of
+Metropolis over the logarithms of multipliers, scale and size, in steps that have the curvature at
+the mode and the length at which such walks are fastest [3]_.
 
 Most bars touch nothing that the inventory knows of. Those of one day without a liquidation, and
 with like exposure to the background alone, are *joined*: a sum of negative binomials of one mean is
@@ -39,8 +39,8 @@ References
 ----------
 .. [1] Dempster, Laird, Rubin (1977), JRSS B 39(1); Shepp, Vardi (1982), IEEE TMI 1(2), for Poisson
    counts of a linear operator.
-.. [2] Gelfand, Smith (1990), JASA 85(410).
-.. [3] Ribatet, Cooley, Davison (2012), Statistica Sinica 22(2): magnitude adjustment.
+.. [2] Ribatet, Cooley, Davison (2012), Statistica Sinica 22(2): magnitude adjustment.
+.. [3] Roberts, Gelman, Gilks (1997), Annals of Applied Probability 7(1).
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
+    _Rows = tuple[Floats, Ints, Floats]
+    """Exposures, orders, and how many rows each stands for."""
+    _Law = tuple[Floats, float, float]
+    """Expected multipliers, the prior's shape, and the inflation."""
 
 __all__ = ["SHAPE", "Fit", "fit", "joined", "likeliest_size", "likelihood"]
 
@@ -68,8 +72,13 @@ _SIZED = 20
 """So often at most the size is looked for again."""
 _ALIKE = 0.01
 """Exposures of one step of this on a log scale are joined."""
-_BURN, _THIN = 100, 3
+_BURN, _THIN = 500, 30
+_FASTEST = 2.38
+"""Of a step, over the root of the dimensions and in standard deviations."""
 _SIZES = (1e-3, 1e3)
+_LOW, _HIGH = (math.log(bound) for bound in _SIZES)
+_FLAT = 0.1
+"""The least curvature that a step is made for."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -156,14 +165,15 @@ def fit(
         exposure, orders, day, many = exposure[:0], orders[:0], day[:0], many[:0]
     multiplier, scale, size = _mode(exposure, orders, many, expected, shape)
     inflation = _inflation(exposure, orders, day, multiplier, size * many) if known else 1.0
-    sampled = _draw(
-        (np.ascontiguousarray(exposure), orders, many),
-        (shape / expected, shape),
-        (multiplier, scale, size),
-        inflation,
-        draws,
-        seed,
-    )
+    mode = np.log(np.append(multiplier, (scale, np.clip(size, *_SIZES))))
+    if not draws:
+        sampled = np.empty((0, tiers))
+    elif not known:
+        sampled = np.random.default_rng(seed).gamma(shape, expected / shape, (draws, tiers))
+    else:
+        rows = np.ascontiguousarray(exposure), orders, many
+        law = expected, shape, inflation
+        sampled = _walk(rows, law, mode, _steps(rows, law, mode), draws, seed)
     return Fit(
         multiplier=multiplier,
         draws=sampled,
@@ -341,100 +351,63 @@ def _inflation(exposure: Floats, orders: Ints, day: Ints, theta: Floats, sizes: 
     return max(1.0, float(np.average(ratio, weights=information[told])))
 
 
-@njit(cache=True, nogil=True)
-def _draw(
-    counted: tuple[Floats, Ints, Floats],
-    prior: tuple[Floats, float],
-    start: tuple[Floats, float, float],
-    inflation: float,
-    draws: int,
-    seed: int,
-) -> Floats:
-    """Return posterior draws of the multipliers by Gibbs sampling; shape (draws, tiers).
+def _steps(rows: _Rows, law: _Law, mode: Floats) -> Floats:
+    """Return by what standard normal numbers become a step; shape (tiers + 2, tiers + 2)."""
+    exposure, _, many = rows
+    expected, shape, inflation = law
+    tiers = exposure.shape[1]
+    theta, scale, size = np.exp(mode[:tiers]), math.exp(mode[-2]), math.exp(mode[-1])
+    mean = exposure @ theta
+    swept = exposure * theta / np.sqrt(mean * (1 + mean / (size * many)))[:, None]
+    held = shape * theta / (scale * expected)  # by the prior
+    curvature = np.zeros((tiers + 2, tiers + 2))
+    curvature[:tiers, :tiers] = swept.T @ swept / inflation + np.diag(held)
+    curvature[:tiers, tiers] = curvature[tiers, :tiers] = -held
+    curvature[tiers, tiers] = held.sum()
+    near = np.tile(mode, (3, 1))
+    near[:, -1] = np.clip(mode[-1], _LOW + 0.1, _HIGH - 0.1) + np.linspace(-0.1, 0.1, 3)
+    high = np.array([_posterior(one, rows, law) for one in near])
+    curvature[-1, -1] = max(1.0, -float(np.diff(high, 2)[0]) / 0.01)
+    covariance = np.linalg.inv(curvature + _FLAT * np.eye(tiers + 2))
+    steps: Floats = np.linalg.cholesky(covariance) * (_FASTEST / math.sqrt(tiers + 2))
+    return steps
 
-    `counted` holds exposures, orders, and how many rows each stands for; `prior` the shape over
-    each expected multiplier, and the shape; `start` the mode: multipliers, scale, size.
-    """
+
+@njit(cache=True, nogil=True)
+def _walk(rows: _Rows, law: _Law, mode: Floats, steps: Floats, draws: int, seed: int) -> Floats:
+    """Return draws of the multipliers by a random walk from the mode; shape (draws, tiers)."""
     np.random.seed(seed)  # noqa: NPY002 (compiled code has its own generator of this kind)
-    exposure, orders, many = counted
-    rows, tiers = exposure.shape
-    rates, shape = prior
-    theta, scale, size = start[0].copy(), start[1], min(start[2], 1e3)
-    found = np.empty((draws, tiers))
-    wide = math.sqrt(inflation)
-    for turn in range(_BURN + draws * _THIN if draws else 0):
-        taken, exposed = np.zeros(tiers), np.zeros(tiers)
-        for row in range(rows):
-            _augment(exposure[row], orders[row], theta, size * many[row], wide, taken, exposed)
-        for tier in range(tiers):
-            rate = max(0.0, exposed[tier]) / inflation + rates[tier] / scale
-            told = max(0.0, taken[tier]) / inflation
-            theta[tier] = np.random.gamma(shape + told) / rate  # noqa: NPY002
-        pull = 0.0
-        for tier in range(tiers):
-            pull += theta[tier] * rates[tier]
-        if rows:  # with nothing counted, it would wander off
-            scale = pull / np.random.gamma(tiers * shape)  # noqa: NPY002
-        if rows and turn % 3 == 0:
-            size = _step(exposure, orders, many, theta, size, inflation)
-        if turn >= _BURN and (turn - _BURN) % _THIN == 0:
-            found[(turn - _BURN) // _THIN] = theta
+    found = np.empty((draws, len(mode) - 2))
+    at, here = mode, _posterior(mode, rows, law)
+    for turn in range(-_BURN, draws * _THIN):
+        other = at + steps @ np.random.standard_normal(len(mode))  # noqa: NPY002
+        there = _posterior(other, rows, law)
+        if math.log(np.random.random()) < there - here:  # noqa: NPY002
+            at, here = other, there
+        if turn >= 0:
+            found[turn // _THIN] = np.exp(at[:-2])
     return found
 
 
 @njit(cache=True, nogil=True)
-def _augment(
-    exposure: Floats,
-    orders: int,
-    theta: Floats,
-    size: float,
-    wide: float,
-    taken: Floats,
-    exposed: Floats,
-) -> None:
-    """Draw what is hidden of a row: its common factor, and which tier each order came from.
-
-    Both lie so many times as wide around their means.
-    """
-    mean = 0.0
-    for tier in range(len(theta)):
-        mean += theta[tier] * exposure[tier]
-    middle = (orders + size) / (mean + size)
-    drawn = np.random.gamma(orders + size) / (mean + size)  # noqa: NPY002
-    hidden = middle + wide * (drawn - middle)
-    left, rest = orders, mean
-    for tier in range(len(theta)):
-        exposed[tier] += exposure[tier] * hidden
-        part = theta[tier] * exposure[tier]
-        if orders == 0 or part <= 0.0:
-            continue
-        share = part / rest if rest > part else 1.0
-        split = np.random.binomial(left, share)  # noqa: NPY002
-        fair = orders * part / mean
-        taken[tier] += fair + wide * (split - fair)
-        left -= split
-        rest -= part
-
-
-@njit(cache=True, nogil=True)
-def _step(
-    exposure: Floats, orders: Ints, many: Floats, theta: Floats, size: float, inflation: float
-) -> float:
-    """Return the size after one Metropolis step on its logarithm."""
-    other = size * math.exp(0.2 * np.random.normal())  # noqa: NPY002
-    if not 1e-3 < other < 1e3:
-        return size
-    gain = 0.0
+def _posterior(at: Floats, rows: _Rows, law: _Law) -> float:
+    """Return the logarithm of the tempered posterior, of logarithms of multipliers, scale, size."""
+    if not _LOW <= at[-1] <= _HIGH:
+        return -math.inf
+    exposure, orders, many = rows
+    expected, shape, inflation = law
+    theta, size = np.exp(at[:-2]), math.exp(at[-1])
+    said, one = 0.0, math.lgamma(size)
     for row in range(len(orders)):
         mean = 0.0
-        for tier in range(exposure.shape[1]):
+        for tier in range(len(theta)):
             mean += theta[tier] * exposure[row, tier]
-        n, times = orders[row], many[row]
-        gain += times * size * math.log1p(mean / (times * size))
-        gain -= times * other * math.log1p(mean / (times * other))
+        n, sizes = orders[row], size * many[row]
+        said -= sizes * math.log1p(mean / sizes)
         if n:
-            gain += math.lgamma(n + other) - math.lgamma(other) - n * math.log(other + mean)
-            gain -= math.lgamma(n + size) - math.lgamma(size) - n * math.log(size + mean)
-    if math.log(np.random.random()) < gain / inflation:  # noqa: NPY002
-        return other
-    return size
+            said += math.lgamma(n + size) - one + n * math.log(mean / (size + mean))
+    said /= inflation
+    for tier in range(len(theta)):
+        over = at[tier] - at[-2] - math.log(expected[tier])
+        said += shape * (over - math.exp(over))
+    return said

@@ -12,6 +12,7 @@ first liquidation and after the last are left out: nobody says that the feed was
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,8 @@ class HeatmapScore:
         `days`, and how many of them are `silent`, without a liquidation; `cells`, `orders`,
         `unit_usd`, `outside`, `completeness`; `twin`, the better one,
         and `skill`, `low`, `high` over it; `auc`, `precision` at the top tenth with the Wilson
-        bound `precision_low`, `slope` of calibration and its error, `pit` distance from uniform.
+        bound `precision_low`, `slope` of calibration and `slope_error`, `pit_distance` from a
+        uniform one. None where it cannot be told.
     table : DataFrame
         A row for each forecast: `deviance` and `log_score` an order, `auc`, `earth_movers_bp`, and
         the map's `skill` over it with `low` and `high`, and the `p` of Diebold and Mariano.
@@ -229,13 +231,17 @@ def score(
         "pit_distance": calibration.pit_distance(made.pit),
     }
     return HeatmapScore(
-        summary=summary,
+        summary={name: _told(value) for name, value in summary.items()},
         table=_table(made, daily, rng),
         groups=_groups(made, twin),
         reliability=pl.DataFrame(
             {"expected": classes.mu, "came": classes.n, "cells": classes.cells}
         ),
     )
+
+
+def _told(value: object) -> object:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _daily(made: Forecasts, name: str) -> Floats:
@@ -267,7 +273,7 @@ def _table(made: Forecasts, daily: dict[str, Floats], rng: np.random.Generator) 
             test = significance.diebold_mariano(logs[MAP] - logs[name], made.day, rng=rng)
             row |= {"skill": over.value, "low": over.low, "high": over.high, "p": test.p_value}
         rows.append(row)
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows).fill_nan(None)
 
 
 def _groups(made: Forecasts, twin: str) -> pl.DataFrame:
