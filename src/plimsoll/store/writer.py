@@ -33,7 +33,7 @@ from plimsoll.store.catalogue import Catalogue, Imported, Sealed, checksum, desc
 from plimsoll.store.journal import Journal, is_finished, read_segment
 from plimsoll.store.layout import Layout, Series, sync_folder
 from plimsoll.store.revisions import RANK
-from plimsoll.store.stage import JOURNAL, Stage, accepted, discard, sweep
+from plimsoll.store.stage import JOURNAL, Stage, accepted, damaged, discard, parts, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -167,7 +167,8 @@ class Writer:
         StoreUnusable
             If the disk refuses; nothing acknowledged is lost, seal again later.
         StoreDamaged
-            If a sealed file that is to grow is not what was sealed; nothing is lost either.
+            If a sealed file that is to grow, or a staged one, is not what was written; nothing is
+        lost either.
         """
         self._journal.close()
         try:
@@ -181,12 +182,17 @@ class Writer:
         stages = dict(enumerate(accepted(self.layout.staged), start=1))
         pending: _Pending = defaultdict(list)
         for rank, (_, stage) in stages.items():
-            for path in sorted(stage.glob("*/*/*/*.parquet")):
+            for path in parts(stage):
                 series = Series.of(path.parent.relative_to(stage).as_posix())
                 month = path.name.split(".")[0]
                 pending[series, month].append((rank, path))
         names = {rank: note.sha256 for rank, (note, _) in stages.items()}
-        counts = self._seal_all(pending, names)
+        try:
+            counts = self._seal_all(pending, names)
+        except parquet.UNREADABLE as error:
+            for path, why in (bad for stage in stages.values() for bad in damaged(*stage)):
+                raise StoreDamaged(path, why) from error
+            raise
         for rank, (note, stage) in stages.items():
             count = counts.get(rank, _Count())
             found = count.added + count.duplicates + count.revisions
