@@ -122,7 +122,7 @@ def test_polls_and_their_gap_between_two_runs_are_recorded(
         type(made),
         "polls",
         lambda _self, kind, listings: [
-            Poll(request=plan.request, every=0.05) for plan in plans(kind, listings)
+            Poll(request=plan.request, every=0.3) for plan in plans(kind, listings)
         ],
     )
 

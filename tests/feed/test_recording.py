@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import json
 import random
 import signal
@@ -77,8 +78,12 @@ def test_ten_thousand_liquidations_in_bursts_are_kept_as_published(
 def test_a_lost_connection_is_a_gap_and_nothing_else_is_lost(
     venue: Venue, how: str, tmp_path: Path
 ) -> None:
+    sent_at = 0
+
     async def play(fake: Fake) -> None:
+        nonlocal sent_at
         async with recorded(fake, tmp_path / "store", venue) as (told, _):
+            sent_at = time.time_ns()
             await fake.send(venue.liquidations(range(venue.batch)))
             await until(lambda: told.kept == venue.batch)
             if how == "close":
@@ -95,6 +100,8 @@ def test_a_lost_connection_is_a_gap_and_nothing_else_is_lost(
     found = gaps(tmp_path / "store")
     assert set(found["stream"]) == {"liquidation"}
     assert (found["until"] > found["time"]).all()
+    # What happened just before may not have been sent yet.
+    assert (found["time"].dt.epoch("ns") < sent_at).all()
 
 
 BYBIT = next(venue for venue in VENUES if venue.name == "bybit")
@@ -351,6 +358,30 @@ def test_asking_too_often_waits_as_long_as_the_server_says(tmp_path: Path) -> No
         async with recorded(fake, tmp_path / "store", BYBIT) as (told, _):
             assert live(told)
         assert time.monotonic() - began > 1
+
+    run(BYBIT, play)
+
+
+def test_an_exchange_named_twice_is_refused(tmp_path: Path) -> None:
+    wanted = [Wanted(exchange="bybit", symbols=(coin,)) for coin in ("BTC", "ETH")]
+    with pytest.raises(ValueError, match="once; named twice: bybit"):
+        asyncio.run(plimsoll.open(tmp_path / "store").record_exchanges(wanted, Recording()))
+
+
+def test_a_disk_that_refuses_a_file_beside_the_tables_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("plimsoll.feed.heard.put_text", full)
+
+    async def play(fake: Fake) -> None:
+        wanted = Wanted(exchange="bybit", symbols=("BTC",), kinds=("liquidation",))
+        with pytest.raises(plimsoll.errors.StoreUnusable, match="No space left"):
+            await plimsoll.open(tmp_path / "store").record_exchanges(
+                [wanted], Recording(), address=fake.address
+            )
 
     run(BYBIT, play)
 

@@ -1,11 +1,11 @@
 """Channels of one socket as a stream that outlives its connections.
 
 When a connection is lost, another is made, later and later; what was missed between the moment the
-old one was last heard of and the moment the new one was answered is a `Gap` for each channel.
-Before a server would end a connection for its age, a new one is opened beside it, and the old one
-is let go when the new one is answered; what both brought is told once. An order book that lost a
-message is had anew, by subscribing again or by asking for a snapshot; until it is there, that too
-is a `Gap`.
+old one was last heard of, less what may have been underway then, and the moment the new one was
+answered is a `Gap` for each channel. Before a server would end a connection for its age, a new one
+is opened beside it, and the old one is let go when the new one is answered; what both brought is
+told once. An order book that lost a message is had anew, by subscribing again or by asking for a
+snapshot; until it is there, that too is a `Gap`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from plimsoll.errors import ConnectionLost, ExchangeError, UnreadableMessage
 from plimsoll.exchanges.reading import Acknowledged, Refused, Reply, Resync, Synced
 from plimsoll.feed.connection import Connection
+from plimsoll.feed.heard import UNDERWAY
 from plimsoll.market.events import Event, Gap
 from plimsoll.net.retry import Backoff
 
@@ -141,6 +142,7 @@ class _Subscription:
         self._queue: asyncio.Queue[Item] = asyncio.Queue(_WAITING)
         self._reason = "not recorded"
         self._lost_at: int | None = None
+        self._idle_at = 0
         self.before: dict[tuple[str, str], int] = {}
         self.client: Client | None = None
         self.symbols: list[str] = []
@@ -167,8 +169,6 @@ class _Subscription:
             self._grow_old()
             item = self._overdue() or await self._take()
             if item is None:
-                if self._now is not None:
-                    self._heard(self._now.socket.alive)
                 continue
             connection, content = item
             if isinstance(content, ExchangeError):
@@ -177,12 +177,17 @@ class _Subscription:
             payload, received, request = content
             for event in self._read(connection, payload, received, request):
                 yield event
-            self._heard(received)
 
-    def _heard(self, until: int) -> None:
-        """Note until when all that came was passed on; a book that is not known was not."""
-        unknown = () if self._now is None else self._now.unknown.values()
-        self._health.heard = min([until, *(book.since for book in unknown)])
+    def _caught_up(self) -> None:
+        """Note until when all that came was passed on, now that nothing waits.
+
+        What lies in the socket unread came after the last time that nothing waited. A book that
+        is not known was not passed on.
+        """
+        if self._now is not None:
+            unknown = [book.since for book in self._now.unknown.values()]
+            self._health.heard = min([self._idle_at, self._now.socket.alive, *unknown])
+        self._idle_at = time.time_ns()
 
     def _grow_old(self) -> None:
         """Open the successor of a connection that the server will end soon."""
@@ -205,6 +210,7 @@ class _Subscription:
         """Return what comes next; None if for a second nothing did."""
         with suppress(asyncio.QueueEmpty):
             return self._queue.get_nowait()
+        self._caught_up()
         with suppress(TimeoutError):
             async with asyncio.timeout(1.0):  # wait_for loses cancellations before Python 3.12
                 return await self._queue.get()
@@ -227,7 +233,7 @@ class _Subscription:
         if connection is not self._now:
             return  # its successor took over already
         if self._lost_at is None:
-            self._lost_at = connection.socket.alive or time.time_ns()
+            self._lost_at = (connection.socket.alive or time.time_ns()) - UNDERWAY
             self._reason = str(error)
         if not error.transient:
             self._health.state = "refused"
