@@ -264,7 +264,8 @@ class _Work:
             kinds = kinds_of(self.exchange, self._wanted.kinds)
             found, chosen = await self._look()
         except (ExchangeError, NoSuchData) as error:
-            self._recording.tell(str(error))
+            where = "" if isinstance(error, ExchangeError) else f"{self.exchange.name}: "
+            self._recording.tell(f"{where}{error}")
             self._is_barred = isinstance(error, Rejected) and error.code == _NOT_HERE
             return []
         for problem in found.problems:
