@@ -286,7 +286,7 @@ class _Subscription:
         elif isinstance(item, Reply):
             task = asyncio.ensure_future(connection.socket.send(item.payload))
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        elif isinstance(item, Resync):
+        elif isinstance(item, Resync) and item.topic in connection.topics:
             self._health.problem = item.reason
             connection.renew(item)
         elif isinstance(item, Synced):
