@@ -386,6 +386,26 @@ def test_a_sealed_stage_may_be_swept_by_another_writer_meanwhile(root, monkeypat
     assert kept(root) == [1.0]
 
 
+def test_what_comes_later_ranks_later_though_the_clock_was_set_back(root, monkeypatch):
+    writer = Writer(root)
+    writer.append([interest(0, 1.0)])
+    writer.settle()
+    monkeypatch.setattr("plimsoll.store.writer.datetime", SetBack)
+    writer.append([interest(0, 2.0)])
+    writer.settle()
+    assert kept(root) == [2.0]
+    writer.seal()
+    assert kept(root) == [2.0]
+
+
+class SetBack(datetime):
+    """A clock that was set back by an hour."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) - timedelta(hours=1)
+
+
 def test_a_damaged_file_does_not_grow(root):
     with Writer(root) as writer:
         writer.append([interest(0, 1.0)])

@@ -21,7 +21,7 @@ import sqlite3
 import uuid
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 import polars as pl
@@ -229,12 +229,18 @@ class Writer:
             with self.stage() as stage:
                 for kind, frames in appended.items():
                     stage.write(kind, pl.concat(frames))
-                stage.accept(_appended(group))
+                stage.accept(_appended(group, self._after_what_waits()))
         for path, segment in zip(group, segments, strict=True):
             if segment.damaged:
                 path.rename(path.with_suffix(".damaged"))
             else:
                 path.unlink()
+
+    def _after_what_waits(self) -> datetime:
+        """Return now or, where the clock was set back, a moment after what was staged before."""
+        staged = [note.imported_at for note, _ in accepted(self.layout.staged)]
+        after = [datetime.fromisoformat(at) + timedelta(microseconds=1) for at in staged]
+        return max([datetime.now(tz=UTC), *after])
 
     def _seal_all(self, pending: _Pending, names: dict[int, str]) -> dict[int, _Count]:
         counts: dict[int, _Count] = {}
@@ -319,7 +325,7 @@ class Writer:
         )
 
 
-def _appended(group: list[Path]) -> Imported:
+def _appended(group: list[Path], moment: datetime) -> Imported:
     """Return what is known of a stage of appended rows: they came in no file."""
     return Imported(
         key=uuid.uuid4().hex,
@@ -327,7 +333,7 @@ def _appended(group: list[Path]) -> Imported:
         format=JOURNAL,
         path=group[0].name,
         importer="",
-        imported_at=datetime.now(tz=UTC).isoformat(),
+        imported_at=moment.isoformat(),
         verified=False,
         rows=0,
         rejected=0,
