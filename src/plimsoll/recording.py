@@ -62,7 +62,7 @@ _NOTED = 0.1
 _RELISTED = 6 * 3_600.0
 """How often listings are asked for again, seconds."""
 _AGAIN = 300.0
-"""When an exchange that could not be asked for listings is asked again, seconds."""
+"""When an exchange that could not be asked for all its listings is asked again, seconds."""
 _PATIENCE = 60.0
 """How long a ban may be that is waited out without a word, seconds."""
 _PROBLEMS = 200
@@ -230,7 +230,7 @@ class _Work:
         self._listings: list[Listing] = []
         self._kinds: set[str] = set()
         self._symbols: set[str] = set()
-        self._is_barred = False
+        self._is_barred = self._is_partial = False
 
     def __enter__(self) -> Self:
         return self
@@ -295,6 +295,7 @@ class _Work:
     async def _look(self) -> tuple[Listed, list[Listing]]:
         """Return what is listed now, and what of it is wanted."""
         found = await rest.listed(self._client, self.exchange)
+        self._is_partial = bool(found.problems)
         chosen = choose(found.listings, self._wanted.symbols)
         if self._wanted.top is not None:
             chosen = await largest(self._client, self.exchange, chosen, self._wanted.top)
@@ -303,7 +304,7 @@ class _Work:
     async def _watch(self) -> AsyncIterator[Event]:
         """Yield nothing; end when something is listed that is wanted and not recorded yet."""
         while True:
-            await asyncio.sleep(_RELISTED)
+            await asyncio.sleep(_AGAIN if self._is_partial else _RELISTED)
             try:
                 _, chosen = await self._look()
             except (ExchangeError, NoSuchData) as error:

@@ -203,6 +203,28 @@ def test_what_is_listed_later_is_recorded_too(
     assert session.audit().findings == []
 
 
+def test_a_market_that_is_not_listed_at_first_is_recorded_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "_AGAIN", 0.3)
+    names = {"linear": "BTCUSDT", "inverse": "BTCUSD", "option": None}
+
+    def instruments(query: dict[str, str], _body: bytes) -> Any:
+        name = names[query["category"]]
+        row = {"symbol": name, "fundingInterval": 480, "priceFilter": {"tickSize": "0.1"}}
+        rows = [row] if name else []
+        return {"retCode": 0, "retMsg": "OK", "result": {"list": rows}, "time": 1}
+
+    async def play(fake: Fake) -> None:
+        fake.serve("instruments-info", instruments)
+        fake.status["instruments-info"] = [(400, {})]
+        async with recorded(fake, tmp_path / "store", BYBIT) as (told, _):
+            await until(lambda: len(told.health) == 2 and live(told))
+            assert len(told.problems) == 1
+
+    run(BYBIT, play)
+
+
 def test_an_exchange_that_is_down_at_first_is_recorded_when_it_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

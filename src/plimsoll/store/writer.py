@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Writer"]
 
-_GROUP = 256 * 1024 * 1024
+_GROUP = 64 * 1024 * 1024
+"""Bytes of segments that are settled at once, or little more: some five times that in memory."""
 
 
 _Pending = dict[tuple[Series, str], list[tuple[int, "Path"]]]
