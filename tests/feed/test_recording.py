@@ -316,6 +316,33 @@ def test_a_recorder_can_be_stopped_while_it_lets_go_of_a_dead_connection(
     run(BYBIT, play)
 
 
+def test_a_subscription_that_is_not_answered_is_noticed_while_others_bring_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "ANSWER", 0.5)
+
+    async def play(fake: Fake) -> None:
+        fake.mute = True
+        wanted = Wanted(exchange="bybit", symbols=("BTC",), kinds=("liquidation", "trade"))
+        task = asyncio.ensure_future(
+            plimsoll.open(tmp_path / "store").record_exchanges(
+                [wanted], Recording(), address=fake.address
+            )
+        )
+        for n in range(2_000):
+            if fake.sockets:
+                await fake.send(BYBIT.liquidations(range(n, n + 1)))
+            await asyncio.sleep(0.005)
+            if fake.opened > 1:
+                break
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert fake.opened > 1
+
+    run(BYBIT, play)
+
+
 @pytest.mark.parametrize("hours", [-1, 1])
 def test_a_wrong_clock_moves_no_event(hours: int, tmp_path: Path) -> None:
     when = (time.time_ns() // 1_000_000) + hours * 3_600_000

@@ -199,12 +199,16 @@ class _Subscription:
             self._next = self._open()
 
     def _overdue(self) -> Item | None:
-        """Return the loss of a connection that does not bring an order book again."""
+        """Return the loss of a connection that brings no answer, or no order book again."""
         now = self._now
-        if now is None or not now.unknown or not (missing := now.overdue):
+        if now is None:
             return None
-        why = f"did not bring an order book again: {', '.join(missing[:3])}"
-        return now, ConnectionLost(self._exchange.name, why)
+        why = ""
+        if now.is_late:
+            why = f"did not answer subscriptions: {', '.join(sorted(now.unanswered)[:3])}"
+        elif now.unknown and (missing := now.overdue):
+            why = f"did not bring an order book again: {', '.join(missing[:3])}"
+        return (now, ConnectionLost(self._exchange.name, why)) if why else None
 
     async def _take(self) -> Item | None:
         """Return what comes next; None if for a second nothing did."""
@@ -214,12 +218,7 @@ class _Subscription:
         with suppress(TimeoutError):
             async with asyncio.timeout(1.0):  # wait_for loses cancellations before Python 3.12
                 return await self._queue.get()
-        now = self._now
-        if now is None or not now.is_late:
-            return None
-        missing = ", ".join(sorted(now.unanswered)[:3])
-        why = f"did not answer subscriptions: {missing}"
-        return now, ConnectionLost(self._exchange.name, why)
+        return None
 
     async def _lost(self, connection: Connection, error: ExchangeError) -> None:
         """Replace a lost connection, after a while."""
