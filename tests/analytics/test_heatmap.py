@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -416,3 +417,16 @@ def test_real_crash_of_february_sweeps_longs(bitcoin):
     crash = daily.filter(pl.col("time") == date(2026, 2, 5))
     assert crash["long_usd"].item() > 10 * crash["short_usd"].item()
     assert crash["long_usd"].item() > 5 * daily["long_usd"].median()
+
+
+def test_what_is_said_of_a_map_is_of_that_map():
+    drawn = liquidation_map(walk())
+    assert drawn.said == "an estimate: leverage mix is a prior, not fitted; not scored"
+    score = {"skill": 0.1, "low": -0.05, "high": 0.2, "days": 30}
+    said = replace(drawn, score=score).said
+    assert "not fitted; not scored; the fitted map's skill" in said
+    assert "+0.10 (-0.05 to +0.20) on 30 days" in said
+    several = replace(drawn, fits=3).said
+    assert (
+        several == "an estimate: leverage mix of 3 markets fitted to their liquidations; not scored"
+    )

@@ -277,10 +277,13 @@ class HeatMap:
         if self.score is None:
             return f"an estimate: {fitted}; not scored"
         skill, low, high = (self.score[name] for name in ("skill", "low", "high"))
-        return (
-            f"an estimate: {fitted}; skill over the same map without open interest "
-            f"{skill:+.2f} ({low:+.2f} to {high:+.2f}) on {self.score['days']} days"
+        told = (
+            f"skill over the same map without open interest {skill:+.2f} ({low:+.2f} to "
+            f"{high:+.2f}) on {self.score['days']} days"
         )
+        if self.fit is None:  # it is the fitted map that was scored
+            return f"an estimate: {fitted}; not scored; the fitted map's {told}"
+        return f"an estimate: {fitted}; {told}"
 
     def _contributors(self) -> list[dict[str, object]] | None:
         """Return what each market brings to the last known column."""

@@ -288,7 +288,7 @@ def _words(figure: Figure, heat_map: HeatMap, title: str, source: str) -> None:
         f"{100 * np.median(covered):.0f} % has a known entry (median). "
         f"Columns of {_span(heat_map.interval)}, candles of {_span(heat_map.interval * join)}."
     )
-    figure.text(0.055, 0.022, f"{source} {drawn}".strip(), color=_FAINT, fontsize=8.5)
+    figure.text(0.055, 0.010, f"{source}\n{drawn}".strip(), color=_FAINT, fontsize=8.5)
 
 
 def _span(interval: timedelta) -> str:
