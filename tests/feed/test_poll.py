@@ -146,11 +146,11 @@ def test_polls_and_their_gap_between_two_runs_are_recorded(
 
     run(play)
     session = plimsoll.open(tmp_path / "store")
-    # Five and five were kept, and one of these is the gap.
-    assert session.read("open_interest", "BTC/USDT:USDT").height >= 9
-    gaps = session.read("gap")
-    assert gaps["stream"].to_list() == ["open_interest"]
-    assert (gaps["until"] - gaps["time"]).dt.total_milliseconds().item() > 200
+    rows, gaps = session.read("open_interest", "BTC/USDT:USDT"), session.read("gap")
+    assert rows.height + gaps.height >= 10  # five and five were kept
+    # On a busy machine an answer may come late, which is a gap too.
+    assert set(gaps["stream"]) == {"open_interest"}
+    assert (gaps["until"] - gaps["time"]).dt.total_milliseconds().max() > 200
     assert session.audit().findings == []
 
 
