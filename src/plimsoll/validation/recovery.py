@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["MAPS", "banded", "overlap", "rank_correlation", "recovery"]
+__all__ = ["MAPS", "banded", "mixes", "overlap", "rank_correlation", "recovery"]
 
 MAPS = ("true mix", "equal weights", "distance only")
 BAND = 0.005
@@ -99,7 +99,7 @@ def _scores(
     first = midnights[_WARM]
     drawn = {
         name: _map(reader, venue["name"], symbol, parameters, first)
-        for name, parameters in _mixes(venue).items()
+        for name, parameters in mixes(venue).items()
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in MAPS}
     past: list[Floats] = []
@@ -118,8 +118,19 @@ def _scores(
     return found
 
 
-def _mixes(venue: dict[str, Any]) -> dict[str, Parameters]:
-    """Return the model with the tiers traders choose from, as often as they do, and equally."""
+def mixes(venue: dict[str, Any]) -> dict[str, Parameters]:
+    """Return the model with the tiers traders choose from, as often as they do, and equally.
+
+    Parameters
+    ----------
+    venue : dict
+        As `Truth.note` has it among the scenario's.
+
+    Returns
+    -------
+    dict of str to Parameters
+        `true mix`, how often traders choose when the mood is neutral, and `equal weights`.
+    """
     chosen = [
         (leverage, weight)
         for leverage, weight in zip(venue["leverage"], venue["mix"], strict=True)
