@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba import njit
+from scipy import special
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,8 +34,11 @@ __all__ = ["LEVELS", "bands", "together"]
 
 LEVELS = (0.1, 0.5, 0.9)
 _MANY = 200.0
-"""Above so many expected orders, quantiles are a gamma variable's, by Wilson and Hilferty."""
-_NORMAL = np.array([-1.2815515655446004, 0.0, 1.2815515655446004])
+"""Above so many expected orders, quantiles are a gamma variable's."""
+_LEAST, _MOST = 1e-3, 1e6
+"""Sizes between which they are interpolated, in the logarithm."""
+_SHAPES = np.linspace(math.log(_LEAST), math.log(_MOST), 361)
+_GAMMA = special.gammaincinv(np.exp(_SHAPES), np.array(LEVELS)[:, None]) / np.exp(_SHAPES)
 
 
 def bands(tiers: Small, draws: Floats, size: float, order: Floats) -> Small:
@@ -86,15 +90,25 @@ def together(masses: Floats, draws: Floats, size: float, order: float) -> Floats
 
     Returns
     -------
-    ndarray, shape (levels,)
+    ndarray, shape (levels,), in the units of `masses`
+        NaN where a cell is not known.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, or the size is not positive.
     """
     mean, covariance = _moments(draws, size)
+    if masses.ndim != 2 or masses.shape[1] != len(mean):
+        raise ValueError(
+            f"bands need a multiplier for each tier; got {masses.shape} and {draws.shape}"
+        )
     cells = masses @ mean / order
     total, sums = float(cells.sum()), masses.sum(axis=0) / order
-    found = np.zeros(len(LEVELS))
+    found = np.full(len(LEVELS), total)  # nothing, or not known
     if total > 0:
         spread = float((cells**2).sum()) / size + float(sums @ covariance @ sums)
-        _quantiles(total, total**2 / spread if spread > 0 else math.inf, found)
+        _quantiles(total, _uneven(total, spread), found)
     return found * order
 
 
@@ -128,21 +142,25 @@ def _fill(
                 for tier in range(many):
                     for other in range(many):
                         spread += covariance[tier, other] * mass[tier] * mass[other]
-                _quantiles(total / order[column], total * total / spread, levels)
+                _quantiles(total / order[column], _uneven(total, spread), levels)
                 for level in range(3):
                     found[level, column, side, row] = levels[level] * order[column]
+
+
+@njit(cache=True, nogil=True)
+def _uneven(total: float, spread: float) -> Any:
+    """Return the size of which a total varies by a spread; none varies less than the last."""
+    return total * total / spread if spread * _MOST > total * total else _MOST
 
 
 @njit(cache=True, nogil=True)
 def _quantiles(mean: float, size: float, levels: Floats) -> Any:
     """Write the quantiles at `LEVELS` of a negative binomial."""
     if mean > _MANY:
-        shape = mean * mean / (mean + mean * mean / size)
+        shape = math.log(mean / (1 + mean / size))
         for level in range(3):
-            root = 1 - 1 / (9 * shape) + _NORMAL[level] / (3 * math.sqrt(shape))
-            levels[level] = mean * max(0.0, root) ** 3
+            levels[level] = mean * np.interp(shape, _SHAPES, _GAMMA[level])
         return
-    size = min(size, 1e6)
     chance = math.exp(-size * math.log1p(mean / size))
     total, count, step = chance, 0, mean / (mean + size)
     for level in range(3):

@@ -23,7 +23,7 @@ from plimsoll.analytics.flows import believed
 from plimsoll.analytics.heatmap import in_contracts
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
 from plimsoll.analytics.inventory_numba import touched_cells
-from plimsoll.analytics.inventory_state import OPEN, OPEN_INTEREST
+from plimsoll.analytics.inventory_state import OPEN, OPEN_INTEREST, VOLUME
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -95,6 +95,24 @@ class Trial:
         price: Floats = np.exp((self.cells[:, 2] + 0.5) * self.grid.step)
         return price
 
+    def heard(self, warm: int) -> NDArray[np.bool_]:
+        """Return which cells a forecast can be held against; shape (cells,).
+
+        They are those of the days from the first to the last with a liquidation. Before and after,
+        nobody says that the feed was on.
+
+        Parameters
+        ----------
+        warm : int
+            Days at first that only fill the inventory, and do not count.
+        """
+        day = self.day
+        came = day[(self.orders > 0) & (day >= day[0] + warm)]
+        heard: NDArray[np.bool_] = np.zeros(len(day), dtype=np.bool_)
+        if len(came):
+            heard = (day >= came[0]) & (day <= came[-1])
+        return heard
+
     def dollars(self, amounts: Floats) -> Floats:
         """Return the amounts of cells, of any number of columns, in orders at the bar's open."""
         if self.parameters.settlement == "inverse":
@@ -164,26 +182,36 @@ def trial(
     Raises
     ------
     ValueError
-        If no bar touched a cell.
+        If there are not two bars, one is left out, no bar touched a cell, open interest cannot be
+        in the unit of the volume, or that of an order is not positive.
     """
     time = bars["time"].dt.epoch("us").to_numpy()
+    if len(time) < 2 or (np.diff(time) != time[1] - time[0]).any():
+        raise ValueError(
+            "a trial needs two bars or more, of one length and none left out: rows of nulls where "
+            "nothing is known"
+        )
     interval = timedelta(microseconds=int(time[1] - time[0]))
+    prices = matrix(bars)
+    cells = touched_cells(prices, parameters.step)
+    if not len(cells):
+        raise ValueError("no bar of these touched a price: there is nothing to score")
+    contracts = matrix(in_contracts(bars, parameters.settlement))
+    _consistent(contracts)
     lows, highs = (bars[name].drop_nulls() for name in ("low", "high"))
     grid = Grid.covering(
         float(lows.min()) / _ROOM,  # type: ignore[arg-type]
         float(highs.max()) * _ROOM,  # type: ignore[arg-type]
         parameters.step,
     )
-    prices = matrix(bars)
-    cells = touched_cells(prices, grid.step)
-    if not len(cells):
-        raise ValueError("no bar of these touched a price: there is nothing to score")
     events = _triggered(liquidations, parameters, time, grid.step)
     if unit is None:
         unit = float(events["usd"].mean()) if len(events) else 1.0  # type: ignore[arg-type]
+    if not unit > 0:
+        raise ValueError(f"an order is a positive number of dollars; got {unit}")
     usd, outside = _counted(cells, events, len(bars))
     return Trial(
-        bars=matrix(in_contracts(bars, parameters.settlement)),
+        bars=contracts,
         time=time,
         interval=interval,
         parameters=parameters,
@@ -194,6 +222,19 @@ def trial(
         outside=outside,
         completeness=tuple(liquidations["completeness"].unique().sort()),
     )
+
+
+def _consistent(bars: Floats) -> None:
+    """Refuse bars in most of which open interest changed by more than was traded."""
+    change = np.abs(np.diff(bars[:, OPEN_INTEREST]))
+    moved = change > 0
+    known = moved & ~np.isnan(bars[1:, VOLUME])
+    contradicted = np.count_nonzero(change[known] > bars[1:][known, VOLUME])
+    if contradicted > max(10, np.count_nonzero(known) / 2):
+        raise ValueError(
+            f"open interest changed by more than the volume in {contradicted} of "
+            f"{np.count_nonzero(known)} bars: both must be in one unit; check the contract's size"
+        )
 
 
 def _triggered(
@@ -209,7 +250,7 @@ def _triggered(
         side=pl.when(is_long).then(0).otherwise(1),
         bucket=(trigger.otherwise(pl.col("price")).log() / step).floor().cast(pl.Int64),
         usd=pl.coalesce("value_usd", pl.col("amount") * pl.col("price")),
-    ).filter(pl.col("bar").is_between(0, len(time) - 1), pl.col("usd").is_not_null())
+    ).filter(pl.col("bar").is_between(0, len(time) - 1), pl.col("usd") > 0)
 
 
 def _counted(cells: Ints, events: pl.DataFrame, bars: int) -> tuple[Floats, float]:

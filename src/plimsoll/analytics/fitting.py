@@ -15,14 +15,16 @@ small share of reports.
 from __future__ import annotations
 
 import itertools
+import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 from msgspec.structs import asdict, replace
 
-from plimsoll.analytics.leverage import SHAPE, Fit, fit, likeliest_size, likelihood
+from plimsoll.analytics.leverage import SHAPE, Fit, fit, joined, likeliest_size, likelihood
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from plimsoll.analytics.inventory import Parameters
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
 __all__ = ["CANDIDATES", "Fitted", "candidates", "fitted", "fitted_together", "likeliest"]
 
@@ -59,7 +62,7 @@ class Fitted:
     Attributes
     ----------
     parameters : Parameters
-        The likeliest candidate, with the mix found.
+        The likeliest candidate, with the mix found; what was assumed, where nothing was counted.
     prior : Parameters
         The same before the fit.
     fit : Fit
@@ -72,7 +75,10 @@ class Fitted:
         The candidates, and the `probability` of each.
     cell_size : float
         The negative binomial's size in cells: how unevenly positions stand around what the map
-        says; small is uneven.
+        says; small is uneven. NaN where nothing was counted.
+    days : int
+        Looked at: after the first `WARM`, from the first with a liquidation to the last. Before and
+        after, nobody says that the feed was on.
     complete : bool
         Whether the feed publishes every liquidation, so that the scale is known for what it is.
     orders : int
@@ -90,6 +96,7 @@ class Fitted:
     scales: Floats
     tried: pl.DataFrame
     cell_size: float
+    days: int
     complete: bool
     orders: int
     unit: float
@@ -103,14 +110,14 @@ class Fitted:
         DataFrame
             `leverage`, `prior`, `share` (posterior mean), `low` and `high` (its central nine
             tenths), and `identified`: whether liquidations tell it, rather than the prior. Shares
-            sum to one.
+            sum to one; without a liquidation they are the prior's.
         """
         low, high = np.quantile(self.shares, (0.05, 0.95), axis=0)
         return pl.DataFrame(
             {
                 "leverage": np.asarray(self.prior.leverage, dtype=np.float64),
                 "prior": np.asarray(self.prior.weights),
-                "share": self.shares.mean(axis=0),
+                "share": np.asarray(self.parameters.weights),
                 "low": low,
                 "high": high,
                 "identified": self.identified,
@@ -120,12 +127,15 @@ class Fitted:
     @property
     def identified(self) -> NDArray[np.bool_]:
         """Which tiers' shares the liquidations tell: their variance is half the prior's or less."""
-        if not self.orders:
-            return np.zeros(len(self.prior.weights), dtype=np.bool_)
+        weights = np.asarray(self.prior.weights)
+        known: NDArray[np.bool_] = weights > 0
+        if not self.orders or len(self.shares) < 2:
+            return np.zeros_like(known)
         rng = np.random.default_rng(0)
-        drawn = rng.gamma(SHAPE, size=(4_000, len(self.prior.weights))) * self.prior.weights
-        before = np.log(drawn / drawn.sum(axis=1, keepdims=True)).var(axis=0)
-        known: NDArray[np.bool_] = np.log(self.shares).var(axis=0) <= _IDENTIFIED * before
+        drawn = rng.gamma(SHAPE, size=(4_000, len(weights))) * weights
+        before = drawn[:, known] / drawn.sum(axis=1, keepdims=True)
+        after = self.shares[:, known]
+        known[known] = np.log(after).var(axis=0) <= _IDENTIFIED * np.log(before).var(axis=0)
         return known
 
     @property
@@ -135,7 +145,8 @@ class Fitted:
         Where the feed is complete the scale varies as its draws do. Else it is as sure as the share
         of open interest that can be liquidated is before any is seen, which is not very.
         """
-        mixes = self.shares / np.asarray(self.parameters.weights)
+        weights = np.asarray(self.parameters.weights)
+        mixes = np.divide(self.shares, weights, out=np.ones_like(self.shares), where=weights > 0)
         scales = self.scales / np.median(self.scales)
         if not self.complete:
             rng = np.random.default_rng(0)
@@ -144,14 +155,16 @@ class Fitted:
         return found
 
     def describe(self) -> dict[str, object]:
-        """Return what a reader has to know of the fit."""
-        low, middle, high = np.quantile(self.scales, (0.05, 0.5, 0.95))
+        """Return what a reader has to know of the fit; `scale` is None where nothing is told."""
+        low, middle, high = map(float, np.quantile(self.scales, (0.05, 0.5, 0.95)))
+        scale = {"low": low, "median": middle, "high": high}
         return {
             "identified": bool(self.identified.any()),
+            "days": self.days,
             "orders": self.orders,
             "order_usd": self.unit,
             "outside": self.outside,
-            "scale": {"low": float(low), "median": float(middle), "high": float(high)},
+            "scale": scale if self.orders else None,
             "scale_means": "share of open interest that can be liquidated, over the one assumed"
             if self.complete
             else "that share times the part of liquidations published; not told apart",
@@ -214,44 +227,8 @@ def fitted(
     Fitted
         Without a liquidation it is the prior, and `identified` says so.
     """
-    tried = candidates(trial.parameters)
-    even, day = trial.background()[:, None], trial.day[trial.rows]
-    rows = day >= day.min() + warm
-    day = day[rows]
-    orders = trial.per_row(trial.orders).astype(np.int64)[rows]
-    weights = np.asarray(trial.parameters.weights)
-    prior = np.array([*((expected or {}).get(tier, 1.0) for tier in tried[0].leverage), 1.0])
-    exposures = [np.hstack([trial.stood(parameters=one), even]) for one in tried]
-    seen = [trial.per_row(exposure)[rows] for exposure in exposures]
-    modes = [fit(one, orders, day, prior=prior, draws=0) for one in seen]
-    said = np.array([likelihood(one, orders, made) for one, made in zip(seen, modes, strict=True)])
-    best = int(said.argmax())
-    chance = np.exp((said - said[best]) / (TEMPER * modes[best].inflation))
-    chance /= chance.sum()
-    drawn = np.random.default_rng(seed).multinomial(draws, chance)
-    fits = [
-        fit(one, orders, day, prior=prior, draws=int(many), seed=seed + at)
-        for at, (one, many) in enumerate(zip(seen, drawn, strict=True))
-        if many
-    ]
-    known = np.concatenate([made.draws for made in fits] or [modes[best].multiplier[None]])
-    shares, scales = _parted(known, weights)
-    complete = trial.completeness == ("complete",)
-    touched = trial.day >= trial.day.min() + warm
-    mean = np.maximum(exposures[best][touched] @ modes[best].multiplier, _LEAST)
-    return Fitted(
-        parameters=_put_back(tried[best], shares, scales, known=complete and bool(orders.sum())),
-        prior=tried[best],
-        fit=modes[best],
-        shares=shares,
-        scales=scales,
-        tried=_table(tried, chance),
-        cell_size=likeliest_size(trial.orders[touched], mean),
-        complete=complete,
-        orders=int(orders.sum()),
-        unit=trial.unit,
-        outside=trial.outside,
-    )
+    learnt = trial.heard(warm)
+    return _fitted(trial, learnt, _tried(trial, learnt), draws, seed, expected or {})
 
 
 def fitted_together(trials: Sequence[Trial], *, draws: int = 200, seed: int = 0) -> list[Fitted]:
@@ -270,21 +247,126 @@ def fitted_together(trials: Sequence[Trial], *, draws: int = 200, seed: int = 0)
         One for each trial. What is expected of a leverage is the mean of what the exchanges say
         alone, on a log scale, weighted by their orders.
     """
-    alone = [fitted(one, draws=0 if len(trials) > 1 else draws, seed=seed) for one in trials]
-    if len(trials) < 2:
-        return alone
+    seen = [one.heard(WARM) for one in trials]
+    tried = [_tried(one, learnt) for one, learnt in zip(trials, seen, strict=True)]
+    expected = _expected([_likeliest(one, {}) for one in tried]) if len(trials) > 1 else {}
+    return [
+        _fitted(one, learnt, its, draws, seed, expected)
+        for one, learnt, its in zip(trials, seen, tried, strict=True)
+    ]
+
+
+class _Rows(NamedTuple):
+    """What `leverage.fit` is given; see there."""
+
+    exposure: Floats
+    orders: Ints
+    day: Ints
+    many: Floats
+
+
+class _Tried(NamedTuple):
+    """A candidate, and what it has to explain."""
+
+    parameters: Parameters
+    rows: _Rows
+
+    def fit(self, expected: Mapping[float, float], draws: int = 0, seed: int = 0) -> Fit:
+        prior = np.append(_multipliers(self.parameters, expected), 1.0)
+        return fit(*self.rows, prior=prior, draws=draws, seed=seed)
+
+    def likelihood(self, found: Fit) -> float:
+        return likelihood(self.rows.exposure, self.rows.orders, found, self.rows.many)
+
+
+def _exposure(trial: Trial, parameters: Parameters) -> Floats:
+    """Return what stood in each cell, the background last; shape (cells, tiers + 1)."""
+    return np.hstack([trial.stood(parameters=parameters), trial.background()[:, None]])
+
+
+def _multipliers(prior: Parameters, expected: Mapping[float, float]) -> Floats:
+    return np.array([expected.get(tier, 1.0) for tier in prior.leverage])
+
+
+def _tried(trial: Trial, learnt: NDArray[np.bool_]) -> list[_Tried]:
+    """Return all candidates, each with what it has to explain."""
+    rows = learnt[trial.rows]
+    orders, day = trial.per_row(trial.orders).astype(np.int64)[rows], trial.day[trial.rows][rows]
+
+    def tried(one: Parameters) -> _Tried:
+        seen = trial.per_row(_exposure(trial, one))[rows]
+        return _Tried(one, _Rows(*joined(seen, orders, day)))
+
+    with ThreadPoolExecutor() as threads:
+        return list(threads.map(tried, candidates(trial.parameters)))
+
+
+def _likeliest(
+    tried: list[_Tried], expected: Mapping[float, float]
+) -> tuple[Parameters, Fit, Floats]:
+    """Return the likeliest candidate, the mode of its fit, and the probability of each."""
+    modes = [one.fit(expected) for one in tried]
+    said = np.array([one.likelihood(made) for one, made in zip(tried, modes, strict=True)])
+    best = int(said.argmax())
+    chance = np.exp((said - said[best]) / (TEMPER * modes[best].inflation))
+    return tried[best].parameters, modes[best], chance / chance.sum()
+
+
+def _fitted(
+    trial: Trial,
+    learnt: NDArray[np.bool_],
+    tried: list[_Tried],
+    draws: int,
+    seed: int,
+    expected: Mapping[float, float],
+) -> Fitted:
+    likely, mode, chance = _likeliest(tried, expected)
+    many = np.random.default_rng(seed).multinomial(draws, chance)
+    drawn = [
+        one.fit(expected, draws=int(some), seed=seed + at).draws
+        for at, (one, some) in enumerate(zip(tried, many, strict=True))
+        if some
+    ]
+    known = np.concatenate(drawn or [mode.multiplier[None]])
+    shares, scales = _parted(known, np.asarray(likely.weights))
+    complete, counted = trial.completeness == ("complete",), mode.orders > 0
+    if counted:
+        found = _put_back(likely, shares.mean(axis=0), scales if complete else None)
+    else:
+        likely = trial.parameters
+        found = _put_back(likely, _multipliers(likely, expected) * likely.weights, None)
+    return Fitted(
+        parameters=found,
+        prior=likely,
+        fit=mode,
+        shares=shares,
+        scales=scales,
+        tried=_table([one.parameters for one in tried], chance),
+        cell_size=_cell_size(trial, likely, mode, learnt) if counted else math.nan,
+        days=len(np.unique(trial.day[learnt])),
+        complete=complete,
+        orders=mode.orders,
+        unit=trial.unit,
+        outside=trial.outside,
+    )
+
+
+def _cell_size(trial: Trial, likely: Parameters, mode: Fit, learnt: NDArray[np.bool_]) -> float:
+    mean = np.maximum(_exposure(trial, likely)[learnt] @ mode.multiplier, _LEAST)
+    return likeliest_size(trial.orders[learnt], mean)
+
+
+def _expected(alone: list[tuple[Parameters, Fit, Floats]]) -> dict[float, float]:
+    """Return by what several fits say together that the prior mix is to be multiplied."""
     sums: dict[float, list[float]] = {}
-    for made in alone:
-        level = float(made.fit.multiplier[:-1] @ np.asarray(made.prior.weights))
-        relative = np.log(made.fit.multiplier[:-1] / level)
-        for tier, value in zip(made.prior.leverage, relative, strict=True):
+    for prior, made, _ in alone:
+        level = float(made.multiplier[:-1] @ np.asarray(prior.weights))
+        relative = np.log(made.multiplier[:-1] / level)
+        for tier, value in zip(prior.leverage, relative, strict=True):
             total = sums.setdefault(tier, [0.0, 0.0])
             total[0] += made.orders * float(value)
             total[1] += made.orders
-    expected = {tier: float(np.exp(said / many)) for tier, (said, many) in sums.items() if many}
-    return [
-        fitted(one, draws=draws, seed=seed + at, expected=expected) for at, one in enumerate(trials)
-    ]
+    return {tier: float(np.exp(said / many)) for tier, (said, many) in sums.items() if many}
 
 
 def _parted(multipliers: Floats, weights: Floats) -> tuple[Floats, Floats]:
@@ -303,10 +385,9 @@ def _table(tried: list[Parameters], chance: Floats) -> pl.DataFrame:
     return pl.DataFrame(rows).sort("probability", descending=True)
 
 
-def _put_back(prior: Parameters, shares: Floats, scales: Floats, *, known: bool) -> Parameters:
-    mean = shares.mean(axis=0) if len(shares) else np.asarray(prior.weights)
-    mean = mean / mean.sum()
+def _put_back(prior: Parameters, mix: Floats, scales: Floats | None) -> Parameters:
+    """Return what was assumed with the mix found, and the scale where it is known for one."""
     liquidatable = prior.liquidatable
-    if known and len(scales):
+    if scales is not None:
         liquidatable = min(1.0, liquidatable * float(np.median(scales)))
-    return replace(prior, weights=tuple(map(float, mean)), liquidatable=liquidatable)
+    return replace(prior, weights=tuple(map(float, mix / mix.sum())), liquidatable=liquidatable)

@@ -14,6 +14,7 @@ Both look back only: a later bar changes nothing of an earlier one.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -92,10 +93,10 @@ def moves(bars: Floats, width: int) -> Floats:
 
 
 def _followed(values: Floats, step: float) -> Floats:
-    """Return an exponential mean, of what is known; a step of so many time constants."""
-    weight, last = -math.expm1(-step), math.nan
+    """Return an exponential mean, of what is known; a bar is so many time constants."""
     found = np.full(len(values), np.nan)
-    for at in np.flatnonzero(~np.isnan(values)):
-        last = values[at] if math.isnan(last) else last + weight * (values[at] - last)
-        found[at] = last
+    known = np.flatnonzero(~np.isnan(values))
+    found[known[:1]] = values[known[:1]]
+    for before, at in pairwise(known):
+        found[at] = found[before] - math.expm1(-step * (at - before)) * (values[at] - found[before])
     return found

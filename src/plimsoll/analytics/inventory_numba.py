@@ -195,6 +195,7 @@ def touched_cells(bars: Floats, step: float) -> Any:
 
     Longs' are the buckets from the low up to the higher of the bar's open and the close before;
     shorts' those above the lower of these up to the high. The bucket a price stands in is touched.
+    After bars without a price only the open counts: when the price passed the rest is not known.
 
     Parameters
     ----------
@@ -214,6 +215,7 @@ def touched_cells(bars: Floats, step: float) -> Any:
         for t in range(len(bars)):
             bar = bars[t]
             if math.isnan(bar[OPEN] + bar[HIGH] + bar[LOW] + bar[CLOSE]):
+                before = np.nan
                 continue
             above, below = np.fmax(bar[OPEN], before), np.fmin(bar[OPEN], before)
             before = bar[CLOSE]

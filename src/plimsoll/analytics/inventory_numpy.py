@@ -96,6 +96,7 @@ def _touched(bars: Floats, step: float) -> list[tuple[int, int, int]]:
     found, before = [], math.nan
     for t, bar in enumerate(bars):
         if np.isnan(bar[:4]).any():
+            before = math.nan
             continue
         edges = [math.floor(math.log(price) / step) for price in bar[:3]]
         known = edges[0] if math.isnan(before) else math.floor(math.log(before) / step)

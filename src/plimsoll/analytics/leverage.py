@@ -21,12 +21,17 @@ Fitting. A negative binomial is a Poisson variable whose mean is multiplied by a
 make the step of expectation-maximisation [1]_ explicit (`fit` finds the mode so):
 
 .. math:: \theta_k \leftarrow \frac{\theta_k \sum_t E_{tk}\, n_t / \mu_t + a}
-          {\sum_t E_{tk}\, \hat g_t + a / s m_k}, \qquad \hat g_t = \frac{n_t + r}{\mu_t + r},
+          {\sum_t E_{tk}\, \hat g_t + a / s m_k}, \qquad \hat g_t = \frac{n_t + r}{\mu_t + r}.
 
-and give every conditional distribution in closed form, from which a Gibbs sampler [2]_ draws whole
-mixes. The size :math:`r` is moved by Metropolis steps. Liquidations come in clusters: the
-information of the days, not of the bars, is what there is, so the likelihood is tempered by the
-ratio of the variance of the daily scores to the model's own (at least 1) [3]_.
+Liquidations come in clusters: the information of the days, not of the bars, is what there is, so
+the likelihood is tempered by the ratio of the variance of the daily scores to the model's own (at
+least 1) [2]_. Whole mixes are drawn from what it says with the prior, by a random walk of
+Metropolis over the logarithms of multipliers, scale and size, in steps that have the curvature at
+the mode and the length at which such walks are fastest [3]_.
+
+Most bars touch nothing that the inventory knows of. Those of one day without a liquidation, and
+with like exposure to the background alone, are *joined*: a sum of negative binomials of one mean is
+another, of a size as many times as large.
 
 A tier that the price hardly ever reached keeps its prior.
 
@@ -34,8 +39,8 @@ References
 ----------
 .. [1] Dempster, Laird, Rubin (1977), JRSS B 39(1); Shepp, Vardi (1982), IEEE TMI 1(2), for Poisson
    counts of a linear operator.
-.. [2] Gelfand, Smith (1990), JASA 85(410).
-.. [3] Ribatet, Cooley, Davison (2012), Statistica Sinica 22(2): magnitude adjustment.
+.. [2] Ribatet, Cooley, Davison (2012), Statistica Sinica 22(2): magnitude adjustment.
+.. [3] Roberts, Gelman, Gilks (1997), Annals of Applied Probability 7(1).
 """
 
 from __future__ import annotations
@@ -52,14 +57,28 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
+    _Rows = tuple[Floats, Ints, Floats]
+    """Exposures, orders, and how many rows each stands for."""
+    _Law = tuple[Floats, float, float]
+    """Expected multipliers, the prior's shape, and the inflation."""
 
-__all__ = ["SHAPE", "Fit", "fit", "likeliest_size", "likelihood"]
+__all__ = ["SHAPE", "Fit", "fit", "joined", "likeliest_size", "likelihood"]
 
 SHAPE = 2.0
 """How sure the prior is of each multiplier: at 2, nine of ten lie between 0.18 and 2.4 of it."""
 _ROUNDS, _SETTLED = 400, 1e-4
-_BURN, _THIN = 100, 3
+_SIZED = 20
+"""So often at most the size is looked for again."""
+_ALIKE = 0.01
+"""Exposures of one step of this on a log scale are joined."""
+_BURN, _THIN = 500, 30
+_FASTEST = 2.38
+"""Of a step, over the root of the dimensions and in standard deviations."""
 _SIZES = (1e-3, 1e3)
+_LOW, _HIGH = (math.log(bound) for bound in _SIZES)
+_FLAT = 0.1
+"""The least curvature that a step is made for."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -73,7 +92,7 @@ class Fit:
     draws : ndarray, shape (draws, tiers)
         Of the posterior.
     size : float
-        The negative binomial's, at the mode; small is clustered.
+        The negative binomial's, at the mode; small is clustered. Infinite of nothing.
     rows, orders : int
         Bars and sides with exposure; orders counted in them.
     inflation : float
@@ -94,8 +113,9 @@ class Fit:
 
 def fit(
     exposure: Floats,
-    orders: NDArray[np.int64],
-    day: NDArray[np.int64],
+    orders: Ints,
+    day: Ints,
+    many: Floats | None = None,
     *,
     prior: Floats | None = None,
     shape: float = SHAPE,
@@ -112,6 +132,8 @@ def fit(
         Counted liquidations.
     day : ndarray of int, shape (rows,)
         Rows of one day are taken to vary together.
+    many : ndarray, shape (rows,), optional
+        How many rows each stands for, where they are `joined` already.
     prior : ndarray, shape (tiers,), optional
         Expected multipliers, up to a common scale; equal by default.
     shape : float
@@ -136,34 +158,64 @@ def fit(
     expected = np.ones(tiers) if prior is None else np.asarray(prior, dtype=np.float64)
     if expected.shape != (tiers,) or not (expected > 0).all() or not shape > 0:
         raise ValueError(f"the prior needs {tiers} positive multipliers and a positive shape")
-    touched = exposure.sum(axis=1) > 0
-    exposure, orders, day = exposure[touched], orders[touched], day[touched]
+    if many is None:
+        exposure, orders, day, many = joined(exposure, orders, day)
     known = bool(orders.sum())
     if not known:
-        exposure, orders, day = exposure[:0], orders[:0], day[:0]
-    multiplier, scale, size = _mode(exposure, orders, expected, shape)
-    inflation = _inflation(exposure, orders, day, multiplier, size) if known else 1.0
-    sampled = _draw(
-        np.ascontiguousarray(exposure),
-        orders,
-        (shape / expected, shape),
-        (multiplier, scale, size),
-        inflation,
-        draws,
-        seed,
-    )
+        exposure, orders, day, many = exposure[:0], orders[:0], day[:0], many[:0]
+    multiplier, scale, size = _mode(exposure, orders, many, expected, shape)
+    inflation = _inflation(exposure, orders, day, multiplier, size * many) if known else 1.0
+    mode = np.log(np.append(multiplier, (scale, np.clip(size, *_SIZES))))
+    if not draws:
+        sampled = np.empty((0, tiers))
+    elif not known:
+        sampled = np.random.default_rng(seed).gamma(shape, expected / shape, (draws, tiers))
+    else:
+        rows = np.ascontiguousarray(exposure), orders, many
+        law = expected, shape, inflation
+        sampled = _walk(rows, law, mode, _steps(rows, law, mode), draws, seed)
     return Fit(
         multiplier=multiplier,
         draws=sampled,
         size=size,
-        rows=len(orders),
+        rows=int(many.sum()),
         orders=int(orders.sum()),
         inflation=inflation,
         prior=expected,
     )
 
 
-def likelihood(exposure: Floats, orders: NDArray[np.int64], found: Fit) -> float:
+def joined(exposure: Floats, orders: Ints, day: Ints) -> tuple[Floats, Ints, Ints, Floats]:
+    """Return fewer rows that say the same: those without exposure left out, silent ones joined.
+
+    Parameters
+    ----------
+    exposure, orders, day
+        As in `fit`.
+
+    Returns
+    -------
+    exposure, orders, day
+        The same, of fewer rows.
+    many : ndarray, shape (rows,)
+        How many each stands for.
+    """
+    plain = (orders == 0) & (exposure[:, :-1] == 0).all(axis=1)
+    kept, silent = ~plain & (exposure > 0).any(axis=1), plain & (exposure[:, -1] > 0)
+    even, of = exposure[silent, -1], day[silent]
+    alike = np.floor(np.log(even) / _ALIKE).astype(np.int64)
+    _, first, at = np.unique(of * 2**32 + alike, return_index=True, return_inverse=True)
+    sums = np.zeros((len(first), exposure.shape[1]))
+    sums[:, -1] = np.bincount(at, weights=even, minlength=len(first))
+    return (
+        np.vstack([exposure[kept], sums]),
+        np.append(orders[kept], np.zeros(len(first), dtype=np.int64)),
+        np.append(day[kept], of[first]),
+        np.append(np.ones(np.count_nonzero(kept)), np.bincount(at, minlength=len(first))),
+    )
+
+
+def likelihood(exposure: Floats, orders: Ints, found: Fit, many: Floats | float = 1.0) -> float:
     """Return the log likelihood of counts at the mode of a fit, but for what depends on them only.
 
     Parameters
@@ -171,19 +223,17 @@ def likelihood(exposure: Floats, orders: NDArray[np.int64], found: Fit) -> float
     exposure : ndarray, shape (rows, tiers)
     orders : ndarray of int, shape (rows,)
     found : Fit
+    many : ndarray, shape (rows,), optional
+        As in `fit`.
     """
-    touched = exposure.sum(axis=1) > 0
-    n, mean = orders[touched], exposure[touched] @ found.multiplier
-    size = min(found.size, _SIZES[1])
-    counted = n > 0
-    some, mu = n[counted].astype(np.float64), mean[counted]
-    said = gammaln(some + size) - gammaln(size) + some * np.log(mu / (size + mu))
-    return float(said.sum() - size * np.log1p(mean / size).sum())
+    mean, size = exposure @ found.multiplier, min(found.size, _SIZES[1])
+    counted = (orders > 0) & (mean > 0)
+    n, mu, sizes = orders[counted].astype(np.float64), mean[counted], size * many
+    said = gammaln(n + size) - gammaln(size) + n * np.log(mu / (size + mu))
+    return float(said.sum() - (sizes * np.log1p(mean / sizes)).sum())
 
 
-def _checked(
-    exposure: Floats, orders: NDArray[np.int64], day: NDArray[np.int64]
-) -> tuple[Floats, NDArray[np.int64]]:
+def _checked(exposure: Floats, orders: Ints, day: Ints) -> tuple[Floats, Ints]:
     exposure = np.asarray(exposure, dtype=np.float64)
     if exposure.ndim != 2 or exposure.shape[1] < 1 or not len(exposure) == len(orders) == len(day):
         raise ValueError(
@@ -193,35 +243,53 @@ def _checked(
     if not np.isfinite(exposure).all() or (exposure < 0).any():
         raise ValueError("exposures must be finite and not negative; leave out what is not known")
     counts = np.asarray(orders)
-    if not np.array_equal(counts, np.floor(counts)) or (counts < 0).any():
+    if not (np.isfinite(counts) & (counts == np.floor(counts)) & (counts >= 0)).all():
         raise ValueError("orders must be whole and not negative: divide dollars by a mean order")
     return exposure, counts.astype(np.int64)
 
 
 def _mode(
-    exposure: Floats, orders: NDArray[np.int64], expected: Floats, shape: float
+    exposure: Floats, orders: Ints, many: Floats, expected: Floats, shape: float
 ) -> tuple[Floats, float, float]:
     """Return the multipliers, their scale, and the size, where the posterior is highest."""
     total = float((exposure @ expected).sum())
     scale = float(orders.sum()) / total if total > 0 else 1.0
     theta, size = expected * scale, math.inf
-    for turn in range(_ROUNDS):
-        mean = exposure @ theta
-        if turn % 5 == 0:
-            size = likeliest_size(orders, mean)
-        hidden = np.ones(len(mean)) if math.isinf(size) else (orders + size) / (mean + size)
-        ratio = np.divide(orders, mean, out=np.zeros(len(mean)), where=mean > 0)
-        before = theta
-        theta = (theta * (exposure.T @ ratio) + shape) / (
-            exposure.T @ hidden + shape / (scale * expected)
-        )
-        scale = float(np.mean(theta / expected)) if len(mean) else 1.0
-        if np.max(np.abs(theta / before - 1)) < _SETTLED:
+    if not len(orders):
+        return theta, scale, size
+    for _ in range(_SIZED):
+        before, size = size, likeliest_size(orders, exposure @ theta, many)
+        theta, scale = _climb(exposure, orders, size * many, expected, shape, (theta, scale))
+        if abs(size / before - 1) < 10 * _SETTLED:
             break
     return theta, scale, size
 
 
-def likeliest_size(orders: NDArray[np.int64], mean: Floats) -> float:
+def _climb(
+    exposure: Floats,
+    orders: Ints,
+    sizes: Floats,
+    expected: Floats,
+    shape: float,
+    start: tuple[Floats, float],
+) -> tuple[Floats, float]:
+    """Return the multipliers and their scale where the posterior is highest, given the sizes."""
+    theta, scale = start
+    counted = orders > 0
+    some, n = exposure[counted], orders[counted]
+    for _ in range(_ROUNDS):
+        mean = exposure @ theta
+        split = (n / mean[counted]) @ some
+        hidden = ((orders + sizes) / (mean + sizes)) @ exposure
+        before = theta
+        theta = (theta * split + shape) / (hidden + shape / (scale * expected))
+        scale = float(np.mean(theta / expected))
+        if np.max(np.abs(theta / before - 1)) < _SETTLED:
+            break
+    return theta, scale
+
+
+def likeliest_size(orders: Ints, mean: Floats, many: Floats | float = 1.0) -> float:
     """Return the negative binomial's likeliest size from 0.001 to 1,000, by golden section.
 
     Parameters
@@ -229,22 +297,27 @@ def likeliest_size(orders: NDArray[np.int64], mean: Floats) -> float:
     orders : ndarray of int, shape (n,)
     mean : ndarray, shape (n,)
         Positive where something was counted.
+    many : ndarray, shape (n,), optional
+        How many each stands for; one where something was counted.
 
     Returns
     -------
     float
-        Infinite of nothing.
+        Infinite where nothing was counted.
     """
-    if not len(mean):
-        return math.inf
     counted = orders > 0
+    if not counted.any():
+        return math.inf
     n, mu = orders[counted].astype(np.float64), mean[counted]
+    count, often = np.unique(n, return_counts=True)
     silent = mean[~counted]
+    times = np.broadcast_to(many, mean.shape)[~counted]
 
     def unlikely(log_size: float) -> float:
         r = math.exp(log_size)
-        said = gammaln(n + r) - gammaln(r) + n * np.log(mu / (r + mu)) - r * np.log1p(mu / r)
-        return -float(said.sum() - r * np.log1p(silent / r).sum())
+        ways = often @ (gammaln(count + r) - gammaln(r))
+        said = n @ np.log(mu / (r + mu)) - r * np.log1p(mu / r).sum()
+        return float(r * (times @ np.log1p(silent / (r * times))) - ways - said)
 
     low, high = (math.log(bound) for bound in _SIZES)
     golden = (math.sqrt(5) - 1) / 2
@@ -262,12 +335,10 @@ def likeliest_size(orders: NDArray[np.int64], mean: Floats) -> float:
     return math.exp((low + high) / 2)
 
 
-def _inflation(
-    exposure: Floats, orders: NDArray[np.int64], day: NDArray[np.int64], theta: Floats, size: float
-) -> float:
+def _inflation(exposure: Floats, orders: Ints, day: Ints, theta: Floats, sizes: Floats) -> float:
     """Return how much more the scores of days vary than the model says; at least one."""
     mean = np.maximum(exposure @ theta, 1e-300)
-    spread = mean * (1 + mean / size)
+    spread = mean * (1 + mean / sizes)
     score = exposure * ((orders - mean) / spread)[:, None] * theta  # of the log multipliers
     information = (exposure**2 / spread[:, None]).sum(axis=0) * theta**2
     _, at = np.unique(day, return_inverse=True)
@@ -280,91 +351,63 @@ def _inflation(
     return max(1.0, float(np.average(ratio, weights=information[told])))
 
 
-@njit(cache=True, nogil=True)
-def _draw(
-    exposure: Floats,
-    orders: NDArray[np.int64],
-    prior: tuple[Floats, float],
-    start: tuple[Floats, float, float],
-    inflation: float,
-    draws: int,
-    seed: int,
-) -> Floats:
-    """Return posterior draws of the multipliers by Gibbs sampling; shape (draws, tiers).
+def _steps(rows: _Rows, law: _Law, mode: Floats) -> Floats:
+    """Return by what standard normal numbers become a step; shape (tiers + 2, tiers + 2)."""
+    exposure, _, many = rows
+    expected, shape, inflation = law
+    tiers = exposure.shape[1]
+    theta, scale, size = np.exp(mode[:tiers]), math.exp(mode[-2]), math.exp(mode[-1])
+    mean = exposure @ theta
+    swept = exposure * theta / np.sqrt(mean * (1 + mean / (size * many)))[:, None]
+    held = shape * theta / (scale * expected)  # by the prior
+    curvature = np.zeros((tiers + 2, tiers + 2))
+    curvature[:tiers, :tiers] = swept.T @ swept / inflation + np.diag(held)
+    curvature[:tiers, tiers] = curvature[tiers, :tiers] = -held
+    curvature[tiers, tiers] = held.sum()
+    near = np.tile(mode, (3, 1))
+    near[:, -1] = np.clip(mode[-1], _LOW + 0.1, _HIGH - 0.1) + np.linspace(-0.1, 0.1, 3)
+    high = np.array([_posterior(one, rows, law) for one in near])
+    curvature[-1, -1] = max(1.0, -float(np.diff(high, 2)[0]) / 0.01)
+    covariance = np.linalg.inv(curvature + _FLAT * np.eye(tiers + 2))
+    steps: Floats = np.linalg.cholesky(covariance) * (_FASTEST / math.sqrt(tiers + 2))
+    return steps
 
-    `prior` holds the shape over each expected multiplier, and the shape; `start` the mode:
-    multipliers, scale, size.
-    """
+
+@njit(cache=True, nogil=True)
+def _walk(rows: _Rows, law: _Law, mode: Floats, steps: Floats, draws: int, seed: int) -> Floats:
+    """Return draws of the multipliers by a random walk from the mode; shape (draws, tiers)."""
     np.random.seed(seed)  # noqa: NPY002 (compiled code has its own generator of this kind)
-    rows, tiers = exposure.shape
-    rates, shape = prior
-    theta, scale, size = start[0].copy(), start[1], min(start[2], 1e3)
-    found = np.empty((draws, tiers))
-    walk = 0.2
-    for turn in range(_BURN + draws * _THIN if draws else 0):
-        taken, exposed = np.zeros(tiers), np.zeros(tiers)
-        for row in range(rows):
-            _augment(exposure[row], orders[row], theta, size, taken, exposed)
-        for tier in range(tiers):
-            rate = exposed[tier] / inflation + rates[tier] / scale
-            theta[tier] = np.random.gamma(shape + taken[tier] / inflation) / rate  # noqa: NPY002
-        pull = 0.0
-        for tier in range(tiers):
-            pull += theta[tier] * rates[tier]
-        if rows:  # with nothing counted, it would wander off
-            scale = pull / np.random.gamma(tiers * shape)  # noqa: NPY002
-        if rows and turn % 3 == 0:
-            size = _step(exposure, orders, theta, size, inflation, walk)
-        if turn >= _BURN and (turn - _BURN) % _THIN == 0:
-            found[(turn - _BURN) // _THIN] = theta
+    found = np.empty((draws, len(mode) - 2))
+    at, here = mode, _posterior(mode, rows, law)
+    for turn in range(-_BURN, draws * _THIN):
+        other = at + steps @ np.random.standard_normal(len(mode))  # noqa: NPY002
+        there = _posterior(other, rows, law)
+        if math.log(np.random.random()) < there - here:  # noqa: NPY002
+            at, here = other, there
+        if turn >= 0:
+            found[turn // _THIN] = np.exp(at[:-2])
     return found
 
 
 @njit(cache=True, nogil=True)
-def _augment(
-    exposure: Floats, orders: int, theta: Floats, size: float, taken: Floats, exposed: Floats
-) -> None:
-    """Draw what is hidden of a row: its common factor, and which tier each order came from."""
-    mean = 0.0
-    for tier in range(len(theta)):
-        mean += theta[tier] * exposure[tier]
-    hidden = np.random.gamma(orders + size) / (mean + size)  # noqa: NPY002
-    left, rest = orders, mean
-    for tier in range(len(theta)):
-        exposed[tier] += exposure[tier] * hidden
-        part = theta[tier] * exposure[tier]
-        if left == 0 or part <= 0.0:
-            continue
-        share = part / rest if rest > part else 1.0
-        split = np.random.binomial(left, share)  # noqa: NPY002
-        taken[tier] += split
-        left -= split
-        rest -= part
-
-
-@njit(cache=True, nogil=True)
-def _step(
-    exposure: Floats,
-    orders: NDArray[np.int64],
-    theta: Floats,
-    size: float,
-    inflation: float,
-    walk: float,
-) -> float:
-    """Return the size after one Metropolis step on its logarithm."""
-    other = size * math.exp(walk * np.random.normal())  # noqa: NPY002
-    if not 1e-3 < other < 1e3:
-        return size
-    gain = 0.0
+def _posterior(at: Floats, rows: _Rows, law: _Law) -> float:
+    """Return the logarithm of the tempered posterior, of logarithms of multipliers, scale, size."""
+    if not _LOW <= at[-1] <= _HIGH:
+        return -math.inf
+    exposure, orders, many = rows
+    expected, shape, inflation = law
+    theta, size = np.exp(at[:-2]), math.exp(at[-1])
+    said, one = 0.0, math.lgamma(size)
     for row in range(len(orders)):
         mean = 0.0
-        for tier in range(exposure.shape[1]):
+        for tier in range(len(theta)):
             mean += theta[tier] * exposure[row, tier]
-        n = orders[row]
-        gain += size * math.log1p(mean / size) - other * math.log1p(mean / other)
+        n, sizes = orders[row], size * many[row]
+        said -= sizes * math.log1p(mean / sizes)
         if n:
-            gain += math.lgamma(n + other) - math.lgamma(other) - n * math.log(other + mean)
-            gain -= math.lgamma(n + size) - math.lgamma(size) - n * math.log(size + mean)
-    if math.log(np.random.random()) < gain / inflation:  # noqa: NPY002
-        return other
-    return size
+            said += math.lgamma(n + size) - one + n * math.log(mean / (size + mean))
+    said /= inflation
+    for tier in range(len(theta)):
+        over = at[tier] - at[-2] - math.log(expected[tier])
+        said += shape * (over - math.exp(over))
+    return said

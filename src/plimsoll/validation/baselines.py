@@ -9,7 +9,7 @@ the range can say so. None is given less than the map but what it is defined not
 constant rate          each bar and side that touched anything counts alike
 covered range          each cell counts alike
 drawdown               how far below (above) the extreme of the last day and week a cell lies
-volume profile         where volume traded in the last three days, shifted by one leverage
+volume profile         where volume traded in the last three days, shifted by leverage of 25
 swings and rounds      below (above) the last day's extreme, or beside a round number
 distance only          how far a cell lies from the mean price of the last eight hours, three days
 equal weights          the inventory, every tier of leverage alike
@@ -19,7 +19,8 @@ no OI: constant        the inventory, fitted, with open interest and volume held
 no OI: moves           the same, with volume in proportion to the bar's move
 =====================  ===========================================================================
 
-The last two are the map's *twins*: all it has but open interest.
+The last two are the map's *twins*: all it has but open interest, whose first known amount and mean
+volume, over all bars, they are told.
 """
 
 from __future__ import annotations
@@ -27,10 +28,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from msgspec.structs import replace
 
 from plimsoll.analytics.fitting import candidates
-from plimsoll.analytics.flows import moves
+from plimsoll.analytics.flows import believed, moves
 from plimsoll.analytics.inventory import Inventory
 from plimsoll.analytics.inventory_state import (
     CLOSE,
@@ -68,6 +70,7 @@ BASELINES = (
 )
 _BANDS = np.array([0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.2])
 _GENERIC = 25.0
+"""Or the most that the tiers allow, where that is less."""
 _NEAR = 0.002
 
 
@@ -84,14 +87,14 @@ def exposures(trial: Trial) -> dict[str, list[Floats]]:
         By name, one for each set of assumptions among which the fit may choose. The last column of
         each is the covered range, the map's background.
     """
-    prior, weights = trial.parameters, np.asarray(trial.parameters.weights)
-    stood = trial.stood()
-    churns = candidates(prior, ["churn", "closing"])
+    prior, tiers = trial.parameters, len(trial.parameters.weights)
+    alike = replace(prior, weights=(1 / tiers,) * tiers)
+    churns = candidates(replace(prior, memory=0.0, moves=False), ["churn", "closing"])
     still, moved = (_without(trial, seeded) for seeded in (np.ones(len(trial.bars)), _moves(trial)))
     made = {
         MAP: [trial.stood(parameters=one) for one in candidates(prior)],
-        PRIOR: [stood.sum(axis=1, keepdims=True)],
-        "equal weights": [(stood / weights).sum(axis=1, keepdims=True) / len(weights)],
+        PRIOR: [trial.stood().sum(axis=1, keepdims=True)],
+        "equal weights": [trial.stood(parameters=alike).sum(axis=1, keepdims=True)],
         "constant rate": [_constant(trial)],
         "covered range": [np.empty((len(trial.cells), 0))],
         "drawdown": [np.hstack([_beyond(trial, hours) for hours in (24, 168)])],
@@ -131,13 +134,9 @@ def _bars_in(trial: Trial, hours: float) -> int:
 
 def _rolling(values: Floats, width: int, high: bool) -> Floats:
     """Return the extreme of the bars before each one; NaN before there is any."""
-    found = np.full(len(values), np.nan)
-    window = np.lib.stride_tricks.sliding_window_view(
-        np.concatenate([np.full(width, np.nan), values[:-1]]), width
-    )
-    known = ~np.isnan(window).all(axis=1)
-    found[known] = (np.nanmax if high else np.nanmin)(window[known], axis=1)
-    return found
+    before = pl.Series(values).fill_nan(None).shift()
+    found = (before.rolling_max if high else before.rolling_min)(width, min_samples=1)
+    return found.fill_null(np.nan).to_numpy()
 
 
 def _beyond(trial: Trial, hours: float) -> Floats:
@@ -162,30 +161,13 @@ def _away(trial: Trial, hours: float) -> Floats:
 
 def _profile(trial: Trial) -> Floats:
     """Return the volume traded where positions of one leverage, liquidated here, were opened."""
+    shift = _shift(trial)
     width, step = _bars_in(trial, 72), trial.grid.step
     bars = trial.bars
     bucket = np.floor(np.log(bars[:, CLOSE]) / step)
     volume = np.where(np.isnan(bucket + bars[:, VOLUME]), 0.0, bars[:, VOLUME])
     place = (np.nan_to_num(bucket) - trial.grid.first).astype(np.int64)
     place = np.clip(place, 0, trial.grid.rows - 1)
-    parameters = trial.parameters
-    shift = [
-        round(
-            float(
-                np.log(
-                    distance_factor(
-                        (_GENERIC,),
-                        parameters.maintenance,
-                        side=side,
-                        settlement=parameters.settlement,
-                        fee=parameters.fee,
-                    )[0]
-                )
-            )
-            / step
-        )
-        for side in ("long", "short")
-    ]
     held = np.zeros(trial.grid.rows)
     found = np.zeros((len(trial.cells), 1))
     at = 0
@@ -199,6 +181,23 @@ def _profile(trial: Trial) -> Floats:
         if t >= width:
             held[place[t - width]] -= volume[t - width]
     return trial.dollars(np.maximum(found, 0.0))
+
+
+def _shift(trial: Trial) -> list[int]:
+    """Return how many buckets a position of one leverage is liquidated above its entry, by side."""
+    parameters = trial.parameters
+    leverage = min(_GENERIC, parameters.leverage[-1])
+    factors = [
+        distance_factor(
+            [leverage],
+            parameters.maintenance,
+            side=side,
+            settlement=parameters.settlement,
+            fee=parameters.fee,
+        )
+        for side in ("long", "short")
+    ]
+    return [round(float(np.log(factor[0])) / trial.grid.step) for factor in factors]
 
 
 def _swings(trial: Trial) -> Floats:
@@ -219,7 +218,8 @@ def _yesterday(trial: Trial) -> Floats:
     shown = np.zeros(len(trial.bars), dtype=np.bool_)
     shown[first] = True
     moved = Inventory(trial.parameters, interval=trial.interval, grid=trial.grid)
-    columns = moved.advance(trial.bars, shown=shown).columns
+    bars = believed(trial.bars, trial.parameters, trial.interval)
+    columns = moved.advance(bars, shown=shown).columns
     column = np.searchsorted(day[first], day[trial.cells[:, 0]] - 1)
     row, known = trial.cells[:, 2] - trial.grid.first, day[trial.cells[:, 0]] > day[0]
     column = np.minimum(column, len(first) - 1)
@@ -231,7 +231,9 @@ def _never_closed(trial: Trial) -> Floats:
     """Return an inventory of all rises of open interest, on a fixed list, that nobody closes."""
     bars = trial.bars.copy()
     known = np.flatnonzero(~np.isnan(bars[:, OPEN_INTEREST]))
-    rises = np.maximum(0.0, np.diff(bars[known, OPEN_INTEREST], prepend=bars[known[:1], 6]))
+    rises = np.maximum(
+        0.0, np.diff(bars[known, OPEN_INTEREST], prepend=bars[known[:1], OPEN_INTEREST])
+    )
     bars[known, OPEN_INTEREST] = bars[known[:1], OPEN_INTEREST] + np.cumsum(rises)
     tiers = len(trial.parameters.weights)
     fixed = replace(trial.parameters, weights=(1 / tiers,) * tiers, liquidatable=1.0, churn=0.0)

@@ -6,7 +6,8 @@ touched are scored (see `analytics.cells`), so that no forecast earns anything f
 went. The headline is the skill over the better *twin*: the same fitted map without open interest.
 
 A skill is 1 − deviance / deviance of the baseline, with a 90 % interval by bootstrap of days; zero
-is no better, negative is worse. An interval that holds zero has shown nothing.
+is no better, negative is worse. An interval that holds zero has shown nothing. Days before the
+first liquidation and after the last are left out: nobody says that the feed was on.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Forecasts:
     ----------
     orders : ndarray, shape (cells,)
     day, bar, side : ndarray of int, shape (cells,)
-    distance : ndarray, shape (cells,), fraction
+    distance : ndarray, shape (cells,), log price
         Of the cell from the bar's day's first price.
     volatile : ndarray of bool, shape (cells,)
         Whether the day's range was above the median of the days scored.
@@ -82,9 +83,11 @@ class HeatmapScore:
     Attributes
     ----------
     summary : dict
-        `days`, `cells`, `orders`, `unit_usd`, `outside`, `completeness`; `twin`, the better one,
+        `days`, and how many of them are `silent`, without a liquidation; `cells`, `orders`,
+        `unit_usd`, `outside`, `completeness`; `twin`, the better one,
         and `skill`, `low`, `high` over it; `auc`, `precision` at the top tenth with the Wilson
-        bound `precision_low`, `slope` of calibration and its error, `pit` distance from uniform.
+        bound `precision_low`, `slope` of calibration and `slope_error`, `pit_distance` from a
+        uniform one. None where it cannot be told.
     table : DataFrame
         A row for each forecast: `deviance` and `log_score` an order, `auc`, `earth_movers_bp`, and
         the map's `skill` over it with `low` and `high`, and the `p` of Diebold and Mariano.
@@ -120,32 +123,35 @@ def forecast(
     ValueError
         If there are too few days to forecast three, or not one liquidation.
     """
-    day, rows = trial.day, trial.rows
-    days = np.unique(day)
-    first = warm + learn
-    if len(days) < first + 3:
-        raise ValueError(f"a score needs {first + 3} days with a price or more; got {len(days)}")
-    if not trial.orders.sum():
+    if not trial.orders.any():
         raise ValueError("a score needs liquidations; none is stored for these bars")
+    day, rows = trial.day, trial.rows
+    heard = trial.heard(warm)
+    days = np.unique(day[heard])
+    if len(days) < learn + 3:
+        raise ValueError(
+            f"a score needs {learn + 3} days or more from the first liquidation to the last, after "
+            f"{warm} that only fill the map; got {len(days)}"
+        )
     mean: dict[str, Floats] = {}
     log: dict[str, Floats] = {}
     orders, pit = trial.orders.astype(np.float64), np.full(len(day), np.nan)
     rng = np.random.default_rng(seed)
     for name, tried in exposures(trial).items():
         mean[name], log[name] = np.full(len(day), np.nan), np.full(len(day), np.nan)
-        for at in range(first, len(days), every):
+        for at in range(learn, len(days), every):
             until = days[min(at + every, len(days)) - 1]
-            past = (day >= days[warm]) & (day < days[at])
+            past = heard & (day < days[at])
             now = (day >= days[at]) & (day <= until)
             best, found = likeliest(trial, tried, past[rows])
             learnt = np.maximum(tried[best][past] @ found.multiplier, _LEAST)
             mean[name][now] = np.maximum(tried[best][now] @ found.multiplier, _LEAST)
-            size = scores.dispersion(orders[past], learnt) if orders[past].any() else math.inf
+            size = scores.dispersion(orders[past], learnt)
             log[name][now] = scores.log_probability(orders[now], mean[name][now], size)
             if name == MAP:
                 pit[now] = calibration.randomised_pit(orders[now], mean[name][now], size, rng)
-    scored = day >= days[first]
-    away, volatile = _circumstances(trial)
+    scored = (day >= days[learn]) & (day <= days[-1])
+    away, volatile = _circumstances(trial, days[learn:])
     return Forecasts(
         orders=orders[scored],
         day=day[scored],
@@ -160,7 +166,7 @@ def forecast(
     )
 
 
-def _circumstances(trial: Trial) -> tuple[Floats, NDArray[np.bool_]]:
+def _circumstances(trial: Trial, scored: Ints) -> tuple[Floats, NDArray[np.bool_]]:
     """Return each cell's distance from its day's first price, and whether the day was volatile."""
     of_bar = trial.time // (86_400 * 1_000_000)
     at = np.unique(of_bar, return_inverse=True)[1]
@@ -174,7 +180,8 @@ def _circumstances(trial: Trial) -> tuple[Floats, NDArray[np.bool_]]:
     start = daily["open"].to_numpy()[at][trial.cells[:, 0]]
     away: Floats = np.abs(np.log(trial.price / start))
     width = daily["width"].to_numpy()
-    volatile = (width > np.nanmedian(width))[at][trial.cells[:, 0]]
+    usual = np.median(width[np.isin(daily["day"], scored)])
+    volatile = (width > usual)[at][trial.cells[:, 0]]
     return away, volatile
 
 
@@ -207,6 +214,7 @@ def score(
     top = ranking.precision_at(mu, n > 0)
     summary = {
         "days": len(np.unique(made.day)),
+        "silent": len(np.setdiff1d(made.day, made.day[n > 0])),
         "cells": len(n),
         "orders": int(n.sum()),
         "unit_usd": trial.unit,
@@ -224,13 +232,17 @@ def score(
         "pit_distance": calibration.pit_distance(made.pit),
     }
     return HeatmapScore(
-        summary=summary,
+        summary={name: _told(value) for name, value in summary.items()},
         table=_table(made, daily, rng),
         groups=_groups(made, twin),
         reliability=pl.DataFrame(
             {"expected": classes.mu, "came": classes.n, "cells": classes.cells}
         ),
     )
+
+
+def _told(value: object) -> object:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _daily(made: Forecasts, name: str) -> Floats:
@@ -262,7 +274,7 @@ def _table(made: Forecasts, daily: dict[str, Floats], rng: np.random.Generator) 
             test = significance.diebold_mariano(logs[MAP] - logs[name], made.day, rng=rng)
             row |= {"skill": over.value, "low": over.low, "high": over.high, "p": test.p_value}
         rows.append(row)
-    return pl.DataFrame(rows)
+    return pl.DataFrame(rows).fill_nan(None)
 
 
 def _groups(made: Forecasts, twin: str) -> pl.DataFrame:
