@@ -135,14 +135,11 @@ def test_a_truth_that_is_as_the_map_says_lies_in_eight_of_ten_bands(size: float)
         assert claimed <= cells
         if scope == "range":
             assert 0.76 < inside / cells < 0.97
-    mass, real = (
-        found.filter(scope="range")["mass"].sum(),
-        found.filter(scope="range")["real"].sum(),
-    )
-    assert real == pytest.approx(mass, rel=0.1)
+    wide = found.filter(scope="range")
+    assert wide["real"].sum() == pytest.approx(wide["mass"].sum(), rel=0.2)  # 3 deviations
 
 
-def test_a_market_twice_as_large_as_the_map_lies_above_its_bands() -> None:
+def test_a_market_ten_times_as_large_as_the_map_lies_above_its_bands() -> None:
     tried = walk()
     known = made(tried, 50.0)
     bar = np.array([120])
