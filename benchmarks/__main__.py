@@ -15,6 +15,7 @@ BENCHMARKS = {
     "heatmap": "benchmarks.heatmap",
     "recording": "benchmarks.recording",
     "recovery": "benchmarks.recovery",
+    "score": "benchmarks.score",
     "simulation": "benchmarks.simulation",
 }
 """Each benchmark's module, whose ``run()`` returns its figures; imported on first use."""

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["MAPS", "recovery"]
+__all__ = ["MAPS", "mixes", "recovery"]
 
 MAPS = ("true mix", "equal weights", "prior", "measured distances", "distance only")
 _WARM = 7
@@ -101,7 +101,7 @@ def _scores(
     first = midnights[_WARM]
     drawn = {
         name: _map(reader, venue["name"], symbol, parameters, first)
-        for name, parameters in _mixes(reader, venue, symbol, first).items()
+        for name, parameters in _models(reader, venue, symbol, first).items()
     }
     found: dict[str, list[tuple[float, float]]] = {
         name: [] for name in MAPS if name in {*drawn, "distance only"}
@@ -122,10 +122,19 @@ def _scores(
     return found
 
 
-def _mixes(
-    reader: Reader, venue: dict[str, Any], symbol: str, first: datetime
-) -> dict[str, Parameters | None]:
-    """Return the model with the tiers traders choose from, as often as they do, and with others."""
+def mixes(venue: dict[str, Any]) -> dict[str, Parameters]:
+    """Return the model with the tiers traders choose from, as often as they do, and equally.
+
+    Parameters
+    ----------
+    venue : dict
+        As `Truth.note` has it among the scenario's.
+
+    Returns
+    -------
+    dict of str to Parameters
+        `true mix`, how often traders choose when the mood is neutral, and `equal weights`.
+    """
     chosen = [
         (leverage, weight)
         for leverage, weight in zip(venue["leverage"], venue["mix"], strict=True)
@@ -141,17 +150,23 @@ def _mixes(
     }
     true = tuple(weight / total for _, weight in chosen)
     equal = (1 / len(tiers),) * len(tiers)
-    even = Parameters(weights=equal, **settled)
-    mixes = {
+    return {
         "true mix": Parameters(weights=true, **settled),
-        "equal weights": even,
-        "prior": None,
+        "equal weights": Parameters(weights=equal, **settled),
     }
+
+
+def _models(
+    reader: Reader, venue: dict[str, Any], symbol: str, first: datetime
+) -> dict[str, Parameters | None]:
+    """Return the models whose maps are compared; None is the default prior."""
+    made: dict[str, Parameters | None] = {**mixes(venue), "prior": None}
     with suppress(NoSuchData):
         asked = Asked([], None, first, first)
         positions = rows_of(reader, "position", Symbol.parse(symbol).base, asked)
-        mixes["measured distances"] = distances(positions, even).parameters
-    return mixes
+        even = mixes(venue)["equal weights"]
+        made["measured distances"] = distances(positions, even).parameters
+    return made
 
 
 def _map(
