@@ -242,6 +242,7 @@ class Inventory:
     Examples
     --------
     >>> from datetime import timedelta
+    >>> import polars as pl
     >>> day = {"open": 100.0, "high": 100.0, "low": 100.0, "close": 100.0, "volume": None,
     ...        "taker_buy": None}
     >>> bars = pl.DataFrame([day | {"open_interest": 1_000.0}, day | {"open_interest": 1_400.0}])
