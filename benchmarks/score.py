@@ -23,6 +23,7 @@ from plimsoll import maps
 from plimsoll.analytics.cells import trial
 from plimsoll.analytics.fitting import WARM, fitted
 from plimsoll.analytics.leverage import fit
+from plimsoll.analytics.matching import banded, overlap, rank_correlation
 from plimsoll.simulation.scenarios import SCENARIOS
 from plimsoll.simulation.simulation import START
 from plimsoll.simulation.truth import Truth
@@ -30,7 +31,7 @@ from plimsoll.store.reader import Reader
 from plimsoll.validation import coverage, scores
 from plimsoll.validation.baselines import BASELINES, MAP, PRIOR
 from plimsoll.validation.heatmap_score import score
-from plimsoll.validation.recovery import banded, mixes, overlap, rank_correlation
+from plimsoll.validation.recovery import mixes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.inventory import Parameters
     from plimsoll.simulation.parameters import Scenario
-    from plimsoll.validation.coverage import Midnights
+    from plimsoll.validation.coverage import Midnights, Parts
 
     Floats = NDArray[np.float64]
 
@@ -202,7 +203,11 @@ def _market(
     equal = mixes(venue)["equal weights"]
     if variant == BASE:
         told.append(_mix(fitted(trial(bars, liquidations, equal)), "equal", real, neutral))
-    drawn = {"fitted": made.parameters, "not fitted": held.parameters, **mixes(venue)}
+    alone: dict[str, Parameters] = {"not fitted": held.parameters, **mixes(venue)}
+    drawn: dict[str, Parts] = {
+        "fitted": made.parts,
+        **{name: ((1.0, one),) for name, one in alone.items()},
+    }
     frames = {
         "mix": pl.concat(told),
         "bands": _bands(whole, made, stood.since(learnt)),
@@ -238,17 +243,16 @@ def _bands(whole: Trial, made: Fitted, truth: Midnights) -> pl.DataFrame:
     """Return coverage, and of a complete feed also that of a map whose level is assumed."""
     levels = {"found" if made.complete else "assumed": made}
     if made.complete:
-        level = replace(made.parameters, liquidatable=made.prior.liquidatable)
-        levels["assumed"] = dataclasses.replace(made, parameters=level, complete=False)
+        assumed = made.prior.liquidatable
+        parts = tuple((share, replace(one, liquidatable=assumed)) for share, one in made.parts)
+        levels["assumed"] = dataclasses.replace(made, parts=parts, complete=False)
     return pl.concat(
         coverage.band_coverage(whole, one, truth).with_columns(level=pl.lit(name))
         for name, one in levels.items()
     )
 
 
-def _ranks(
-    whole: Trial, drawn: dict[str, Parameters], stood: Midnights, learnt: int
-) -> pl.DataFrame:
+def _ranks(whole: Trial, drawn: dict[str, Parts], stood: Midnights, learnt: int) -> pl.DataFrame:
     """Return how maps rank the bands of 0.5 % at each midnight after those learnt from."""
     price = np.exp((np.arange(whole.grid.rows) + 0.5 + whole.grid.first) * whole.grid.step)
 
@@ -286,7 +290,8 @@ def _skill(whole: Trial) -> pl.DataFrame:
 def _measured(whole: Trial, made: Fitted, positions: pl.DataFrame, learnt: int) -> pl.DataFrame:
     """Return what the positions of some accounts, read each midnight, add to the map."""
     even = whole.background()[:, None]
-    map_ = np.hstack([whole.stood(parameters=made.parameters).sum(axis=1, keepdims=True), even])
+    stands = sum(share * whole.stood(parameters=one).sum(axis=1) for share, one in made.parts)
+    map_ = np.hstack([np.asarray(stands)[:, None], even])
     without = _deviance(whole, map_, learnt)
     owners = positions["wallet"].unique().sort()
     lot = np.random.default_rng(0).random(len(owners))

@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 
 import plimsoll
@@ -145,7 +146,10 @@ def test_every_command_line_shown_names_a_command_and_its_options(where: str, li
     command, *words = shlex.split(line)
     assert command in COMMANDS, where
     module, name = COMMANDS[command][0].split(":")
-    known = {o for p in getattr(import_module(module), name).params for o in p.opts}
+    named = getattr(import_module(module), name)
+    if isinstance(named, click.Group):
+        named = named.commands[words[0]]
+    known = {o for p in named.params for o in p.opts}
     assert {word for word in words if word.startswith("--")} <= known, where
 
 

@@ -102,13 +102,16 @@ def commands() -> Iterator[str]:
 
 def _command(command: click.Command, context: click.Context) -> Iterator[str]:
     pieces = " ".join(command.collect_usage_pieces(context))
-    yield from ("", f"## plimsoll {context.info_name}", "")
+    yield from ("", f"## {context.command_path}", "")
     yield from ("```text", f"{context.command_path} {pieces}", "```", "")
     yield from (inspect.cleandoc(command.help or ""), "")
     for option in command.params:
         words, meaning = option.get_help_record(context) or ("", "")
         if meaning:
             yield f"- `{words}` – {' '.join(meaning.split())}"
+    if isinstance(command, click.Group):
+        for name, part in command.commands.items():
+            yield from _command(part, click.Context(part, info_name=name, parent=context))
 
 
 def exchanges() -> Iterator[str]:

@@ -15,6 +15,7 @@ from plimsoll.feed.choice import choose
 from plimsoll.feed.through_ccxt import PREFIX, through_ccxt
 from plimsoll.market.interval import DAY
 from plimsoll.net.http import Client
+from plimsoll.store.layout import put_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -219,9 +220,7 @@ class _Series:
     def _tick(self, window: int) -> None:
         self._done.add(window)
         self._place.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._place.with_suffix(".new")
-        aside.write_text(json.dumps(sorted(self._done)), encoding="utf-8")
-        aside.replace(self._place)
+        put_text(self._place, json.dumps(sorted(self._done)))
 
 
 def _ticked(place: Path) -> set[int]:

@@ -99,9 +99,6 @@ async def _one(
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         return Finding(name, host, ok=False, words=str(error) or "no answer in time")
     took = time.time() - began
-    offset = None
-    if date := response.headers.get("Date"):
-        offset = parsedate_to_datetime(date).timestamp() - (began + took / 2)
     words = {
         200: "answers",
         403: "refuses this address (403): blocked, or asked too often",
@@ -109,7 +106,16 @@ async def _one(
         429: "was asked too often (429)",
         451: "does not serve this region (451)",
     }.get(response.status, f"answers with {response.status}")
+    offset = _offset(response.headers.get("Date", ""), began + took / 2)
     return Finding(name, host, response.status == 200, words, took, offset)
+
+
+def _offset(date: str, asked: float) -> float | None:
+    """Return how far a clock is ahead that said so when it was asked; it leaves out fractions."""
+    try:
+        return parsedate_to_datetime(date).timestamp() + 0.5 - asked
+    except ValueError:
+        return None
 
 
 def room(path: Path) -> tuple[int, int]:

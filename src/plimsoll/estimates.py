@@ -9,12 +9,19 @@ from plimsoll.measures import asked, moment, names
 from plimsoll.streams import Streams
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     import polars as pl
 
+    from plimsoll.analytics.distances import Distances
+    from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.heatmap import HeatMap
     from plimsoll.analytics.inventory import Parameters
+    from plimsoll.analytics.measured import Measured
     from plimsoll.analytics.provenance import Standing
+    from plimsoll.maps import Chosen, Market, Span
     from plimsoll.measures import Asked, Exchanges, When
+    from plimsoll.validation.heatmap_score import HeatmapScore
 
 __all__ = ["Estimates"]
 
@@ -38,11 +45,14 @@ class Estimates(Streams):
         interval: str | None = None,
         rows: int | None = None,
         parameters: Parameters | None = None,
+        fitted: bool = False,
+        measured: bool = False,
     ) -> HeatMap:
         """Return the map of predicted liquidations, of one market or of several together.
 
-        Each column is what stood just before its bar, from what was known then.
-        The map is an estimate; its leverage mix is a prior and not fitted.
+        Each column is what stood just before its bar, from what was known then. The map is an
+        estimate; its leverage mix is a prior unless `fitted` or `measured`, and then the same in
+        all columns: what the liquidations or the positions of the whole span say.
 
         Parameters
         ----------
@@ -62,6 +72,11 @@ class Estimates(Streams):
         parameters : Parameters, optional
             Of the model, the settlement being that of each contract; if left out, the
             priors, with the first maintenance bracket where one is stored.
+        fitted : bool
+            Fit the leverage mix of each market to its liquidations; see `leverage`.
+        measured : bool
+            In the place of leverage tiers, take the distances at which wallets' positions are
+            liquidated: the market's own, else those of all markets of the coin that are read.
 
         Returns
         -------
@@ -74,19 +89,157 @@ class Estimates(Streams):
             If no open interest is stored for that symbol and exchange.
         ValueError
             If the symbol is no linear or inverse contract, or the bar is shorter than
-            the data allow.
+            the data allow, more than one of `parameters`, `fitted` and `measured` is given, or
+            too few positions are measured.
         """
         from plimsoll import maps  # noqa: PLC0415 (brings numba)
 
+        if fitted + measured + (parameters is not None) > 1:
+            raise ValueError("parameters are either given, or fitted, or measured")
+        span = (moment(since), moment(until), moment(as_of))
+        length = duration(interval) if interval else None
+        chosen: Chosen = parameters
+        if fitted:
+            chosen = self._fits(symbol, exchange, span, length)
+        elif measured:
+            chosen = self._distances(symbol, exchange, span, length)
         return maps.heatmap(
             self._reader,
             symbol,
             names(exchange),
+            span=span,
+            interval=length,
+            rows=rows,
+            parameters=chosen,
+        )
+
+    def leverage(
+        self,
+        symbol: str,
+        *,
+        exchange: Exchanges = None,
+        since: When = None,
+        until: When = None,
+        as_of: When = None,
+        interval: str | None = None,
+    ) -> list[Fitted]:
+        """Fit the leverage of new positions to the liquidations of each market.
+
+        Parameters
+        ----------
+        symbol : str
+            A unified symbol of a perpetual or future, or a coin (``BTC``) for all of its in
+            dollars.
+        exchange : str or list of str, optional
+            All that are stored if left out. Several say together what is expected of each.
+        since, until, as_of : datetime or str, optional
+            The span, by default the last 30 days; 30 days more before `since` are used too.
+        interval : str, optional
+            The length of a bar.
+
+        Returns
+        -------
+        list of Fitted
+            One for each market: `mix()` is the table, `describe()` what has to be known of it.
+            Without liquidations it is the prior, and `identified` says so.
+
+        Raises
+        ------
+        NoSuchData, ValueError
+            As `heatmap`.
+        """
+        span = (moment(since), moment(until), moment(as_of))
+        length = duration(interval) if interval else None
+        return list(self._fits(symbol, exchange, span, length).values())
+
+    def score(
+        self,
+        symbol: str,
+        *,
+        exchange: str | None = None,
+        since: When = None,
+        until: When = None,
+        as_of: When = None,
+        interval: str | None = None,
+        every: int = 1,
+    ) -> HeatmapScore:
+        """Score a market's fitted map against its liquidations, and against simpler forecasts.
+
+        The score is kept in the store, and goes with every map of that market from then on.
+
+        Parameters
+        ----------
+        symbol : str
+        exchange : str, optional
+            The only one stored if left out.
+        since, until, as_of : datetime or str, optional
+            The span, by default the last 30 days; 30 days more before `since` are used too.
+        interval : str, optional
+            The length of a bar.
+        every : int, days
+            How often the forecasts are fitted again.
+
+        Returns
+        -------
+        HeatmapScore
+
+        Raises
+        ------
+        NoSuchData
+            If no liquidation of it is stored.
+        ValueError
+            If several exchanges could be meant, or there are too few days.
+        """
+        from plimsoll import fits  # noqa: PLC0415 (brings numba)
+
+        return fits.score(
+            self._reader,
+            symbol,
+            exchange,
             span=(moment(since), moment(until), moment(as_of)),
             interval=duration(interval) if interval else None,
-            rows=rows,
-            parameters=parameters,
+            every=every,
         )
+
+    def measured(
+        self,
+        symbol: str,
+        *,
+        exchange: str | None = None,
+        at: When = None,
+        as_of: When = None,
+        parameters: Parameters | None = None,
+    ) -> Measured:
+        """Return where wallets' positions really stand, beside what the map says.
+
+        Parameters
+        ----------
+        symbol : str
+            A unified symbol of a perpetual whose wallets can be read.
+        exchange : str, optional
+            The only one whose wallets were read if left out.
+        at, as_of : datetime or str, optional
+            `at` chooses the column: the last before it.
+        parameters : Parameters, optional
+            Of the map; see `heatmap`.
+
+        Returns
+        -------
+        Measured
+            Its `rows` are both columns; `coverage` and `match` say how much is seen and how alike
+            they are. A position counts for a day after it was read.
+
+        Raises
+        ------
+        NoSuchData
+            If no position or no open interest of it is stored.
+        ValueError
+            If several exchanges could be meant, or no column is known.
+        """
+        from plimsoll import fits  # noqa: PLC0415 (brings numba)
+
+        span = (None, moment(at), moment(as_of))
+        return fits.measured(self._reader, symbol, exchange, span=span, parameters=parameters)
 
     def clusters(
         self,
@@ -98,6 +251,7 @@ class Estimates(Streams):
         reach: float = 0.10,
         width: float = 0.005,
         parameters: Parameters | None = None,
+        fitted: bool = False,
     ) -> pl.DataFrame:
         """Return where predicted liquidations stand close together, and what they are made of.
 
@@ -115,6 +269,8 @@ class Estimates(Streams):
             Over which the mass is smoothed.
         parameters : Parameters, optional
             Of the model; see `heatmap`.
+        fitted : bool
+            Fit the leverage mix of each market, and say what each cluster holds at least and most.
 
         Returns
         -------
@@ -129,7 +285,10 @@ class Estimates(Streams):
         from plimsoll.analytics import provenance  # noqa: PLC0415 (brings numba)
 
         what = asked(exchange, None, until, as_of)
-        found, absent = self._standing(symbol, what, parameters)
+        chosen: Chosen = parameters
+        if fitted:
+            chosen = self._fits(symbol, exchange, (None, what.until, what.as_of), None)
+        found, absent = self._standing(symbol, what, chosen)
         return provenance.peaks(found, reach=reach, width=width, absent=absent)
 
     def provenance(
@@ -177,7 +336,7 @@ class Estimates(Streams):
         return provenance.provenance(found, low, high)
 
     def _standing(
-        self, symbol: str, what: Asked, parameters: Parameters | None
+        self, symbol: str, what: Asked, parameters: Chosen
     ) -> tuple[list[Standing], tuple[str, ...]]:
         from plimsoll import maps  # noqa: PLC0415 (brings numba)
 
@@ -189,3 +348,17 @@ class Estimates(Streams):
             interval=None,
             parameters=parameters,
         )
+
+    def _fits(
+        self, symbol: str, exchange: Exchanges, span: Span, interval: timedelta | None
+    ) -> dict[Market, Fitted]:
+        from plimsoll import fits  # noqa: PLC0415 (brings numba)
+
+        return fits.fit(self._reader, symbol, names(exchange), span=span, interval=interval)
+
+    def _distances(
+        self, symbol: str, exchange: Exchanges, span: Span, interval: timedelta | None
+    ) -> dict[Market, Distances]:
+        from plimsoll import fits  # noqa: PLC0415 (brings numba)
+
+        return fits.distances(self._reader, symbol, names(exchange), span=span, interval=interval)

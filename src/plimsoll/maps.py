@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 from msgspec import structs
@@ -13,6 +14,7 @@ from msgspec import structs
 from plimsoll.analytics import bars as timeline
 from plimsoll.analytics import heatmap as model
 from plimsoll.analytics.aggregate import together
+from plimsoll.analytics.fitting import Fitted
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.provenance import Standing, stands
 from plimsoll.errors import NoSuchData
@@ -21,14 +23,27 @@ from plimsoll.market.symbols import Symbol
 from plimsoll.store.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Container, Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from plimsoll.analytics.distances import Distances
+    from plimsoll.store.layout import Layout
     from plimsoll.store.reader import Reader
 
-__all__ = ["SHOWN", "WARM_UP", "History", "heatmap", "history", "standing"]
+    Chosen = Parameters | Mapping[tuple[str, str], Fitted | Distances] | None
+
+__all__ = [
+    "SHOWN",
+    "WARM_UP",
+    "History",
+    "heatmap",
+    "histories",
+    "history",
+    "latest",
+    "standing",
+]
 
 WARM_UP = timedelta(days=30)
 """How much history before the first column fills the inventory."""
@@ -53,7 +68,7 @@ def heatmap(
     span: Span,
     interval: timedelta | None,
     rows: int | None,
-    parameters: Parameters | None,
+    parameters: Chosen,
 ) -> model.HeatMap:
     """Return the map of one market, or of several together.
 
@@ -70,8 +85,9 @@ def heatmap(
         The length of a bar; None for the shortest that the data of all markets allow.
     rows : int or None
         Join price rows to at most this many; None for one a bucket.
-    parameters : Parameters or None
-        None for the priors. The settlement is always that of the contract.
+    parameters : Parameters, mapping or None
+        None for the priors; a mapping has what was fitted to each market, or learnt of it from
+        measured positions. The settlement is always that of the contract.
 
     Returns
     -------
@@ -87,17 +103,12 @@ def heatmap(
         If the symbol is no linear or inverse contract, or a bar is shorter than the step of open
         interest.
     """
-    since, until, as_of = span
     wanted = _markets(reader, market, exchanges)
-    held = _each(wanted, lambda one: _held(reader, one, span))
-    since = since or max(_last(rows) for rows in held.values()) - SHOWN
-    asked = (since, until, as_of)
-    found = _each(held, lambda one: _stored(reader, one, held[one], asked))
-    if len(found) > 1 and interval is None:
-        interval = max(_each(found, lambda one: found[one].length(None)).values())
-    made = _each(found, lambda one: found[one].history(reader, interval))
+    made = histories(reader, market, exchanges, span=span, interval=interval)
     if len(wanted) == 1:
-        return _draw(made[wanted[0]], parameters, rows=rows)
+        drawn_alone = _draw(made[wanted[0]], parameters, rows=rows)
+        return replace(drawn_alone, score=latest(reader.layout, *wanted[0]))
+    since = min(one.since for one in made.values())
     ranges = [model.price_range(one.shown) for one in made.values()]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     columns = pl.concat(one.shown["time"] for one in made.values()).unique().sort()
@@ -109,6 +120,35 @@ def heatmap(
     return replace(whole, symbol=market, absent=absent)
 
 
+def histories(
+    reader: Reader,
+    market: str,
+    exchanges: list[str],
+    *,
+    span: Span,
+    interval: timedelta | None,
+) -> dict[Market, History]:
+    """Return what a store holds of each market that is meant; arguments and errors of `heatmap`."""
+    since, until, as_of = span
+    wanted = _markets(reader, market, exchanges)
+    held = _each(wanted, lambda one: _held(reader, one, span))
+    since = since or max(_last(rows) for rows in held.values()) - SHOWN
+    asked = (since, until, as_of)
+    found = _each(held, lambda one: _stored(reader, one, held[one], asked))
+    if len(found) > 1 and interval is None:
+        interval = max(_each(found, lambda one: found[one].length(None)).values())
+    return _each(found, lambda one: found[one].history(reader, interval))
+
+
+def latest(layout: Layout, exchange: str, symbol: str) -> dict[str, Any] | None:
+    """Return the newest score of a market's map, as `fits.score` kept it; None without one."""
+    try:
+        found: dict[str, Any] = json.loads(layout.score(exchange, symbol).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found
+
+
 def standing(
     reader: Reader,
     market: str,
@@ -116,7 +156,7 @@ def standing(
     *,
     span: Span,
     interval: timedelta | None,
-    parameters: Parameters | None,
+    parameters: Chosen,
 ) -> tuple[list[Standing], tuple[str, ...]]:
     """Return what stands in the last known column of each market, and which have none.
 
@@ -136,8 +176,9 @@ def standing(
         held = _held(reader, one, (None, until, as_of))
         stored = _stored(reader, one, held, (_last(held) - _REACH, until, as_of))
         known = stored.history(reader, interval)
-        stands_now = stands(known.bars, _settled(known, parameters))
-        return replace(stands_now, exchange=known.exchange, symbol=known.symbol)
+        chosen, fit, _ = _model(known, parameters)
+        found = stands(known.bars, chosen, fit)
+        return replace(found, exchange=known.exchange, symbol=known.symbol)
 
     wanted = _markets(reader, market, exchanges)
     made = _each(wanted, stand)
@@ -194,10 +235,8 @@ def history(
     if len(found) > 1:
         names = ", ".join(" ".join(one) for one in found)
         raise ValueError(f"one market is meant; say which with exchange: {names}")
-    since, until, as_of = span
-    held = _held(reader, found[0], span)
-    asked = (since or _last(held) - SHOWN, until, as_of)
-    return _stored(reader, found[0], held, asked).history(reader, interval)
+    made = histories(reader, symbol, [found[0][0]], span=span, interval=interval)
+    return made[found[0]]
 
 
 def _reference(made: Iterable[History], columns: pl.Series) -> NDArray[np.float64]:
@@ -284,6 +323,7 @@ class _Stored:
     market: Market
     held: pl.DataFrame
     candles: pl.DataFrame
+    marks: pl.DataFrame
     first: datetime
     since: datetime
     until: datetime | None
@@ -304,11 +344,15 @@ class _Stored:
         length, candles = self.length(interval), self.usable(interval)
         until = self.until or _last(self.held) + length
         bars = timeline.bars(candles, self.held, length, self.first, until)
+        bars = timeline.marked(bars, self.marks)
         priced = bars["open"].is_not_null().arg_true()
         bars = bars[: priced[-1] + 1] if priced.len() else bars  # then nothing is known
         exchange, symbol = self.market
         priors = _priors(reader, symbol, exchange, self.first)
-        made = History(bars, self.since, priors, exchange, symbol, _source(candles))
+        prices = _source(candles)
+        if bars["mark_low"].count():
+            prices += ", crossed on the mark price where it is known"
+        made = History(bars, self.since, priors, exchange, symbol, prices)
         if len(made.shown) < 2 or not priced.len():
             raise ValueError(
                 f"{exchange} {symbol} has no prices, or less than two bars of {length}, since "
@@ -341,7 +385,8 @@ def _stored(reader: Reader, market: Market, held: pl.DataFrame, span: Shown) -> 
     return _Stored(
         market=market,
         held=held,
-        candles=_trade_candles(reader, market, (first, until, as_of)),
+        candles=_candles(reader, market, (first, until, as_of), "trade"),
+        marks=_candles(reader, market, (first, until, as_of), "mark"),
         first=first,
         since=max(since, first),
         until=until,
@@ -350,24 +395,31 @@ def _stored(reader: Reader, market: Market, held: pl.DataFrame, span: Shown) -> 
 
 def _draw(
     held: History,
-    parameters: Parameters | None,
+    parameters: Chosen,
     *,
     low: float | None = None,
     high: float | None = None,
     rows: int | None,
 ) -> model.HeatMap:
-    chosen = _settled(held, parameters)
+    chosen, fit, told = _model(held, parameters)
     drawn = model.liquidation_map(
-        held.bars, chosen, since=held.since, low=low, high=high, rows=rows
+        held.bars, chosen, since=held.since, low=low, high=high, rows=rows, fit=fit
     )
-    return replace(drawn, exchange=held.exchange, symbol=held.symbol, prices=held.prices)
+    return replace(
+        drawn, exchange=held.exchange, symbol=held.symbol, prices=held.prices, distances=told
+    )
 
 
-def _settled(held: History, parameters: Parameters | None) -> Parameters:
-    """Return the parameters asked for, else the priors, with the settlement of the contract."""
-    if parameters is None:
-        return held.parameters
-    return structs.replace(parameters, settlement=held.parameters.settlement)
+def _model(held: History, chosen: Chosen) -> tuple[Parameters, Fitted | None, Distances | None]:
+    """Return the parameters asked for, with the settlement of the contract, and what told them."""
+    if isinstance(chosen, Parameters):
+        return structs.replace(chosen, settlement=held.parameters.settlement), None, None
+    found = None if chosen is None else chosen.get((held.exchange, held.symbol))
+    if found is None:
+        return held.parameters, None, None
+    if isinstance(found, Fitted):
+        return found.parameters, found, None
+    return found.parameters, None, found
 
 
 def _source(candles: pl.DataFrame) -> str:
@@ -376,8 +428,8 @@ def _source(candles: pl.DataFrame) -> str:
     return f"candles of {timedelta(seconds=candles['interval'][0])}"
 
 
-def _trade_candles(reader: Reader, market: Market, span: Span) -> pl.DataFrame:
-    """Return trade candles of every length stored; none where none are."""
+def _candles(reader: Reader, market: Market, span: Span, kind: str) -> pl.DataFrame:
+    """Return candles of one kind of price, of every length stored; none where none are."""
     exchange, symbol = market
     since, until, as_of = span
     try:
@@ -386,7 +438,7 @@ def _trade_candles(reader: Reader, market: Market, span: Span) -> pl.DataFrame:
         )
     except NoSuchData:
         return pl.DataFrame(schema=TABLES["candle"].schema)
-    return candles.filter(pl.col("price_kind") == "trade")
+    return candles.filter(pl.col("price_kind") == kind)
 
 
 def _priors(reader: Reader, symbol: str, exchange: str, at: datetime) -> Parameters:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from plimsoll import maps, measures
-from plimsoll.analytics.clusters import clusters
+from plimsoll.analytics.provenance import peaks
 from plimsoll.errors import NoSuchData
-from plimsoll.market.symbols import Symbol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from plimsoll.analytics.heatmap import HeatMap
+    from plimsoll.analytics.provenance import Standing
     from plimsoll.measures import Asked
     from plimsoll.store.reader import Reader
 
@@ -91,7 +90,7 @@ def _coin(reader: Reader, coin: str, asked: Asked) -> dict[str, object]:
         "long_short": _long_short(reader, coin, asked, last),
         "liquidated_usd": value,
         "liquidated_completeness": covers,
-        **_load(_maps(reader, coin, asked, last), now["price"], now["value_usd"]),
+        **_load(_standing(reader, coin, asked), last, now["value_usd"]),
         "price_history": held["price"].to_list(),
         "open_interest_history": held["value_usd"].to_list(),
         "funding_history": [] if cost is None else cost["apr"].to_list(),
@@ -114,45 +113,34 @@ def _last_time(reader: Reader, coin: str, asked: Asked) -> datetime:
     return last
 
 
-def _maps(reader: Reader, coin: str, asked: Asked, last: datetime) -> list[HeatMap]:
-    """Return the latest map of each market of a coin that can be mapped."""
-    drawn = []
-    for series in reader.series("open_interest", asked.exchanges):
-        parts = Symbol.parse(series.symbol)
-        if parts.base != coin or parts.settlement not in {"linear", "inverse"}:
-            continue
-        try:
-            drawn.append(
-                maps.heatmap(
-                    reader,
-                    series.symbol,
-                    [series.exchange],
-                    span=(last - _HOUR, asked.until, asked.as_of),
-                    interval=None,
-                    rows=None,
-                    parameters=None,
-                )
-            )
-        except (NoSuchData, ValueError):
-            continue  # expired, or without a price: it is missing from `map_coverage`
-    return [made for made in drawn if made.known.any()]
+def _standing(reader: Reader, coin: str, asked: Asked) -> list[Standing]:
+    """Return what stands now in each market of a coin that can be mapped."""
+    try:
+        found, _ = maps.standing(
+            reader,
+            coin,
+            asked.exchanges,
+            span=(None, asked.until, asked.as_of),
+            interval=None,
+            parameters=None,
+        )
+    except (NoSuchData, ValueError):
+        return []  # without a price: it is missing from `map_coverage`
+    return found
 
 
 def _load(
-    drawn: list[HeatMap], price: float | None, held_usd: float | None
+    standing: list[Standing], last: datetime, held_usd: float | None
 ) -> dict[str, float | None]:
-    """Return what maps hold near a price, of all that is held, and the nearest large clusters."""
-    if not drawn or not price or not held_usd:
+    """Return what stands near the price, of all that is held, and the nearest large clusters."""
+    now = [one for one in standing if one.is_of(last)]
+    if not now or not held_usd:
         return {}
-    placed = sum(
-        float(made.open_interest_usd[made.known][-1] * made.coverage[made.known][-1])
-        for made in drawn
-    )
-    profile = pl.concat(made.profile() for made in drawn)
-    near = sum(float(made.within([NEAR])["value_usd"].sum()) for made in drawn)
+    placed = sum(one.open_interest_usd * one.coverage for one in now)
+    near = sum(one.within(NEAR) for one in now)
     found: dict[str, float | None] = {"load": near / held_usd, "map_coverage": placed / held_usd}
     large = pl.col("value_usd") >= _LARGE * pl.col("value_usd").max().over("side")
-    nearest = clusters(profile, price).filter(large).sort("distance").unique("side", keep="first")
+    nearest = peaks(now).filter(large).sort("distance").unique("side", keep="first")
     for row in nearest.iter_rows(named=True):
         found[f"{row['side']}_cluster_price"] = row["price"]
         found[f"{row['side']}_cluster_usd"] = row["value_usd"]

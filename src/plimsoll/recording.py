@@ -12,23 +12,26 @@ queue, which one writer keeps. Beside the store's tables stand::
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import time
 from collections import Counter, defaultdict
 from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self
 
 import msgspec
-import pyarrow as pa
 from msgspec.structs import replace
 
-from plimsoll.errors import ExchangeError, NoSuchData, Rejected, UnreadableMessage
+from plimsoll.errors import (
+    ExchangeError,
+    NoSuchData,
+    Rejected,
+    StoreUnusable,
+    UnreadableMessage,
+)
 from plimsoll.exchanges import exchange as known_exchange
 from plimsoll.feed import rest
 from plimsoll.feed.choice import choose, kinds_of, largest
+from plimsoll.feed.files import Files
 from plimsoll.feed.health import Health
 from plimsoll.feed.heard import Heard
 from plimsoll.feed.merge import gather
@@ -59,7 +62,7 @@ _NOTED = 0.1
 _RELISTED = 6 * 3_600.0
 """How often listings are asked for again, seconds."""
 _AGAIN = 300.0
-"""When an exchange that could not be asked for listings is asked again, seconds."""
+"""When an exchange that could not be asked for all its listings is asked again, seconds."""
 _PATIENCE = 60.0
 """How long a ban may be that is waited out without a word, seconds."""
 _PROBLEMS = 200
@@ -144,9 +147,13 @@ async def record_exchanges(
         If nothing at all can be recorded.
     StoreUnusable
         If the disk refuses; everything acknowledged is safe.
+    ValueError
+        If an exchange is named twice.
     """
     writer.layout.refuse_simulated()
-    root = writer.layout.root
+    root, names = writer.layout.root, [one.exchange for one in wanted]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"name each exchange once; named twice: {', '.join(twice)}")
     with ExitStack() as stack:
         async with Client(address, patience=_PATIENCE) as client:
             works = [
@@ -160,7 +167,11 @@ async def record_exchanges(
             kept = _kept(recording, works)
             refused = _rejected(works, recording)
             feeds = [work.stream(writer, one) for work, one in zip(works, openings, strict=True)]
-            await record(gather(*feeds), writer, every=0.1, kept=kept, rejected=refused)
+            try:
+                await record(gather(*feeds), writer, every=0.1, kept=kept, rejected=refused)
+            except OSError as error:  # of a file beside the tables
+                why = f"the disk refused ({error.strerror}); everything acknowledged is safe"
+                raise StoreUnusable(root, why) from error
 
 
 async def _any_opened(openings: Sequence[asyncio.Future[list[AsyncIterator[Event]]]]) -> bool:
@@ -212,14 +223,14 @@ class _Work:
         self._client, self._wanted, self._recording = client, wanted, recording
         self._address = address
         self._heard = Heard(root / "recorder" / f"{wanted.exchange}.json")
-        self._files = _Files(root, wanted.exchange, keep_raw)
+        self._files = Files(root, wanted.exchange, keep_raw)
         self._health: list[Health] = []
         self._holes: asyncio.Queue[Gap] = asyncio.Queue(10_000)
         self._wallets = Wallets()
         self._listings: list[Listing] = []
         self._kinds: set[str] = set()
         self._symbols: set[str] = set()
-        self._is_barred = False
+        self._is_barred = self._is_partial = False
 
     def __enter__(self) -> Self:
         return self
@@ -253,7 +264,8 @@ class _Work:
             kinds = kinds_of(self.exchange, self._wanted.kinds)
             found, chosen = await self._look()
         except (ExchangeError, NoSuchData) as error:
-            self._recording.tell(str(error))
+            where = "" if isinstance(error, ExchangeError) else f"{self.exchange.name}: "
+            self._recording.tell(f"{where}{error}")
             self._is_barred = isinstance(error, Rejected) and error.code == _NOT_HERE
             return []
         for problem in found.problems:
@@ -283,6 +295,7 @@ class _Work:
     async def _look(self) -> tuple[Listed, list[Listing]]:
         """Return what is listed now, and what of it is wanted."""
         found = await rest.listed(self._client, self.exchange)
+        self._is_partial = bool(found.problems)
         chosen = choose(found.listings, self._wanted.symbols)
         if self._wanted.top is not None:
             chosen = await largest(self._client, self.exchange, chosen, self._wanted.top)
@@ -291,7 +304,7 @@ class _Work:
     async def _watch(self) -> AsyncIterator[Event]:
         """Yield nothing; end when something is listed that is wanted and not recorded yet."""
         while True:
-            await asyncio.sleep(_RELISTED)
+            await asyncio.sleep(_AGAIN if self._is_partial else _RELISTED)
             try:
                 _, chosen = await self._look()
             except (ExchangeError, NoSuchData) as error:
@@ -306,8 +319,9 @@ class _Work:
         """Yield nothing; note, for a small part of the time, how far the streams have come."""
         while True:
             began = time.monotonic()
-            self._heard.note(self._health)
-            await asyncio.sleep(max(_NOTED, 100 * (time.monotonic() - began)))
+            if self._heard.note(self._health):
+                await asyncio.to_thread(self._heard.write)
+            await asyncio.sleep(max(_NOTED, 20 * (time.monotonic() - began)))
         yield  # never reached: it makes this a stream
 
     def _forget_health(self) -> None:
@@ -461,38 +475,3 @@ def _remember(writer: Writer, found: Listed, chosen: list[Listing]) -> None:
     symbols = {listing.symbol for listing in chosen}
     writer.remember(listing.instrument for listing in chosen if listing.is_market)
     writer.remember(brackets for brackets in found.brackets if brackets.symbol in symbols)
-
-
-class _Files:
-    """Where frames go that cannot be read, and, if they are kept, all."""
-
-    def __init__(self, root: Path, exchange: str, keep_raw: bool) -> None:
-        self._unreadable = root / "unreadable" / f"{exchange}.jsonl"
-        self._folder = root / "raw" / exchange
-        self._hour = ""
-        self._out: pa.CompressedOutputStream | None = None
-        self.taps = (
-            Taps(raw=self._keep, unreadable=self._note) if keep_raw else Taps(unreadable=self._note)
-        )
-
-    def close(self) -> None:
-        if self._out is not None:
-            self._out.close()
-            self._out = None
-
-    def _note(self, exchange: str, received: int, payload: bytes, why: str) -> None:
-        del exchange
-        self._unreadable.parent.mkdir(parents=True, exist_ok=True)
-        row = {"received": received, "why": why, "payload": base64.b64encode(payload).decode()}
-        with self._unreadable.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
-    def _keep(self, url: str, received: int, payload: bytes) -> None:
-        hour = datetime.fromtimestamp(received // 1_000_000_000, tz=UTC).strftime("%Y-%m-%dT%H")
-        if hour != self._hour:
-            self.close()
-            self._folder.mkdir(parents=True, exist_ok=True)
-            place = self._folder / f"{hour}.{time.time_ns()}.zst"
-            self._out, self._hour = pa.CompressedOutputStream(str(place), "zstd"), hour
-        if self._out is not None:
-            self._out.write(f"{received} {url} {len(payload)}\n".encode() + payload + b"\n")

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from fakes.swept import BEGIN, LIQUIDATIONS, PRIOR, hours, market, swept
 from plimsoll.analytics.bands import bands
 from plimsoll.analytics.cells import trial
-from plimsoll.analytics.fitting import CANDIDATES, candidates, fitted, fitted_together, likeliest
+from plimsoll.analytics.fitting import CANDIDATES, averaged, candidates, fitted, fitted_together
 from plimsoll.analytics.inventory import Parameters
 
 TRUTH = (0.5, 0.1, 0.1, 0.3)
@@ -95,16 +95,29 @@ def test_the_same_seed_gives_the_same_fit(known, found):
     assert again.draws.tolist() == found.draws.tolist()
 
 
-def test_every_combination_is_tried_and_the_likeliest_chosen_alike(known, found):
+def _word(value):
+    return tuple(value) if isinstance(value, list) else value
+
+
+def test_every_combination_is_tried_and_counts_as_likely_as_it_is(known, found):
     tried = candidates(PRIOR)
     assert len(tried) == math.prod(map(len, CANDIDATES.values())) == len(set(tried))
     churns = candidates(PRIOR, ["churn"])
     assert [one.churn for one in churns] == list(CANDIDATES["churn"])
     even = known.background()[:, None]
     exposures = [np.hstack([known.stood(parameters=one), even]) for one in tried]
-    best, made = likeliest(known, exposures, known.heard(7)[known.rows])
-    assert tried[best] == found.prior
-    assert made.multiplier == pytest.approx(found.fit.multiplier)
+    rows = known.heard(7)[known.rows]
+    alone = np.array([averaged(known, [one], rows) for one in exposures])
+    chance = {
+        tuple(_word(row[name]) for name in CANDIDATES): row["probability"]
+        for row in found.tried.iter_rows(named=True)
+    }
+    shares = [chance[tuple(_word(getattr(one, name)) for name in CANDIDATES)] for one in tried]
+    assert sum(shares) == pytest.approx(1)
+    mean = averaged(known, exposures, rows)
+    assert mean == pytest.approx(np.array(shares) @ alone, rel=1e-6)
+    assert [share for share, _ in found.parts] == pytest.approx([s for s in shares if s])
+    assert found.prior == tried[int(np.argmax(shares))]
 
 
 # Several exchanges

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plimsoll.analytics.bars import bars
+from plimsoll.analytics.bars import bars, marked
 from plimsoll.analytics.heatmap import HeatMap, Parameters, liquidation_map
 
 HOUR = timedelta(hours=1)
@@ -132,6 +133,46 @@ def test_first_mark_has_no_open_before_it():
     (bar,) = bars(candles([]), stamps([(30, 10, 1_000)]), HOUR, START, START + HOUR).to_dicts()
     assert bar["open"] is None
     assert bar["close"] == 100
+
+
+def test_extremes_of_the_mark_price_are_those_of_candles_that_fill_the_bar():
+    traded = bars(candles(QUARTERS), stamps([]), HOUR, START, START + 2 * HOUR)
+    rows = [(*row[:2], row[2] - 1, row[3] + 1, *row[4:]) for row in QUARTERS]
+    found = marked(traded, candles(rows))
+    assert found["mark_low"].to_list() == [96, None]  # 95 + 1
+    assert found["mark_high"].to_list() == [104, None]
+    assert marked(traded, candles(rows[1:]))["mark_low"].to_list() == [None, None]
+    assert marked(traded, candles(rows, seconds=7_200))["mark_low"].to_list() == [None, None]
+
+
+def test_positions_are_crossed_on_the_mark_price_where_it_is_known():
+    flat = {"open": 100.0, "high": 100.0, "low": 100.0, "close": 100.0}
+    rows = [
+        {**flat, "open_interest": 1_000.0},
+        {**flat, "open_interest": 1_400.0},
+        {**flat, "low": 90.0, "open_interest": 1_400.0},  # a wick of trades the mark did not share
+        {**flat, "open_interest": 1_400.0},
+    ]
+    frame = pl.DataFrame(rows).with_columns(
+        time=pl.Series([START + at * HOUR for at in range(4)]),
+        volume=pl.lit(0.0),
+        taker_buy=pl.lit(0.0),
+        open_interest_usd=pl.col("open_interest") * 100,
+    )
+    span = {"low": 50.0, "high": 200.0}
+    wick = liquidation_map(frame, **span)
+    spared = liquidation_map(
+        frame.with_columns(mark_low=pl.lit(99.5), mark_high=pl.lit(100.0)), **span
+    )
+    half = liquidation_map(
+        frame.with_columns(
+            mark_low=pl.Series([99.5, 99.5, None, 99.5]), mark_high=pl.Series([100.0] * 4)
+        ),
+        **span,
+    )
+    assert wick.crossed["long_usd"][2] > 0
+    assert spared.crossed["long_usd"].to_list() == [0, 0, 0, 0]
+    assert half.crossed.equals(wick.crossed)  # unknown: on trades
 
 
 def test_later_rows_change_no_earlier_bar():
@@ -376,3 +417,16 @@ def test_real_crash_of_february_sweeps_longs(bitcoin):
     crash = daily.filter(pl.col("time") == date(2026, 2, 5))
     assert crash["long_usd"].item() > 10 * crash["short_usd"].item()
     assert crash["long_usd"].item() > 5 * daily["long_usd"].median()
+
+
+def test_what_is_said_of_a_map_is_of_that_map():
+    drawn = liquidation_map(walk())
+    assert drawn.said == "an estimate: leverage mix is a prior, not fitted; not scored"
+    score = {"skill": 0.1, "low": -0.05, "high": 0.2, "days": 30}
+    said = replace(drawn, score=score).said
+    assert "not fitted; not scored; the fitted map's skill" in said
+    assert "+0.10 (-0.05 to +0.20) on 30 days" in said
+    several = replace(drawn, fits=3).said
+    assert (
+        several == "an estimate: leverage mix of 3 markets fitted to their liquidations; not scored"
+    )

@@ -287,7 +287,7 @@ def test_bar_whose_open_interest_is_unknown_joins_the_next(bars, data):
     first, second = one.advance(joined), two.advance(halves)
     assert np.isnan(second.columns[t + 1]).all()
     np.testing.assert_allclose(first.placed[-1], second.placed[-1], rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(one.by_tier, two.by_tier, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(one.cells.sum(axis=2), two.cells.sum(axis=2), rtol=1e-9, atol=1e-9)
 
 
 # Cases worked by hand
@@ -414,7 +414,7 @@ def test_more_known_than_can_stand_is_scaled_down():
     assert np.isnan(record.columns[3]).all()
     assert subject.placed == pytest.approx([100, 100])
     assert subject.unplaced == pytest.approx([0, 0])
-    assert subject.by_tier.sum(axis=2) == pytest.approx(np.array([[25, 75], [25, 75]]))
+    assert subject.cells.sum(axis=(2, 3)) == pytest.approx(np.array([[25, 75], [25, 75]]))
 
 
 def test_position_liquidated_within_its_bar_never_stood():

@@ -40,9 +40,12 @@ def walk(n=300, seed=1):
     )
 
 
-@pytest.mark.parametrize("settlement", ["linear", "inverse"])
-def test_what_stands_is_the_last_column_of_the_map(settlement):
-    series, chosen = walk(), Parameters(settlement=settlement)
+@pytest.mark.parametrize(
+    "words",
+    [{"settlement": "linear"}, {"settlement": "inverse"}, {"memory": 12.0, "moves": True}],
+)
+def test_what_stands_is_the_last_column_of_the_map(words):
+    series, chosen = walk(), Parameters(**words)
     found, drawn = stands(series, chosen), liquidation_map(series, chosen)
     assert found.time == series["time"][-1]
     assert found.open_interest_usd == pytest.approx(drawn.open_interest_usd[-1])
@@ -70,6 +73,12 @@ def test_the_last_known_column_counts_and_not_what_came_after():
     assert held[0]["long_usd"].equals(held[1]["long_usd"])
     with pytest.raises(ValueError, match="no column"):
         stands(series.with_columns(open_interest=pl.lit(None, pl.Float64)), Parameters())
+
+
+def test_dollars_near_the_price_are_those_of_the_map():
+    series = walk()
+    told = liquidation_map(series).within([0.05])["value_usd"].sum()
+    assert stands(series, Parameters()).within(0.05) == pytest.approx(told)
 
 
 def entered(price=100.0):

@@ -170,6 +170,43 @@ def test_the_heat_map_in_json_has_its_columns_and_parameters(run):
 
 
 @pytest.mark.usefixtures("store")
+def test_measured_positions_stand_beside_the_map(run, tmp_path):
+    # By hand: two wallets hold a tenth and a twentieth of some 1,239 coins.
+    held = {
+        "exchange": "binance",
+        "symbol": SYMBOL,
+        "time": START + timedelta(hours=238),
+        "wallet": ["a", "b"],
+        "side": ["long", "short"],
+        "amount": [123.9, 61.95],
+        "entry_price": 50_000.0,
+        "liquidation_price": [45_000.0, None],
+    }
+    assert run("measured", SYMBOL).code == 3
+    pl.DataFrame(held).write_parquet(tmp_path / "position.parquet")
+    assert run("import", str(tmp_path / "position.parquet")).code == 0
+    said = run("measured", SYMBOL, "--json").document["parameters"]
+    assert said["exchange"] == "binance"
+    assert said["coverage"] == {
+        "long": pytest.approx(0.1, rel=2e-3),
+        "short": pytest.approx(0.05, rel=2e-3),
+    }
+    assert said["unpriced_usd"] == pytest.approx(61.95 * said["price"])
+    ran = run("measured", SYMBOL)
+    assert "2 wallets seen, with 10" in ran.out
+    assert "on the right side" in ran.out
+    assert run("measured", SYMBOL, "--exchange", "bybit").code == 3
+    few = run("heatmap", SYMBOL, "--exchange", "binance", "--measured")
+    assert few.code == 2
+    assert "the 1 measured positions tell of distances as surely as 1.0 of one size" in few.err
+    pl.DataFrame(held | {"exchange": "bybit"}).write_parquet(tmp_path / "bybit.parquet")
+    assert run("import", str(tmp_path / "bybit.parquet")).code == 0
+    several = run("measured", SYMBOL)
+    assert several.code == 2
+    assert "say which with exchange: binance, bybit" in several.err
+
+
+@pytest.mark.usefixtures("store")
 def test_the_map_says_where_its_prices_come_from(run, tmp_path):
     words = ("heatmap", SYMBOL, "--exchange", "binance", "--json")
     assert run(*words).document["parameters"]["prices"] == "candles of 1:00:00"

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
 from plimsoll.cli import main
 from plimsoll.cli.live import exposition, status
 from plimsoll.cli.overview import console
+from plimsoll.errors import ExchangeError
 from plimsoll.exchanges import EXCHANGES
 from plimsoll.feed.health import Health
 from plimsoll.recording import Recording
+from plimsoll.session import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def leaves(code: int, *words: str) -> None:
@@ -38,6 +44,30 @@ def test_an_exchange_nobody_knows_is_named(capsys: pytest.CaptureFixture[str], t
     leaves(2, "backfill", "binanc", "BTC", "--store", str(tmp_path / "s"))
     assert "unknown exchange" in capsys.readouterr().err
     leaves(2, "doctor", "binanc")
+
+
+def test_what_servers_say_is_shown_as_it_is() -> None:
+    said = "refused: [/b] [red] [Errno 1]"
+    told = Recording(problems=[said], health=[Health("x", problem=said)])
+    screen = console()
+    with screen.capture() as words:
+        screen.print(status(told))
+    assert words.get().count(said) == 2
+
+
+def test_before_anything_is_recorded_only_the_reason_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = ExchangeError("record", "bybit: cannot be reached")
+
+    async def nothing(*_: object, **__: object) -> None:
+        raise refused
+
+    monkeypatch.setattr(Session, "record_exchanges", nothing)
+    leaves(4, "record", "bybit", "--store", str(tmp_path / "s"))
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "bybit: cannot be reached" in told.err
 
 
 def test_what_is_going_on_is_shown_and_measured() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -188,7 +189,9 @@ def test_one_answer_has_listings_and_brackets() -> None:
     assert (listed.native, listed.symbol, listed.interval_hours) == ("BTC-USD", BTC.symbol, 1)
     assert (str(listed.instrument.tick), listed.instrument.contract_size) == ("1", 1)
     assert listed.turnover_usd == 247500844.6834
-    only = Bracket(floor=0, cap=1e15, maintenance_rate=0.012, max_leverage=50, cum=0)  # 1 / 0.02
+    only = Bracket(
+        floor=0, cap=sys.float_info.max, maintenance_rate=0.012, max_leverage=50, cum=0
+    )  # 1 / 0.02
     since = datetime(2025, 12, 8, 16, 12, tzinfo=UTC)
     assert brackets == Brackets(exchange="dydx", symbol=BTC.symbol, since=since, brackets=(only,))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -196,8 +197,9 @@ def test_one_answer_has_listings_and_brackets() -> None:
     # Rates are half of 1/40, 1/20 and 1/5. What the second tier overstates: 150e6 × 0.0125.
     since = datetime(2025, 10, 30, 1, 8, 20, tzinfo=UTC)
     first = Bracket(floor=0, cap=150e6, maintenance_rate=0.0125, max_leverage=40, cum=0)
-    rest = Bracket(floor=150e6, cap=1e15, maintenance_rate=0.025, max_leverage=20, cum=1_875_000)
-    only = Bracket(floor=0, cap=1e15, maintenance_rate=0.1, max_leverage=5, cum=0)
+    end = sys.float_info.max
+    rest = Bracket(floor=150e6, cap=end, maintenance_rate=0.025, max_leverage=20, cum=1_875_000)
+    only = Bracket(floor=0, cap=end, maintenance_rate=0.1, max_leverage=5, cum=0)
     about = {"exchange": "hyperliquid", "since": since}
     assert found[2:] == [
         Brackets(**about, symbol="BTC/USDC:USDC", brackets=(first, rest)),

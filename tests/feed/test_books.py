@@ -197,6 +197,20 @@ def test_a_snapshot_that_cannot_be_read_is_asked_for_again(tmp_path: Path) -> No
     assert set(kinds) == set(books.KINDS)  # and no gap: nothing was known before
 
 
+def test_a_book_that_nobody_asked_for_changes_nothing(tmp_path: Path) -> None:
+    async def play(market: Market) -> None:
+        async with recorded(market.fake, tmp_path / "store", "bybit") as told:
+            for message in market.move():
+                await market.fake.send({**message, "topic": message["topic"].replace("BTC", "ETH")})
+            before = told.kept
+            for message in market.move():
+                await market.fake.send(message)
+            await until(lambda: told.kept > before)
+            assert told.health[0].reconnects == 0
+
+    run(next(stream for stream in STREAMS if stream.name == "bybit"), play)
+
+
 def test_a_snapshot_that_is_refused_is_a_problem_told(tmp_path: Path) -> None:
     async def play(market: Market) -> None:
         market.fake.status["depth"] = [(400, {})]

@@ -12,6 +12,7 @@ import plimsoll
 from fakes.server import Fake
 from fakes.venues import START, VENUES
 from plimsoll import backfill as filling
+from plimsoll import doctor
 from plimsoll.errors import NoSuchData, Rejected, Unsupported
 from plimsoll.exchanges import exchange
 from plimsoll.exchanges.base import Poll
@@ -122,7 +123,7 @@ def test_polls_and_their_gap_between_two_runs_are_recorded(
         type(made),
         "polls",
         lambda _self, kind, listings: [
-            Poll(request=plan.request, every=0.05) for plan in plans(kind, listings)
+            Poll(request=plan.request, every=0.3) for plan in plans(kind, listings)
         ],
     )
 
@@ -145,11 +146,11 @@ def test_polls_and_their_gap_between_two_runs_are_recorded(
 
     run(play)
     session = plimsoll.open(tmp_path / "store")
-    # Five and five were kept, and one of these is the gap.
-    assert session.read("open_interest", "BTC/USDT:USDT").height >= 9
-    gaps = session.read("gap")
-    assert gaps["stream"].to_list() == ["open_interest"]
-    assert (gaps["until"] - gaps["time"]).dt.total_milliseconds().item() > 200
+    rows, gaps = session.read("open_interest", "BTC/USDT:USDT"), session.read("gap")
+    assert rows.height + gaps.height >= 10  # five and five were kept
+    # On a busy machine an answer may come late, which is a gap too.
+    assert set(gaps["stream"]) == {"open_interest"}
+    assert (gaps["until"] - gaps["time"]).dt.total_milliseconds().max() > 200
     assert session.audit().findings == []
 
 
@@ -278,6 +279,19 @@ def test_streams_are_gathered_as_they_come_and_a_failure_is_heard() -> None:
                 pass
 
     asyncio.run(whole())
+
+
+@pytest.mark.parametrize(
+    ("date", "ahead"),
+    [
+        ("Thu, 01 Jan 1970 00:16:40 GMT", 0.0),
+        ("Thu, 01 Jan 1970 00:16:50 GMT", 10.0),
+        ("", None),
+        ("tomorrow", None),
+    ],
+)
+def test_the_doctor_reads_a_clock_that_leaves_out_fractions(date: str, ahead: float | None) -> None:
+    assert doctor._offset(date, 1_000.5) == ahead  # noqa: SLF001
 
 
 def test_the_doctor_says_which_hosts_answer(tmp_path: Path) -> None:

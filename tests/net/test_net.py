@@ -195,6 +195,21 @@ def test_a_long_ban_is_told_to_all_who_ask_meanwhile() -> None:
     asyncio.run(whole())
 
 
+def test_a_long_ban_is_told_to_who_waited_for_a_turn_already() -> None:
+    async def whole() -> None:
+        async with Fake() as fake, Client(fake.address, patience=60) as client:
+            fake.serve("/things", lambda _query, _body: {})
+            fake.status["things"] = [(418, {"Retry-After": "90"})]
+            few = Allowance("few", 1, 0.5)
+            asked = [client.ask("GET", "https://x.test/things", few) for _ in range(4)]
+            async with asyncio.timeout(20):
+                told = await asyncio.gather(*asked, return_exceptions=True)
+            assert [type(one) for one in told] == [RateLimited] * 4
+            assert len(fake.asked) == 1
+
+    asyncio.run(whole())
+
+
 def test_a_header_tells_how_much_is_used() -> None:
     async def play(fake: Fake, client: Client) -> None:
         fake.status["things"] = [(200, {"X-Used": "99"})]

@@ -58,7 +58,7 @@ def svg(folder, found, **options):
 def test_picture_says_what_it_is_and_that_it_is_an_estimate(tmp_path):
     title, source = "BTC/USDT perpetual, Binance", "Data: a test."
     words = svg(tmp_path, liquidation_map(market()), title=title, source=source)
-    for said in (title, source, "Estimate", "2 to 100x, not fitted", "not scored", "UTC"):
+    for said in (title, source, "An estimate", "a prior, not fitted", "not scored", "UTC"):
         assert said in words
     assert "Columns of 1 h, candles of 1 h." in words
 

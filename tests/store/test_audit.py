@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from plimsoll.errors import StoreDamaged
 from plimsoll.market.events import Candle, OpenInterest
 from plimsoll.market.interval import HOUR, SECOND
 from plimsoll.store.audit import audit, gaps, status
@@ -56,6 +57,26 @@ def test_a_file_nobody_sealed_is_found(filled):
     path.with_name("2026-03.parquet").write_bytes(path.read_bytes())
     (found,) = findings(filled)
     assert "nobody sealed it" in found
+
+
+@pytest.mark.parametrize("keep", [50, None], ids=["cut short", "a flipped byte"])
+def test_a_damaged_stage_is_named_by_whoever_meets_it(root, keep):
+    writer = Writer(root)
+    writer.append([OpenInterest(exchange="x", symbol="BTC/USDT", time=START, amount=1.0)])
+    writer.settle()
+    path = next((root / "staged").rglob("*.parquet"))
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data[:keep])
+    (found,) = findings(root)
+    assert found.startswith(path.relative_to(root).as_posix())
+    assert "out of the store" in found
+    with pytest.raises(StoreDamaged, match=path.name):
+        writer.seal()
+    with pytest.raises(StoreDamaged, match=path.name):
+        Writer(root)
+    with pytest.raises(StoreDamaged, match="audit"):
+        Reader(root).read("open_interest")
 
 
 def test_a_damaged_journal_is_found_and_its_whole_batches_are_kept(root):

@@ -31,6 +31,8 @@ for batch in range(100_000):
     ]
     writer.append(rows)
     print(rows[-1].amount, flush=True)
+    if batch % 3 == 2:
+        writer.settle()
     if batch % 7 == 6:
         writer.seal()
         print("sealed", flush=True)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sqlite3
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -369,6 +370,40 @@ def test_a_stage_half_removed_by_a_crash_is_nobodys(root, tmp_path, monkeypatch)
     Writer(root).seal()
     assert kept(root) == [1.0]
     assert not list((root / "staged").iterdir())
+
+
+def test_a_sealed_stage_may_be_swept_by_another_writer_meanwhile(root, monkeypatch):
+    writer = Writer(root)
+    writer.append([interest(0, 1.0)])
+    remove = shutil.rmtree
+
+    def twice(folder, **options):
+        remove(folder, ignore_errors=True)
+        remove(folder, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", twice)
+    writer.seal()
+    assert kept(root) == [1.0]
+
+
+def test_what_comes_later_ranks_later_though_the_clock_was_set_back(root, monkeypatch):
+    writer = Writer(root)
+    writer.append([interest(0, 1.0)])
+    writer.settle()
+    monkeypatch.setattr("plimsoll.store.writer.datetime", SetBack)
+    writer.append([interest(0, 2.0)])
+    writer.settle()
+    assert kept(root) == [2.0]
+    writer.seal()
+    assert kept(root) == [2.0]
+
+
+class SetBack(datetime):
+    """A clock that was set back by an hour."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) - timedelta(hours=1)
 
 
 def test_a_damaged_file_does_not_grow(root):

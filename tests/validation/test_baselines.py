@@ -15,7 +15,7 @@ from fakes.swept import LIQUIDATIONS, market
 from plimsoll.analytics.cells import trial
 from plimsoll.analytics.inventory import Inventory, Parameters
 from plimsoll.analytics.inventory_state import OPEN_INTEREST
-from plimsoll.validation.baselines import BASELINES, MAP, PRIOR, TWINS, exposures
+from plimsoll.validation.baselines import BASELINES, MAP, MIDNIGHT, PRIOR, TWINS, exposures
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 STEP = 0.002
@@ -65,7 +65,7 @@ def banded(distance):
 def test_every_forecast_is_there_with_the_covered_range_last():
     subject = made([FLAT, (2300, 2302, 2290, 2295)])
     found = exposures(subject)
-    assert set(found) == {MAP, PRIOR, *BASELINES}
+    assert set(found) == {MAP, MIDNIGHT, PRIOR, *BASELINES}
     assert len(found[MAP]) == 16
     assert [len(found[twin]) for twin in TWINS] == [4, 4]
     for tried in found.values():

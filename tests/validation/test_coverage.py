@@ -124,7 +124,7 @@ def test_a_truth_that_is_as_the_map_says_lies_in_eight_of_ten_bands(size: float)
     known = made(tried, size)
     bar = np.arange(48, 144, 24)
     order = known.unit / tried.bars[bar, 0]
-    mean = columns(tried, known.parameters, bar) / order[:, None, None]
+    mean = columns(tried, known.parts, bar) / order[:, None, None]
     random = np.random.default_rng(5)
     lumpy = random.poisson(random.gamma(size, mean / size)) * order[:, None, None]
     truth = Midnights(bar=bar, mark=tried.bars[bar, 0], real=lumpy)
@@ -146,7 +146,7 @@ def test_a_market_ten_times_as_large_as_the_map_lies_above_its_bands() -> None:
     truth = Midnights(
         bar=bar,
         mark=tried.bars[bar, 0],
-        real=10 * columns(tried, known.parameters, bar),
+        real=10 * columns(tried, known.parts, bar),
     )
     found = band_coverage(tried, known, truth).filter(pl.col("claimed") > 0)
     assert found["above"].sum() > 0.8 * found["claimed"].sum()

@@ -79,6 +79,7 @@ class _Total:
     known: NDArray[np.bool_]
     most: float
     inconsistent: int
+    fits: int
     crossed: list[pl.DataFrame]
     markets: list[pl.DataFrame]
 
@@ -100,6 +101,7 @@ class _Total:
             known=np.zeros(len(time), dtype=np.bool_),
             most=-1.0,
             inconsistent=0,
+            fits=0,
             crossed=[],
             markets=[],
         )
@@ -128,6 +130,7 @@ class _Total:
         self.prices[:, better] = _prices(drawn, self.time)[:, better]
         self.best[better] = held[better]
         self.inconsistent += drawn.inconsistent
+        self.fits += drawn.fits
         self.crossed.append(drawn.crossed)
         self.markets.append(self._told(drawn, coverage, held))
 
@@ -166,7 +169,9 @@ class _Total:
             coverage=coverage,
             crossed=_summed(self.crossed),
             inconsistent=self.inconsistent,
+            fits=self.fits,
             parameters=largest.parameters,
+            distances=largest.distances,
             exchange=", ".join(sorted(set(markets["exchange"].drop_nulls()))),
             symbol=", ".join(sorted(set(markets["symbol"].drop_nulls()))),
             prices=f"{largest.exchange} {largest.symbol}, {largest.prices}",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Small = NDArray[np.float32]
 
-__all__ = ["LEVELS", "bands", "together"]
+__all__ = ["LEVELS", "bands", "of_range"]
 
 LEVELS = (0.1, 0.5, 0.9)
 _MANY = 200.0
@@ -76,7 +76,7 @@ def bands(tiers: Small, draws: Floats, size: float, order: Floats) -> Small:
     return found
 
 
-def together(masses: Floats, draws: Floats, size: float, order: float) -> Floats:
+def of_range(masses: Floats, draws: Floats, size: float, order: float) -> Floats:
     """Return what several cells hold together at three levels.
 
     Cells vary each by itself around the map, and all alike with the mix.

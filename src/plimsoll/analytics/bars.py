@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import polars as pl
 
 from plimsoll.market.schema import TABLES
 
-__all__ = ["bars", "shortest_interval"]
+__all__ = ["bars", "in_contracts", "marked", "shortest_interval", "spacing"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -78,6 +79,40 @@ def bars(
         (pl.col("bar") * step).cast(pl.Datetime("us")).dt.replace_time_zone("UTC").alias("time"),
         pl.exclude("bar"),
     )
+
+
+def marked(bars: pl.DataFrame, candles: pl.DataFrame) -> pl.DataFrame:
+    """Return bars with the extremes of the mark price, on which exchanges liquidate.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        As `bars` makes them.
+    candles : DataFrame
+        Rows of the `candle` table, of mark prices of the same instrument.
+
+    Returns
+    -------
+    DataFrame
+        With `mark_low` and `mark_high`, quote per base: of the shortest candles that fill a bar;
+        null for a bar of which one is missing, or where none fit.
+    """
+    step = bars["time"].diff().drop_nulls().min()
+    none = pl.lit(None, dtype=pl.Float64)
+    for seconds in candles["interval"].unique().sort():
+        length = timedelta(seconds=seconds)
+        if not isinstance(step, timedelta) or step % length:
+            continue
+        rows = candles.filter(pl.col("interval") == seconds).unique("time", keep="last")
+        extremes = rows.group_by(
+            ((pl.col("time").dt.epoch("us") // (step // _MICROSECOND)) * (step // _MICROSECOND))
+            .cast(pl.Datetime("us"))
+            .dt.replace_time_zone("UTC")
+            .alias("time")
+        ).agg(mark_low=pl.col("low").min(), mark_high=pl.col("high").max(), many=pl.len())
+        whole = extremes.filter(pl.col("many") == step // length).drop("many")
+        return bars.join(whole, on="time", how="left", maintain_order="left")
+    return bars.with_columns(mark_low=none, mark_high=none)
 
 
 def _one_instrument(
@@ -191,3 +226,40 @@ def shortest_interval(candles: pl.DataFrame, open_interest: pl.DataFrame) -> tim
         raise ValueError("two stamps of open interest are needed to see how far apart they are")
     length = 0 if candles.is_empty() else candles["interval"][0]
     return timedelta(seconds=max(int(usual[0]), length))
+
+
+def spacing(bars: pl.DataFrame) -> timedelta:
+    """Return the length of a bar.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two bars, or they are not evenly spaced.
+    """
+    steps = bars["time"].diff().drop_nulls().unique()
+    if len(steps) != 1 or (step := steps.item()) <= timedelta(0):
+        raise ValueError(
+            "bars must be two or more, evenly spaced, a row of nulls where nothing is known; "
+            f"found {len(bars)} with {len(steps)} different spacings"
+        )
+    return step  # type: ignore[no-any-return]
+
+
+def in_contracts(bars: pl.DataFrame, settlement: Literal["linear", "inverse"]) -> pl.DataFrame:
+    """Return bars whose volume and open interest count contracts: base units, or dollars.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        As `analytics.bars` makes them.
+    settlement : {"linear", "inverse"}
+        An inverse contract is a number of dollars.
+    """
+    if settlement == "linear":
+        return bars
+    close = pl.col("close")
+    return bars.with_columns(
+        volume=pl.col("volume") * close,
+        taker_buy=pl.col("taker_buy") * close,
+        open_interest=pl.coalesce("open_interest_usd", pl.col("open_interest") * close),
+    )

@@ -19,11 +19,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from plimsoll.analytics.bars import in_contracts
 from plimsoll.analytics.flows import believed
-from plimsoll.analytics.heatmap import in_contracts
-from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
+from plimsoll.analytics.inventory import Grid, Inventory, Parameters
 from plimsoll.analytics.inventory_numba import touched_cells
-from plimsoll.analytics.inventory_state import OPEN, OPEN_INTEREST, VOLUME
+from plimsoll.analytics.inventory_state import (
+    HIGH,
+    LOW,
+    OPEN,
+    OPEN_INTEREST,
+    VOLUME,
+    marks,
+    matrix,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +60,8 @@ class Trial:
     interval : timedelta
     parameters : Parameters
         What the map assumes before it is fitted.
+    crossing : ndarray, shape (bars, 2), or None
+        As `inventory.marks` has it.
     grid : Grid
     cells : ndarray of int, shape (cells, 3)
         Bar, side (0 long, 1 short) and bucket.
@@ -69,6 +79,7 @@ class Trial:
     time: Ints
     interval: timedelta
     parameters: Parameters
+    crossing: Floats | None
     grid: Grid
     cells: Ints
     orders: Ints
@@ -133,6 +144,7 @@ class Trial:
         moved = Inventory(chosen, interval=self.interval, grid=self.grid)
         record = moved.advance(
             believed(self.bars if bars is None else bars, chosen, self.interval),
+            crossing=self.crossing,
             shown=np.zeros(len(self.bars), dtype=np.bool_),
             touched=True,
         )
@@ -192,8 +204,11 @@ def trial(
             "nothing is known"
         )
     interval = timedelta(microseconds=int(time[1] - time[0]))
-    prices = matrix(bars)
-    cells = touched_cells(prices, parameters.step)
+    prices, crossing = matrix(bars), marks(bars)
+    reach = prices[:, [LOW, HIGH]]
+    if crossing is not None:
+        reach = np.where(np.isnan(crossing), reach, crossing)
+    cells = touched_cells(prices, reach, parameters.step)
     if not len(cells):
         raise ValueError("no bar of these touched a price: there is nothing to score")
     contracts = matrix(in_contracts(bars, parameters.settlement))
@@ -215,6 +230,7 @@ def trial(
         time=time,
         interval=interval,
         parameters=parameters,
+        crossing=crossing,
         grid=grid,
         cells=cells,
         orders=np.rint(usd / unit).astype(np.int64),

@@ -1,10 +1,11 @@
 """A map fitted to an instrument's own liquidations: which flows to believe, and the leverage mix.
 
 Few assumptions are tried, all combinations of `CANDIDATES`. Each gives an inventory, each inventory
-exposures, and the mix is fitted to them (see `leverage`). The likeliest draws the map. All of them
-make the intervals, in proportion to their tempered likelihood: none is true, and the mix depends
-on which is taken. How much to temper was found on simulated markets, where the true mix is known,
-and tested on others (docs/theory/score.md).
+exposures, and the mix is fitted to them (see `leverage`). None is true, and the mix depends on
+which is taken; so the map is their mean, and the intervals are made of all, in proportion to
+tempered likelihood. The mean forecasts better than the likeliest alone. How much to temper was
+found on simulated markets, where the true mix is known, and tested on others
+(docs/theory/score.md).
 
 What the fit finds is put back: the mix becomes the weights of new positions, and the scale the
 share of open interest that can be liquidated, as far as the feed is complete. A feed that is not
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = ["CANDIDATES", "Fitted", "candidates", "fitted", "fitted_together", "likeliest"]
+__all__ = ["CANDIDATES", "Fitted", "averaged", "candidates", "fitted", "fitted_together"]
 
 CANDIDATES: dict[str, tuple[Any, ...]] = {
     "churn": (0.2, 0.8),
@@ -53,6 +54,8 @@ _IDENTIFIED = 0.5
 _UNSURE = 0.5
 """Of an assumed share of open interest that can be liquidated, on a log scale: half to double."""
 _LEAST = 1e-9
+_SLIGHT = 0.01
+"""A candidate that is less probable does not count."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,6 +66,9 @@ class Fitted:
     ----------
     parameters : Parameters
         The likeliest candidate, with the mix found; what was assumed, where nothing was counted.
+    parts : tuple of (float, Parameters)
+        The maps whose mean the fitted map is: how much each counts, summing to one, and the
+        candidate with its own mix.
     prior : Parameters
         The same before the fit.
     fit : Fit
@@ -87,9 +93,12 @@ class Fitted:
         Of one order.
     outside : float, fraction
         Of the liquidated dollars, those where the price touched nothing of their side.
+    exchange, symbol : str or None
+        Whose liquidations they are, where they came from a store.
     """
 
     parameters: Parameters
+    parts: tuple[tuple[float, Parameters], ...]
     prior: Parameters
     fit: Fit
     shares: Floats
@@ -101,6 +110,8 @@ class Fitted:
     orders: int
     unit: float
     outside: float
+    exchange: str | None = None
+    symbol: str | None = None
 
     def mix(self) -> pl.DataFrame:
         """Return the mix of new positions.
@@ -159,6 +170,8 @@ class Fitted:
         low, middle, high = map(float, np.quantile(self.scales, (0.05, 0.5, 0.95)))
         scale = {"low": low, "median": middle, "high": high}
         return {
+            "exchange": self.exchange,
+            "symbol": self.symbol,
             "identified": bool(self.identified.any()),
             "days": self.days,
             "orders": self.orders,
@@ -181,8 +194,8 @@ def candidates(prior: Parameters, choices: Iterable[str] = CANDIDATES) -> list[P
     return [replace(prior, **dict(zip(names, values, strict=True))) for values in combined]
 
 
-def likeliest(trial: Trial, exposures: list[Floats], rows: NDArray[np.bool_]) -> tuple[int, Fit]:
-    """Return which exposures explain some rows best, and the mode of their fit.
+def averaged(trial: Trial, exposures: list[Floats], rows: NDArray[np.bool_]) -> Floats:
+    """Return what candidates expect on average, each counting as likely as it made some rows.
 
     Parameters
     ----------
@@ -190,16 +203,22 @@ def likeliest(trial: Trial, exposures: list[Floats], rows: NDArray[np.bool_]) ->
     exposures : list of ndarray, shape (cells, columns)
         Of each candidate.
     rows : ndarray of bool, shape (rows,)
-        Bars and sides to look at; see `Trial.rows`.
+        Bars and sides to learn from; see `Trial.rows`.
+
+    Returns
+    -------
+    ndarray, shape (cells,), orders
     """
     orders = trial.per_row(trial.orders).astype(np.int64)[rows]
     day = trial.day[trial.rows][rows]
-    seen = [trial.per_row(exposure)[rows] for exposure in exposures]
-    fits = [fit(one, orders, day, draws=0) for one in seen]
-    best = int(
-        np.argmax([likelihood(one, orders, made) for one, made in zip(seen, fits, strict=True)])
-    )
-    return best, fits[best]
+    seen = [_Rows(*joined(trial.per_row(one)[rows], orders, day)) for one in exposures]
+    modes = [fit(*one, draws=0) for one in seen]
+    chance = _chance([one.likelihood(made) for one, made in zip(seen, modes, strict=True)], modes)
+    expected = np.zeros(len(trial.cells))
+    for share, exposure, made in zip(chance, exposures, modes, strict=True):
+        if share:
+            expected += share * (exposure @ made.multiplier)
+    return expected
 
 
 def fitted(
@@ -249,7 +268,7 @@ def fitted_together(trials: Sequence[Trial], *, draws: int = 200, seed: int = 0)
     """
     seen = [one.heard(WARM) for one in trials]
     tried = [_tried(one, learnt) for one, learnt in zip(trials, seen, strict=True)]
-    expected = _expected([_likeliest(one, {}) for one in tried]) if len(trials) > 1 else {}
+    expected = _expected([_likeliest(one) for one in tried]) if len(trials) > 1 else {}
     return [
         _fitted(one, learnt, its, draws, seed, expected)
         for one, learnt, its in zip(trials, seen, tried, strict=True)
@@ -264,6 +283,9 @@ class _Rows(NamedTuple):
     day: Ints
     many: Floats
 
+    def likelihood(self, found: Fit) -> float:
+        return likelihood(self.exposure, self.orders, found, self.many)
+
 
 class _Tried(NamedTuple):
     """A candidate, and what it has to explain."""
@@ -274,9 +296,6 @@ class _Tried(NamedTuple):
     def fit(self, expected: Mapping[float, float], draws: int = 0, seed: int = 0) -> Fit:
         prior = np.append(_multipliers(self.parameters, expected), 1.0)
         return fit(*self.rows, prior=prior, draws=draws, seed=seed)
-
-    def likelihood(self, found: Fit) -> float:
-        return likelihood(self.rows.exposure, self.rows.orders, found, self.rows.many)
 
 
 def _exposure(trial: Trial, parameters: Parameters) -> Floats:
@@ -301,15 +320,30 @@ def _tried(trial: Trial, learnt: NDArray[np.bool_]) -> list[_Tried]:
         return list(threads.map(tried, candidates(trial.parameters)))
 
 
-def _likeliest(
-    tried: list[_Tried], expected: Mapping[float, float]
-) -> tuple[Parameters, Fit, Floats]:
-    """Return the likeliest candidate, the mode of its fit, and the probability of each."""
-    modes = [one.fit(expected) for one in tried]
-    said = np.array([one.likelihood(made) for one, made in zip(tried, modes, strict=True)])
-    best = int(said.argmax())
-    chance = np.exp((said - said[best]) / (TEMPER * modes[best].inflation))
-    return tried[best].parameters, modes[best], chance / chance.sum()
+class _Modes(NamedTuple):
+    """The mode of each candidate's fit, how probable each is, and which is the likeliest."""
+
+    fits: list[Fit]
+    chance: Floats
+    best: int
+
+
+def _modes(tried: list[_Tried], expected: Mapping[float, float]) -> _Modes:
+    fits = [one.fit(expected) for one in tried]
+    said = [one.rows.likelihood(made) for one, made in zip(tried, fits, strict=True)]
+    return _Modes(fits, _chance(said, fits), int(np.argmax(said)))
+
+
+def _chance(said: list[float], fits: list[Fit]) -> Floats:
+    """Return how probable candidates are by their likelihoods, tempered; hardly probable ones not.
+
+    Each is tempered by the inflation of the likeliest, too: days say less than their bars seem to.
+    """
+    best = int(np.argmax(said))
+    chance: Floats = np.exp((np.array(said) - said[best]) / (TEMPER * fits[best].inflation))
+    chance[chance < _SLIGHT * chance.sum()] = 0.0
+    chance /= chance.sum()
+    return chance
 
 
 def _fitted(
@@ -320,7 +354,8 @@ def _fitted(
     seed: int,
     expected: Mapping[float, float],
 ) -> Fitted:
-    likely, mode, chance = _likeliest(tried, expected)
+    fits, chance, best = _modes(tried, expected)
+    likely, mode = tried[best].parameters, fits[best]
     many = np.random.default_rng(seed).multinomial(draws, chance)
     drawn = [
         one.fit(expected, draws=int(some), seed=seed + at).draws
@@ -332,11 +367,18 @@ def _fitted(
     complete, counted = trial.completeness == ("complete",), mode.orders > 0
     if counted:
         found = _put_back(likely, shares.mean(axis=0), scales if complete else None)
+        parts = tuple(
+            (float(share), _at_mode(one.parameters, made, complete=complete))
+            for share, one, made in zip(chance, tried, fits, strict=True)
+            if share
+        )
     else:
         likely = trial.parameters
         found = _put_back(likely, _multipliers(likely, expected) * likely.weights, None)
+        parts = ((1.0, found),)
     return Fitted(
         parameters=found,
+        parts=parts,
         prior=likely,
         fit=mode,
         shares=shares,
@@ -356,10 +398,15 @@ def _cell_size(trial: Trial, likely: Parameters, mode: Fit, learnt: NDArray[np.b
     return likeliest_size(trial.orders[learnt], mean)
 
 
-def _expected(alone: list[tuple[Parameters, Fit, Floats]]) -> dict[float, float]:
+def _likeliest(tried: list[_Tried]) -> tuple[Parameters, Fit]:
+    found = _modes(tried, {})
+    return tried[found.best].parameters, found.fits[found.best]
+
+
+def _expected(alone: list[tuple[Parameters, Fit]]) -> dict[float, float]:
     """Return by what several fits say together that the prior mix is to be multiplied."""
     sums: dict[float, list[float]] = {}
-    for prior, made, _ in alone:
+    for prior, made in alone:
         level = float(made.multiplier[:-1] @ np.asarray(prior.weights))
         relative = np.log(made.multiplier[:-1] / level)
         for tier, value in zip(prior.leverage, relative, strict=True):
@@ -375,6 +422,11 @@ def _parted(multipliers: Floats, weights: Floats) -> tuple[Floats, Floats]:
     scales: Floats = masses.sum(axis=1)
     shares: Floats = masses / scales[:, None]
     return shares, scales
+
+
+def _at_mode(prior: Parameters, made: Fit, *, complete: bool) -> Parameters:
+    shares, scales = _parted(made.multiplier[None], np.asarray(prior.weights))
+    return _put_back(prior, shares[0], scales if complete else None)
 
 
 def _table(tried: list[Parameters], chance: Floats) -> pl.DataFrame:

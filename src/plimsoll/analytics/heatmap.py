@@ -7,25 +7,33 @@ Every column is a prediction: it knows the bars before it, and the open price it
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from msgspec.structs import asdict
 
-from plimsoll.analytics.flows import believed
-from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
+from plimsoll.analytics.averaged import Averaged
+from plimsoll.analytics.bands import LEVELS, bands
+from plimsoll.analytics.bars import in_contracts, spacing
+from plimsoll.analytics.inventory import Grid, Parameters
+from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime, timedelta
 
     from numpy.typing import NDArray
 
+    from plimsoll.analytics.distances import Distances
+    from plimsoll.analytics.fitting import Fitted
+    from plimsoll.analytics.inventory import Record
+
     Floats = NDArray[np.float64]
 
-__all__ = ["HeatMap", "Parameters", "in_contracts", "liquidation_map", "price_range", "spacing"]
+__all__ = ["HeatMap", "Parameters", "liquidation_map", "price_range"]
 
+_PIECE = 1_000
 _MARGIN = 0.88  # shows tenfold leverage entered anywhere in the range, about 10 % away
 
 
@@ -33,7 +41,7 @@ _MARGIN = 0.88  # shows tenfold leverage entered anywhere in the range, about 10
 class HeatMap:
     """Dollars that would be liquidated, by time and price.
 
-    An estimate: the leverage mix is assumed, not fitted, and the map is not scored.
+    An estimate; `said` tells whether the leverage mix is fitted, and how the map scored.
 
     Attributes
     ----------
@@ -68,6 +76,17 @@ class HeatMap:
         `symbol`, `coverage` and `open_interest_usd`, null where that market is not in the column.
     absent : tuple of str
         Markets meant that have no map in this span.
+    fit : Fitted or None
+        What the leverage mix was fitted to; None where it is not, and of several markets.
+    fits : int
+        How many markets' mixes are fitted.
+    distances : Distances or None
+        The measured distances that its leverage mix is from; None where it is not from any. Of
+        several markets, those of the largest.
+    limits : ndarray of float32, shape (levels, columns, sides, rows), US dollars, or None
+        What each cell holds at the levels of `bands.LEVELS`, where the mix is fitted.
+    score : dict or None
+        The newest score of this market's map, from the store; None if it was never scored.
     """
 
     time: NDArray[np.datetime64]
@@ -90,6 +109,11 @@ class HeatMap:
     prices: str | None = None
     markets: pl.DataFrame | None = None
     absent: tuple[str, ...] = ()
+    fit: Fitted | None = None
+    fits: int = 0
+    distances: Distances | None = None
+    limits: NDArray[np.float32] | None = None
+    score: dict[str, Any] | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -224,9 +248,11 @@ class HeatMap:
             "exchange": self.exchange,
             "symbol": self.symbol,
             "prices": self.prices,
-            "model": "inventory, prior leverage mix",
-            "fitted": False,
-            "scored": False,
+            "model": "inventory",
+            "said": self.said,
+            "fitted": None if self.fit is None else self.fit.describe(),
+            "measured": None if self.distances is None else self.distances.describe(),
+            "scored": self.score,
             "interval_seconds": self.interval.total_seconds(),
             "columns": len(self),
             "unknown_columns": int((~self.known).sum()),
@@ -236,6 +262,28 @@ class HeatMap:
             "absent": self.absent,
             **asdict(self.parameters),
         }
+
+    @property
+    def said(self) -> str:
+        """What must be said wherever the map is shown."""
+        fitted = "leverage mix is a prior, not fitted"
+        if self.distances is not None:
+            fitted = self.distances.said
+        if self.fit is not None:
+            known = "" if self.fit.identified.any() else ", which tell nothing: it is the prior"
+            fitted = f"leverage mix fitted to {self.fit.orders} orders liquidated{known}"
+        elif self.fits:
+            fitted = f"leverage mix of {self.fits} markets fitted to their liquidations"
+        if self.score is None:
+            return f"an estimate: {fitted}; not scored"
+        skill, low, high = (self.score[name] for name in ("skill", "low", "high"))
+        told = (
+            f"skill over the same map without open interest {skill:+.2f} ({low:+.2f} to "
+            f"{high:+.2f}) on {self.score['days']} days"
+        )
+        if self.fit is None:  # it is the fitted map that was scored
+            return f"an estimate: {fitted}; not scored; the fitted map's {told}"
+        return f"an estimate: {fitted}; {told}"
 
     def _contributors(self) -> list[dict[str, object]] | None:
         """Return what each market brings to the last known column."""
@@ -254,6 +302,7 @@ def liquidation_map(
     low: float | None = None,
     high: float | None = None,
     rows: int | None = None,
+    fit: Fitted | None = None,
 ) -> HeatMap:
     """Return the heat map of some bars.
 
@@ -272,6 +321,8 @@ def liquidation_map(
     rows : int, optional
         Join neighboring buckets until no more rows than this remain. How many are joined depends
         on the range of prices; by default none are, so that maps of different ranges share rows.
+    fit : Fitted, optional
+        Takes the place of `parameters`, and says how sure each cell is.
 
     Returns
     -------
@@ -289,7 +340,7 @@ def liquidation_map(
     nobody trades. With inverse settlement the inventory therefore counts dollars: the value of
     the open interest where it is known, else its amount at the bar's close.
     """
-    parameters = parameters or Parameters()
+    parameters = fit.parameters if fit else parameters or Parameters()
     interval = spacing(bars)
     start = 0 if since is None else int(bars["time"].search_sorted(since))
     seen = bars[start:]
@@ -298,16 +349,15 @@ def liquidation_map(
     view, window = _grids(bars, seen, parameters.step, low, high, rows)
     shown = np.zeros(len(bars), dtype=np.bool_)
     shown[start::every] = True
-    inventory = Inventory(parameters, interval=interval, grid=window)
     inverse = parameters.settlement == "inverse"
-    published = matrix(in_contracts(bars, parameters.settlement))
-    contracts = believed(published, parameters, interval)
-    record = inventory.advance(contracts, shown=shown, view=view)
+    contracts = matrix(in_contracts(bars, parameters.settlement)), marks(bars)
     price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
+    parts = fit.parts if fit else ((1.0, parameters),)
+    record = Averaged(parts, *contracts, interval=interval, grid=window).advance(shown, view)
     usd = record.columns
     usd *= price[shown, None, None]
-    swept = (record.crossed.sum(axis=2) * price[:, None])[start:]
     candles = _join(seen, every)
+    again = Averaged(parts, *contracts, interval=interval, grid=window)
     return HeatMap(
         time=bars["time"].to_numpy()[shown],
         interval=interval * every,
@@ -319,14 +369,53 @@ def liquidation_map(
         low=candles["low"].to_numpy(),
         close=candles["close"].to_numpy(),
         volume_usd=candles["volume_usd"].to_numpy(),
-        open_interest_usd=record.open_interest * price[shown],
+        open_interest_usd=_published(contracts[0], shown, record) * price[shown],
         coverage=record.coverage.mean(axis=1),
-        crossed=pl.DataFrame(
-            {"time": seen["time"], "long_usd": swept[:, 0], "short_usd": swept[:, 1]}
-        ).fill_nan(None),
+        crossed=_swept(seen, record.crossed[start:], price[start:]),
         inconsistent=int(record.inconsistent.sum()),
         parameters=parameters,
+        fit=fit,
+        fits=int(fit is not None),
+        limits=None if fit is None else _limits(fit, again, shown, view, price),
     )
+
+
+def _published(bars: Floats, shown: NDArray[np.bool_], record: Record) -> Floats:
+    """Return the open interest last published before each column, where it is known."""
+    at = np.where(np.isnan(bars[:, OPEN_INTEREST]), 0, np.arange(len(bars)))
+    last = np.concatenate([[0], np.maximum.accumulate(at)[:-1]])
+    held: Floats = np.where(
+        np.isnan(record.open_interest), np.nan, bars[last, OPEN_INTEREST][shown]
+    )
+    return held
+
+
+def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
+    usd = crossed.sum(axis=2) * price[:, None]
+    return pl.DataFrame(
+        {"time": bars["time"], "long_usd": usd[:, 0], "short_usd": usd[:, 1]}
+    ).fill_nan(None)
+
+
+def _limits(
+    fit: Fitted, moved: Averaged, shown: NDArray[np.bool_], view: Grid, price: Floats
+) -> NDArray[np.float32]:
+    """Return what cells hold at three levels, in dollars, from another run.
+
+    It goes in pieces: columns by tier are large, and only the limits are kept.
+    """
+    limits = np.empty((len(LEVELS), np.count_nonzero(shown), 2, view.rows), dtype=np.float32)
+    done = 0
+    for start in range(0, len(shown), _PIECE):
+        piece = slice(start, start + _PIECE)
+        seen = shown[piece]
+        record = moved.advance(seen, view, by_tier=True)
+        at = price[piece][seen]
+        found = limits[:, done : done + len(at)]
+        found[:] = bands(record.tiers, fit.draws, fit.cell_size, fit.unit / at)
+        found *= at[None, :, None, None].astype(np.float32)
+        done += len(at)
+    return limits
 
 
 def price_range(bars: pl.DataFrame) -> tuple[float, float]:
@@ -364,44 +453,10 @@ def _grids(
     # Joined rows may begin below `low` and end above `high`; the window holds their buckets.
     ends = np.exp((np.array([view.first, view.first + view.rows]) * view.span + (0.5, -0.5)) * step)
     lowest, highest = min(ends[0], lows.min()), max(ends[1], highs.max())
+    if (marked := marks(bars)) is not None:
+        lowest = min(lowest, np.nanmin(marked))
+        highest = max(highest, np.nanmax(marked))
     return view, Grid.covering(float(lowest), float(highest), step)
-
-
-def spacing(bars: pl.DataFrame) -> timedelta:
-    """Return the length of a bar.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two bars, or they are not evenly spaced.
-    """
-    steps = bars["time"].diff().drop_nulls().unique()
-    if len(steps) != 1 or (step := steps.item()) <= timedelta(0):
-        raise ValueError(
-            "bars must be two or more, evenly spaced, a row of nulls where nothing is known; "
-            f"found {len(bars)} with {len(steps)} different spacings"
-        )
-    return step  # type: ignore[no-any-return]
-
-
-def in_contracts(bars: pl.DataFrame, settlement: Literal["linear", "inverse"]) -> pl.DataFrame:
-    """Return bars whose volume and open interest count contracts: base units, or dollars.
-
-    Parameters
-    ----------
-    bars : DataFrame
-        As `analytics.bars` makes them.
-    settlement : {"linear", "inverse"}
-        An inverse contract is a number of dollars.
-    """
-    if settlement == "linear":
-        return bars
-    close = pl.col("close")
-    return bars.with_columns(
-        volume=pl.col("volume") * close,
-        taker_buy=pl.col("taker_buy") * close,
-        open_interest=pl.coalesce("open_interest_usd", pl.col("open_interest") * close),
-    )
 
 
 def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:

@@ -51,22 +51,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import polars as pl
 from msgspec import Struct
 
 from plimsoll.analytics.inventory_numba import advance, show, touched_cells
-from plimsoll.analytics.inventory_state import BAR, Laws, Record, State
+from plimsoll.analytics.inventory_state import HIGH, LOW, Laws, Record, State, marks, matrix
 from plimsoll.analytics.liquidation import distance_factor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
 
+    import polars as pl
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Grid", "Inventory", "Parameters", "Record", "matrix"]
+__all__ = ["Grid", "Inventory", "Parameters", "Record"]
 
 _FAR = 2**62
 
@@ -288,7 +288,8 @@ class Inventory:
         bars : DataFrame
             `open`, `high`, `low`, `close` (quote per base), `volume`, `taker_buy` and
             `open_interest` at the bar's end (base units); null where unknown. No bar is left out:
-            one nobody knows anything of is a row of nulls.
+            one nobody knows anything of is a row of nulls. Where `mark_low` and `mark_high` are
+            there too, positions are crossed on these, as exchanges do.
         shown : ndarray of bool, shape (bars,)
             At which bars' open to write a column; by default at all.
         view : Grid
@@ -304,18 +305,19 @@ class Inventory:
         ValueError
             If a bar cannot be, or leaves the window; nothing has moved then.
         """
-        return self.advance(matrix(bars), shown=shown, view=view)
+        return self.advance(matrix(bars), crossing=marks(bars), shown=shown, view=view)
 
     def advance(
         self,
         bars: Floats,
         *,
+        crossing: Floats | None = None,
         shown: NDArray[np.bool_] | None = None,
         view: Grid | None = None,
         by_tier: bool = False,
         touched: bool = False,
     ) -> Record:
-        """Do as `update`, from the array that `matrix` makes of the bars.
+        """Do as `update`, from the array that `matrix` makes of the bars, and that of `marks`.
 
         Columns are written by tier as well, and what stood in the cells that the price touched, if
         asked for.
@@ -325,7 +327,11 @@ class Inventory:
         shown = np.ones(len(bars), dtype=np.bool_) if shown is None else shown
         columns, tiers = np.count_nonzero(shown), len(self.parameters.weights)
         per_bar = (len(bars), 2)
-        cells = touched_cells(bars if touched else bars[:0], self.grid.step)
+        reach = bars[:, [LOW, HIGH]]
+        if crossing is not None:
+            reach = np.where(np.isnan(crossing), reach, crossing)
+            self._check_window(np.hstack([reach, reach]))
+        cells = touched_cells(bars if touched else bars[:0], reach, self.grid.step)
         record = Record(
             columns=np.empty((columns, 2, view.rows)),
             coverage=np.empty((columns, 2)),
@@ -340,7 +346,7 @@ class Inventory:
             cells=cells,
             touched=np.zeros((len(cells), tiers)),
         )
-        advance(bars, shown, view.view, self._laws, self._state, record)
+        advance(bars, reach, shown, view.view, self._laws, self._state, record)
         return record
 
     def column(self, price: float, view: Grid | None = None) -> Floats:
@@ -385,16 +391,22 @@ class Inventory:
         return beyond
 
     @property
+    def coverage(self) -> float:
+        """How much of what can be liquidated has a known entry; NaN where there is nothing."""
+        total = self.parameters.liquidatable * self._state.open_interest[0]
+        return float(np.minimum(1.0, self.placed / total).mean()) if total > 0 else math.nan
+
+    @property
     def unplaced(self) -> Floats:
         """What stands with an unknown entry; (long, short), base units."""
         return self._state.unplaced.copy()
 
     @property
-    def by_tier(self) -> Floats:
-        """What stands on the window; shape (2, tiers, rows), longs first, base units."""
+    def cells(self) -> Floats:
+        """What stands on the window; shape (2, tiers, ages, rows), longs first, base units."""
         mass = np.einsum("sab,skbr->skar", self._state.decay, self._state.cells)
-        by_tier: Floats = np.maximum(0.0, mass).sum(axis=2)
-        return by_tier
+        cells: Floats = np.maximum(0.0, mass)
+        return cells
 
     def _check_window(self, bars: Floats) -> None:
         if np.isnan(bars[:, :4]).all():
@@ -433,40 +445,3 @@ def _laws(parameters: Parameters, interval: timedelta, grid: Grid) -> Laws:
         ageing=np.append(leaving, 0.0),
         closing=np.append(parameters.closing, parameters.closing[-1]),
     )
-
-
-def matrix(bars: pl.DataFrame) -> Floats:
-    """Return bars as an array, checked.
-
-    Parameters
-    ----------
-    bars : DataFrame
-        With the columns of `Inventory.update`.
-
-    Returns
-    -------
-    ndarray, shape (bars, 7)
-        In the order of `inventory_state.BAR`; NaN where unknown.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, a price is not positive and finite, an amount is negative, or an
-        open or close lies outside low to high.
-    """
-    if missing := [name for name in BAR if name not in bars.columns]:
-        raise ValueError(f"bars need the columns {', '.join(BAR)}; missing: {', '.join(missing)}")
-    frame = bars.select(pl.col(BAR).cast(pl.Float64).fill_nan(None))
-    prices, amounts = pl.col(BAR[:4]), pl.col(BAR[4:])
-    broken = frame.select(
-        pl.any_horizontal(
-            (prices <= 0) | prices.is_infinite(),
-            (amounts < 0) | amounts.is_infinite(),
-            pl.col("high") < pl.max_horizontal("open", "low", "close"),
-            pl.col("low") > pl.min_horizontal("open", "close"),
-        ).fill_null(value=False)
-    ).to_series()
-    if broken.any():
-        row = int(broken.arg_true()[0])
-        raise ValueError(f"bar {row} cannot be: {frame.row(row, named=True)}")
-    return np.ascontiguousarray(frame.to_numpy(), dtype=np.float64)

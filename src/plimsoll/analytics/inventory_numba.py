@@ -55,6 +55,7 @@ DUST = 1e-100
 @njit(cache=True, nogil=True)
 def advance(
     bars: Floats,
+    reach: Floats,
     shown: NDArray[np.bool_],
     view: tuple[int, int],
     laws: Laws,
@@ -67,6 +68,8 @@ def advance(
     ----------
     bars : ndarray, shape (bars, 7)
         Columns as in `BAR`; NaN where unknown.
+    reach : ndarray, shape (bars, 2), quote per base
+        How far down longs are crossed, and how far up shorts; NaN with the bar's prices.
     shown : ndarray of bool, shape (bars,)
         Whether to write a column at the bar's open.
     view : (int, int)
@@ -90,7 +93,7 @@ def advance(
         priced = not math.isnan(bar[OPEN] + bar[HIGH] + bar[LOW] + bar[CLOSE])
         if priced:
             for side in range(2):
-                reached = _bucket(bar[LOW] if side == LONG else bar[HIGH], laws.step)
+                reached = _bucket(reach[t, side], laws.step)
                 _cross(side, reached, laws.first, state, record.crossed[t, side])
         _age(laws, state)
         _pend(bar, record.crossed[t], state)
@@ -190,17 +193,20 @@ def _touch(cell: NDArray[np.int64], first: int, state: State, mass: Floats) -> N
 
 
 @njit(cache=True, nogil=True)
-def touched_cells(bars: Floats, step: float) -> Any:
+def touched_cells(bars: Floats, reach: Floats, step: float) -> Any:
     """Return the cells that each bar's price touches and had not touched when the bar began.
 
-    Longs' are the buckets from the low up to the higher of the bar's open and the close before;
-    shorts' those above the lower of these up to the high. The bucket a price stands in is touched.
+    Longs' are the buckets from how far down the bar reached up to the higher of its open and the
+    close before; shorts' those above the lower of these up to how far up it did. The bucket a price
+    stands in is touched.
     After bars without a price only the open counts: when the price passed the rest is not known.
 
     Parameters
     ----------
     bars : ndarray, shape (bars, 7)
         Columns as in `BAR`.
+    reach : ndarray, shape (bars, 2), quote per base
+        As in `advance`.
     step : float, log price
 
     Returns
@@ -222,8 +228,8 @@ def touched_cells(bars: Floats, step: float) -> Any:
             for side in range(2):
                 sign = -1 if side == LONG else 1
                 bucket = _bucket(above if side == LONG else below, step)
-                last = _bucket(bar[LOW] if side == LONG else bar[HIGH], step)
-                while bucket != last:
+                last = _bucket(reach[t, side], step)
+                while (last - bucket) * sign > 0:
                     bucket += sign
                     if not counting:
                         cells[at, 0], cells[at, 1], cells[at, 2] = t, side, bucket

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+import polars as pl
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -24,6 +27,8 @@ __all__ = [
     "Laws",
     "Record",
     "State",
+    "marks",
+    "matrix",
 ]
 
 LONG, SHORT = 0, 1
@@ -134,3 +139,68 @@ class Record(NamedTuple):
     tiers: NDArray[np.float32]
     cells: NDArray[np.int64]
     touched: Floats
+
+
+def matrix(bars: pl.DataFrame) -> Floats:
+    """Return bars as an array, checked.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        With the columns of `Inventory.update`.
+
+    Returns
+    -------
+    ndarray, shape (bars, 7)
+        In the order of `BAR`; NaN where unknown.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, a price is not positive and finite, an amount is negative, or an
+        open or close lies outside low to high.
+    """
+    if missing := [name for name in BAR if name not in bars.columns]:
+        raise ValueError(f"bars need the columns {', '.join(BAR)}; missing: {', '.join(missing)}")
+    frame = bars.select(pl.col(BAR).cast(pl.Float64).fill_nan(None))
+    prices, amounts = pl.col(BAR[:4]), pl.col(BAR[4:])
+    broken = frame.select(
+        pl.any_horizontal(
+            (prices <= 0) | prices.is_infinite(),
+            (amounts < 0) | amounts.is_infinite(),
+            pl.col("high") < pl.max_horizontal("open", "low", "close"),
+            pl.col("low") > pl.min_horizontal("open", "close"),
+        ).fill_null(value=False)
+    ).to_series()
+    if broken.any():
+        row = int(broken.arg_true()[0])
+        raise ValueError(f"bar {row} cannot be: {frame.row(row, named=True)}")
+    return np.ascontiguousarray(frame.to_numpy(), dtype=np.float64)
+
+
+def marks(bars: pl.DataFrame) -> Floats | None:
+    """Return how far down and up the mark price of each bar went.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        With `mark_low` and `mark_high` (quote per base), or without.
+
+    Returns
+    -------
+    ndarray, shape (bars, 2), or None
+        NaN where unknown; None where nothing is.
+
+    Raises
+    ------
+    ValueError
+        If a price is not positive and finite, or a low above its high.
+    """
+    names = ["mark_low", "mark_high"]
+    if not set(names) <= set(bars.columns) or bars["mark_low"].null_count() == len(bars):
+        return None
+    found = bars.select(pl.col(names).cast(pl.Float64).fill_null(math.nan)).to_numpy()
+    known = found[~np.isnan(found).any(axis=1)]
+    if not (np.isfinite(known).all() and (known > 0).all() and (known[:, 0] <= known[:, 1]).all()):
+        raise ValueError("a bar's mark price must be positive and finite, its low at most its high")
+    return np.ascontiguousarray(np.where(np.isnan(found).any(axis=1)[:, None], math.nan, found))

@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["bankruptcy_price", "distance_factor", "liquidation_price", "maintenance_margin"]
+__all__ = [
+    "bankruptcy_price",
+    "distance_factor",
+    "distance_leverage",
+    "liquidation_price",
+    "maintenance_margin",
+]
 
 PositionSide = Literal["long", "short"]
 Margining = Literal["linear", "inverse"]
@@ -285,6 +291,51 @@ def distance_factor(
     one = np.ones(np.broadcast_shapes(leverage.shape, rate.shape))
     factor = _root(one, one, one / leverage, rate, _SIGN[side], settlement)
     return np.where(1 / leverage > rate, factor, np.nan)
+
+
+def distance_leverage(
+    factor: ArrayLike,
+    maintenance: ArrayLike,
+    *,
+    side: PositionSide,
+    settlement: Margining = "linear",
+    fee: float = 0.0,
+) -> Floats:
+    """Return the leverage at which positions are liquidated at a multiple of their entry price.
+
+    The inverse of `distance_factor`.
+
+    Parameters
+    ----------
+    factor : array_like, shape (n,), dimensionless
+        Liquidation price over entry price.
+    maintenance : array_like, shape (n,), fraction of notional
+    side : {"long", "short"}
+    settlement : {"linear", "inverse"}
+    fee : float, fraction of notional
+        As in `distance_factor`.
+
+    Returns
+    -------
+    ndarray, shape (n,), dimensionless
+        NaN where no position could be opened so near its liquidation price, or beyond it.
+
+    Raises
+    ------
+    ValueError
+        If a factor is not positive, a rate or fee is negative, or they reach one.
+
+    Examples
+    --------
+    >>> distance_leverage([0.95, 1.05], 0.01, side="short").round(4)
+    array([    nan, 16.5289])
+    """
+    factor, rate, sign = _positive("factor", factor), _rate(maintenance, fee), _SIGN[side]
+    if settlement == "linear":
+        margin = sign - factor * (sign - rate)
+    else:
+        margin = (sign + rate) / factor - sign
+    return 1 / np.where(margin > rate, margin, np.nan)
 
 
 def _unit_margin(entry: Floats, leverage: Floats, settlement: Margining) -> Floats:

@@ -1,4 +1,4 @@
-"""Measured positions: how much of a market the wallets that can be read account for."""
+"""Positions of wallets that can be read: what they hold, and how much of a market that is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,74 @@ import polars as pl
 if TYPE_CHECKING:
     from datetime import timedelta
 
-__all__ = ["coverage"]
+__all__ = ["coverage", "held", "opened"]
+
+_WHOSE = ("exchange", "symbol", "wallet", "side")
+
+
+def held(positions: pl.DataFrame, moments: pl.Series, max_age: timedelta) -> pl.DataFrame:
+    """Return what each wallet held at some moments, as known then.
+
+    Parameters
+    ----------
+    positions : DataFrame
+        Rows of the `position` table.
+    moments : Series of datetime, UTC
+    max_age : timedelta
+        How long a row stands for the present.
+
+    Returns
+    -------
+    DataFrame
+        For each of the moments, as `at`, and each wallet and side the newest row known by then,
+        unless it is older than `max_age` or has no amount: that position is closed.
+    """
+    known = _known(positions)
+    return (
+        moments.alias("at")
+        .to_frame()
+        .lazy()
+        .join(known.select(_WHOSE).unique(), how="cross")
+        .sort("at")
+        .join_asof(
+            known,
+            left_on="at",
+            right_on="seen",
+            by=_WHOSE,
+            tolerance=max_age,
+            check_sortedness=False,
+        )
+        .filter(pl.col("amount") > 0)
+        .collect()
+    )
+
+
+def opened(positions: pl.DataFrame) -> pl.DataFrame:
+    """Return each position once, as it was when it was first seen.
+
+    Parameters
+    ----------
+    positions : DataFrame
+        Rows of the `position` table.
+
+    Returns
+    -------
+    DataFrame
+        The first row of each wallet and side, and the first after it had no amount.
+    """
+    before = pl.col("amount").shift().over(_WHOSE).fill_null(0.0)
+    return _known(positions).filter((pl.col("amount") > 0) & (before == 0)).collect()
+
+
+def _known(positions: pl.DataFrame) -> pl.LazyFrame:
+    """Return rows by when they were `seen`, without those older than what was known by then."""
+    return (
+        positions.lazy()
+        .with_columns(seen=pl.coalesce("known_at", "time"))
+        .sort("seen", "time")
+        .filter(pl.col("time") == pl.col("time").cum_max().over(_WHOSE))
+        .unique((*_WHOSE, "seen"), keep="last", maintain_order=True)
+    )
 
 
 def coverage(
@@ -45,25 +112,13 @@ def coverage(
     Open interest counts one side, so that each side's coverage is at most one, but for positions
     that are older than the open interest they are compared with.
     """
-    known = positions.with_columns(
-        pl.coalesce("known_at", "time").dt.truncate(every).dt.offset_by(_text(every)).alias("at")
-    )
-    if known.is_empty():
+    if positions.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
-    ends = pl.col("at").min(), pl.col("at").max()
-    grid = known.lazy().select(pl.datetime_range(*ends, every).alias("at"))
-    newest = known.sort("time").unique(["wallet", "side", "at"], keep="last").sort("at")
-    held = (
-        grid.join(newest.lazy().select("wallet", "side").unique(), how="cross")
-        .sort("at")
-        .join_asof(
-            newest.lazy().select("at", "wallet", "side", "amount", seen="at"),
-            on="at",
-            by=["wallet", "side"],
-            tolerance=max_age,
-            check_sortedness=False,
-        )
-        .filter(pl.col("amount") > 0)
+    ends = pl.coalesce("known_at", "time").dt.truncate(every).dt.offset_by(_text(every))
+    grid = positions.select(pl.datetime_range(ends.min(), ends.max(), every)).to_series()
+    sides = (
+        held(positions, grid, max_age)
+        .lazy()
         .group_by("at")
         .agg(
             wallets=pl.col("wallet").n_unique(),
@@ -74,7 +129,7 @@ def coverage(
     interest = open_interest.lazy().select(
         pl.coalesce("known_at", "time").alias("at"), open_interest=pl.col("amount")
     )
-    joined = held.sort("at").join_asof(interest.sort("at"), on="at", tolerance=max_age)
+    joined = sides.sort("at").join_asof(interest.sort("at"), on="at", tolerance=max_age)
     share = pl.when(pl.col("open_interest") > 0)
     return joined.select(
         pl.col("at").alias("time"),

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from plimsoll.analytics import bands
+from plimsoll.analytics.averaged import Averaged
+from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.clusters import clusters
-from plimsoll.analytics.heatmap import in_contracts, spacing
-from plimsoll.analytics.inventory import Grid, Inventory, matrix
+from plimsoll.analytics.inventory import Grid
+from plimsoll.analytics.inventory_state import marks, matrix
 from plimsoll.analytics.liquidation import distance_factor
 from plimsoll.market.symbols import Symbol
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.inventory import Parameters
 
     Floats = NDArray[np.float64]
@@ -69,6 +73,8 @@ class Standing:
     bars : DataFrame
         Those before: where the price was when.
     parameters : Parameters
+    fit : Fitted or None
+        What the leverage mix was fitted to; None where it is a prior.
     exchange, symbol : str or None
     """
 
@@ -81,6 +87,7 @@ class Standing:
     open_interest_usd: float
     bars: pl.DataFrame
     parameters: Parameters
+    fit: Fitted | None = None
     exchange: str | None = None
     symbol: str | None = None
 
@@ -98,6 +105,33 @@ class Standing:
         long, short = self.usd.sum(axis=(1, 2))
         ends = {"price_low": self.edges[:-1], "price_high": self.edges[1:]}
         return pl.DataFrame({**ends, "long_usd": long, "short_usd": short})
+
+    def is_of(self, now: datetime) -> bool:
+        """Return whether this is near enough a moment to count as what stood then."""
+        return now - self.time <= max(_STALE, 2 * self.interval)
+
+    def within(self, distance: float) -> float:
+        """Return dollars of both sides that a move of that fraction of the price liquidates."""
+        low, high = self.price * (1 - distance), self.price * (1 + distance)
+        long, short = self.usd.sum(axis=(1, 2))
+        near = long[self.edges[:-1] >= low].sum() + short[self.edges[1:] <= high].sum()
+        return float(near)
+
+    def limits(self, side: str, low: float, high: float) -> Floats | None:
+        """Return the dollars of a range at the levels of `bands.LEVELS`; None without a fit.
+
+        Parameters
+        ----------
+        side : {"long", "short"}
+        low, high : float, quote per base
+            Rows whose middle lies between are counted.
+        """
+        if self.fit is None:
+            return None
+        middle = np.sqrt(self.edges[:-1] * self.edges[1:])
+        rows = (middle >= low) & (middle <= high)
+        masses = self.usd[_SIDES.index(side)].sum(axis=1)[:, rows].T
+        return bands.of_range(masses, self.fit.draws, self.fit.cell_size, self.fit.unit)
 
     def make_up(self, low: float, high: float) -> pl.DataFrame:
         """Return what makes up a range of liquidation prices.
@@ -146,7 +180,7 @@ class Standing:
         return there.min(), there.max(), len(there)  # type: ignore[return-value]
 
 
-def stands(bars: pl.DataFrame, parameters: Parameters) -> Standing:
+def stands(bars: pl.DataFrame, parameters: Parameters, fit: Fitted | None = None) -> Standing:
     """Return what stands in the last known column of the map of some bars.
 
     Parameters
@@ -154,6 +188,8 @@ def stands(bars: pl.DataFrame, parameters: Parameters) -> Standing:
     bars : DataFrame
         As `liquidation_map` takes them.
     parameters : Parameters
+    fit : Fitted, optional
+        Takes the place of `parameters`, as in `liquidation_map`.
 
     Raises
     ------
@@ -167,34 +203,37 @@ def stands(bars: pl.DataFrame, parameters: Parameters) -> Standing:
         raise ValueError("no column of this map is known: it has no open interest with a price")
     last = int(known.arg_true()[-1])
     price = float(bars["open"][last])
+    parameters = fit.parameters if fit else parameters
     past = bars[:last]
     low, high = bars[: last + 1].select(pl.col("low").min(), pl.col("high").max()).row(0)
+    crossing = marks(past)
+    if crossing is not None:
+        low, high = min(low, np.nanmin(crossing)), max(high, np.nanmax(crossing))
     grid = Grid.covering(0.5 * low, 2 * high, parameters.step)
     interval = spacing(bars)
-    inventory = Inventory(parameters, interval=interval, grid=grid)
+    parts = fit.parts if fit else ((1.0, parameters),)
     unit = 1.0 if parameters.settlement == "inverse" else price
     contracts = matrix(in_contracts(past, parameters.settlement))
-    inventory.advance(contracts, shown=np.zeros(last, dtype=np.bool_))
+    moved = Averaged(parts, contracts, crossing, interval=interval, grid=grid)
+    moved.advance(np.zeros(last, dtype=np.bool_))
     open_interest = float(contracts[-1, -1])
-    total = 2 * parameters.liquidatable * open_interest
     return Standing(
         time=bars["time"][last],
         interval=interval,
         price=price,
         edges=grid.edges,
-        usd=_cells(inventory, price) * unit,
-        coverage=min(1.0, float(inventory.placed.sum()) / total) if total else 0.0,
+        usd=_beside(moved.cells, grid, price) * unit,
+        coverage=moved.coverage,
         open_interest_usd=open_interest * unit,
         bars=past.select("time", "low", "high", "close"),
         parameters=parameters,
+        fit=fit,
     )
 
 
-def _cells(inventory: Inventory, price: float) -> Floats:
+def _beside(mass: Floats, grid: Grid, price: float) -> Floats:
     """Return what stands by side, tier, age and row, but not in the row of the price."""
-    state = inventory._state  # noqa: SLF001
-    mass: Floats = np.maximum(0.0, np.einsum("sab,skbr->skar", state.decay, state.cells))
-    at = Grid.covering(price, price, inventory.grid.step).first - inventory.grid.first
+    at = Grid.covering(price, price, grid.step).first - grid.first
     mass[0, ..., at:] = 0.0
     mass[1, ..., : at + 1] = 0.0
     return mass
@@ -245,7 +284,8 @@ def peaks(
     DataFrame
         What `clusters` returns, with `volatilities` (the distance in daily volatilities of the
         market with the most open interest, whose price distances are from); `value_usd_p10` and
-        `value_usd_p90` (null: the maps have no interval yet); the shares of the dollars by
+        `value_usd_p90` (what is fitted of each market, added as if all were wrong alike; null
+        where one is not fitted); the shares of the dollars by
         `exchanges`, `leverages` and `ages`, lists of structs; of the `leverage` that holds most in
         the first of these markets: `entry_low`, `entry_high`, and when that market's price was
         there, `traded_first` and `traded_last`;
@@ -255,7 +295,7 @@ def peaks(
     newest = max(one.time for one in standing)
     ordered = sorted(standing, key=lambda one: (one.exchange or "", one.symbol or ""))
     standing = [one for one in ordered if not _is_over(one, newest)]
-    fresh = [one for one in standing if newest - one.time <= max(_STALE, 2 * one.interval)]
+    fresh = [one for one in standing if one.is_of(newest)]
     behind = [f"{one.exchange} {one.symbol}" for one in standing if one not in fresh]
     largest = max(fresh, key=lambda one: (_expiry(one) is None, one.open_interest_usd))
     moved = [_basis(one, largest) for one in fresh]
@@ -270,6 +310,7 @@ def peaks(
             **row,
             "volatilities": row["distance"] / volatility if volatility else None,
             **_described(_parts(fresh, moved, row), row["side"]),
+            **_limits(fresh, moved, row),
             "time": newest,
             "coverage": _coverage(standing, fresh),
             "absent": [*absent, *behind],
@@ -303,6 +344,19 @@ def _described(make_up: pl.DataFrame, side: str) -> dict[str, object]:
         "traded_first": entered["traded_first"].min(),
         "traded_last": entered["traded_last"].max(),
     }
+
+
+def _limits(fresh: list[Standing], moved: list[float], row: dict[str, Any]) -> dict[str, float]:
+    """Return how much a cluster holds at least and at most."""
+    found = [
+        one.limits(row["side"], row["price_low"] * basis, row["price_high"] * basis)
+        for one, basis in zip(fresh, moved, strict=True)
+    ]
+    known = [one for one in found if one is not None]
+    if len(known) < len(found):
+        return {}
+    low, _, high = np.sum(known, axis=0)
+    return {"value_usd_p10": float(low), "value_usd_p90": float(high)}
 
 
 def _parts(fresh: list[Standing], moved: list[float], row: dict[str, Any]) -> pl.DataFrame:

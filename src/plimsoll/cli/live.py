@@ -80,7 +80,8 @@ async def _record(
             await stack.enter_async_context(serve(metrics, lambda: exposition(told)))
         screen = stack.enter_context(_screen())
         while not work.done():
-            screen(told)
+            if told.health:  # before that there is nothing to show
+                screen(told)
             await asyncio.wait({work}, timeout=_REFRESH)
         work.result()
 
@@ -113,12 +114,13 @@ def _screen() -> Iterator[Any]:
 
 def status(told: Recording) -> Table:
     """Return how each stream is doing, as a table."""
-    from rich.table import Table  # noqa: PLC0415 (not needed for --help)
+    from rich.markup import escape  # noqa: PLC0415 (not needed for --help)
+    from rich.table import Table  # noqa: PLC0415
 
     grid = Table(
         title=f"{told.kept:,} events kept",
         title_justify="left",
-        caption="\n".join(told.problems[-5:]),
+        caption=escape("\n".join(told.problems[-5:])),
         caption_justify="left",
         header_style="bold",
         box=None,
@@ -140,7 +142,7 @@ def status(told: Recording) -> Table:
             "–" if one.delay is None else f"{one.delay:.2f} s",
             str(one.gaps),
             str(one.unreadable),
-            one.problem[:60],
+            escape(one.problem[:60]),
         )
     return grid
 
@@ -191,8 +193,10 @@ def backfill(
         work = opened.backfill(exchange, symbol, kinds, since=since, until=until, progress=progress)
         reached = asyncio.run(work)
     for one in reached:
-        oldest = "nothing" if one.oldest is None else f"{_moment(one.oldest):%Y-%m-%d %H:%M}"
-        click.echo(f"{one.symbol} {one.kind}: {one.rows:,} rows, back to {oldest}: {one.why}")
+        came = "nothing new"
+        if one.oldest is not None:
+            came = f"{one.rows:,} rows, back to {_moment(one.oldest):%Y-%m-%d %H:%M}"
+        click.echo(f"{one.symbol} {one.kind}: {came}: {one.why}")
 
 
 def _moment(nanoseconds: int) -> datetime:

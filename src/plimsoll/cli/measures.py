@@ -116,6 +116,8 @@ def funding(symbol: str, span: Span, store: Path | None, output: Output) -> None
 @click.option("--as-of", help="With what was known by then.")
 @click.option("--interval", help="The length of a bar (else the shortest the data allow).")
 @click.option("--rows", type=click.IntRange(2), help="Join price rows to at most this many.")
+@options.fit
+@click.option("--measured", is_flag=True, help="Take distances measured from wallets' positions.")
 @options.store
 @options.output
 def heatmap(
@@ -127,15 +129,18 @@ def heatmap(
     as_of: str | None,
     interval: str | None,
     rows: int | None,
+    fit: bool,
+    measured: bool,
     store: Path | None,
     output: Output,
 ) -> None:
     """Draw where leveraged positions would be liquidated.
 
     SYMBOL is a unified symbol, or a coin for all its contracts in dollars;
-    several markets are added up. Longs below the price, shorts above. An estimate:
-    the leverage mix is a prior, not fitted, and the map is not scored. Each
-    column is what stood before its bar, from what was known then.
+    several markets are added up. Longs below the price, shorts above. An estimate,
+    whose leverage mix is a prior unless it is fitted or measured; the newest score of
+    the map goes with it (plimsoll score heatmap). Each column is what stood before its
+    bar, from what was known then.
     """
     drawn = session.open(store).heatmap(
         symbol,
@@ -145,6 +150,8 @@ def heatmap(
         as_of=as_of,
         interval=interval,
         rows=rows,
+        fitted=fit,
+        measured=measured,
     )
     parameters = {"since": since, "until": until, "as_of": as_of, **drawn.describe()}
     title = f"Predicted liquidations, {symbol} on {drawn.exchange}"
@@ -163,7 +170,7 @@ def heatmap(
         if drawn.absent:
             click.echo(f"without a map: {', '.join(drawn.absent)}")
         click.echo("dollars that would be liquidated within that distance of the last price")
-        click.echo("an estimate: leverage mix is a prior, not fitted, not scored; --out map.png")
+        click.echo(f"{drawn.said}; --out map.png")
 
     answer(output, drawn.to_frame(), parameters, words, picture)
 
@@ -179,6 +186,7 @@ def heatmap(
 @click.option(
     "--width", default=0.005, show_default=True, help="Over which the map is smoothed, log price."
 )
+@options.fit
 @options.store
 @options.output
 def clusters(
@@ -189,6 +197,7 @@ def clusters(
     as_of: str | None,
     reach: float,
     width: float,
+    fit: bool,
     store: Path | None,
     output: Output,
 ) -> None:
@@ -197,8 +206,8 @@ def clusters(
     SYMBOL is a unified symbol, or a coin for all its contracts in dollars. By
     falling dollars, each with its distance in percent and in daily volatilities, and
     what it is made of: exchanges, leverages, ages, and the prices at which the
-    leverage that holds most was entered. An estimate: the leverage mix is a
-    prior, not fitted, and the map is not scored.
+    leverage that holds most was entered. An estimate, whose leverage mix is a prior
+    unless it is fitted; then each says what it holds at least and at most.
     """
     asked = {
         "exchange": list(exchange) or None,
@@ -206,6 +215,7 @@ def clusters(
         "as_of": as_of,
         "reach": reach,
         "width": width,
+        "fitted": fit,
     }
     found = session.open(store).clusters(symbol, **asked)  # type: ignore[arg-type]
 
@@ -220,7 +230,7 @@ def clusters(
         click.echo(f"entries are known of {percent(covered)} of what can be liquidated")
         if absent:
             click.echo(f"without a map now: {', '.join(absent)}")
-        click.echo("an estimate: leverage mix is a prior, not fitted, not scored")
+        click.echo(f"an estimate: leverage mix is {'fitted' if fit else 'a prior, not fitted'}")
 
     answer(output, found, {"symbol": symbol, **asked}, words)
 
@@ -234,6 +244,8 @@ def _cluster_words(found: pl.DataFrame) -> pl.DataFrame:
             "distance": f"{row['distance'] * 100:.1f}%",
             "in σ": "–" if row["volatilities"] is None else f"{row['volatilities']:.1f}",
             "dollars": dollars(row["value_usd"]),
+            "from": dollars(row["value_usd_p10"]),
+            "to": dollars(row["value_usd_p90"]),
             "leverage": _shares((f"{s['leverage']:g}x", s["share"]) for s in row["leverages"]),
             "age": _shares(((_age(s), s["share"]) for s in row["ages"]), 2),
             "exchanges": _shares((s["exchange"], s["share"]) for s in row["exchanges"]),

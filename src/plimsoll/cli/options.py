@@ -12,7 +12,7 @@ from plimsoll.cli.output import SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Output", "Span", "as_json", "output", "span", "store"]
+__all__ = ["Output", "Span", "as_json", "fit", "output", "span", "store"]
 
 Decorator = "Callable[[Callable[..., Any]], Callable[..., Any]]"
 
@@ -52,6 +52,12 @@ def store(command: Callable[..., Any]) -> Callable[..., Any]:
         callback=_folder,
         help="The store's folder (else PLIMSOLL_STORE, else the user's data folder).",
     )(command)
+
+
+def fit(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--fit``."""
+    words = "Fit the leverage mix to the liquidations stored, and say how sure the map is."
+    return click.option("--fit", is_flag=True, help=words)(command)
 
 
 def as_json(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ in the candles. Money is USDC, taken as dollars.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -55,8 +56,6 @@ NAME = "dydx"
 REST = "https://indexer.dydx.trade/v4"
 SOCKET = "wss://indexer.dydx.trade/v4/ws"
 CATEGORY = "perpetual"
-UNCAPPED = 1e15
-"""Dollars where the one bracket ends, which has no end: JSON cannot keep infinity."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAGES = {
     "trades": ("createdAt", "createdBeforeOrAt"),
@@ -366,7 +365,7 @@ def _listed(row: dict[str, Any], received: int) -> list[Listing | Brackets]:
     maintenance = positive(row["maintenanceMarginFraction"])
     most = 1 / positive(row["initialMarginFraction"])
     since = datetime.fromtimestamp(received // 1_000_000_000, tz=UTC)
-    return [listing, Brackets.build(NAME, symbol, since, [(UNCAPPED, maintenance, most)])]
+    return [listing, Brackets.build(NAME, symbol, since, [(math.inf, maintenance, most)])]
 
 
 def _oracle(row: dict[str, Any]) -> float | None:

@@ -9,6 +9,7 @@ runs, and is over when the next begins. Money is USDC, taken as dollars.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -59,8 +60,6 @@ PAGES = {"fundingHistory": 500, "candleSnapshot": 5000}
 SINGLE_TIERS = 50
 """Numbers of margin tables below this are the greatest leverage of their one tier."""
 BOOK, LEVELS = "l2Book", 20
-UNCAPPED = 1e15
-"""Dollars where a last tier ends, which has no end: JSON cannot keep infinity."""
 _WALLET = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
@@ -459,12 +458,12 @@ def _brackets(meta: _Meta, listings: list[Listing], received: int) -> list[Brack
 def _tiers(table: int, tables: dict[int, dict[str, Any]]) -> list[tuple[float, float, float]]:
     """Return caps, maintenance rates and leverages of a margin table."""
     if table not in tables and 0 < table < SINGLE_TIERS:
-        return [(UNCAPPED, 0.5 / table, float(table))]
+        return [(math.inf, 0.5 / table, float(table))]
     rows = tables[table]["marginTiers"]
     found = sorted((number(row["lowerBound"]), positive(row["maxLeverage"])) for row in rows)
     if found[0][0] != 0:
         raise ValueError(f"the tiers of margin table {table} start at {found[0][0]}")
-    caps = [*(floor for floor, _ in found[1:]), UNCAPPED]
+    caps = [*(floor for floor, _ in found[1:]), math.inf]
     return [(cap, 0.5 / most, most) for cap, (_, most) in zip(caps, found, strict=True)]
 
 

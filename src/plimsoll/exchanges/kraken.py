@@ -9,6 +9,7 @@ opening of their bucket, in seconds or in milliseconds, and the last bucket is s
 
 from __future__ import annotations
 
+import math
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -65,8 +66,6 @@ SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
 BUCKET = 300  # seconds of analytics
 TOGETHER, PAGE = 50, 100  # instruments in one subscription, and trades in one answer
-UNBOUNDED = sys.float_info.max
-"""The cap of the last margin level, which has none; infinity cannot be written as JSON."""
 RECENT = "7 days, or since the matching engine started"
 ABSOLUTE = "of the running hour; the REST ticker's absolute rate is divided by the mark price"
 
@@ -433,7 +432,7 @@ class _Decoder(Decoder):
             )
             if levels[0][0] != 0:
                 raise ValueError(f"the first margin level starts at {levels[0][0]}")
-            caps = [*(floor for floor, _, _ in levels[1:]), UNBOUNDED]
+            caps = [*(floor for floor, _, _ in levels[1:]), math.inf]
             rates = [(positive(rate), 1 / positive(initial)) for _, rate, initial in levels]
             tiers = [(cap, *rate) for cap, rate in zip(caps, rates, strict=True)]
             found.append(Brackets.build(NAME, listing.symbol, since, tiers))

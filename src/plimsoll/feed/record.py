@@ -1,7 +1,8 @@
 """A stream into the store: what was acknowledged survives a kill.
 
 What has come is appended several times a second. What was appended is settled each minute and
-sealed each hour, beside that: appending does not wait for it.
+sealed each hour, beside that: appending does not wait for it. Where so much comes that settling
+takes long, it is done less often, so that most of the time is left to others.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["record"]
 
 _MOST = 5_000
+_REST = 5
+"""What took some time to settle is settled again after that many times as long, at the earliest."""
 
 
 async def record(
@@ -161,6 +164,7 @@ class _Chores:
     def __init__(self, writer: Writer, settle: float, seal: float) -> None:
         self._writer, self._settle, self._seal = writer, settle, seal
         self._settled = self._sealed = time.monotonic()
+        self._took = 0.0
         self._task: asyncio.Future[None] | None = None
 
     def see_to(self) -> None:
@@ -174,9 +178,14 @@ class _Chores:
         if now - self._sealed >= self._seal:
             self._sealed = self._settled = now
             self._task = asyncio.ensure_future(asyncio.to_thread(self._writer.seal))
-        elif now - self._settled >= self._settle:
+        elif now - self._settled >= max(self._settle, _REST * self._took):
             self._settled = now
-            self._task = asyncio.ensure_future(asyncio.to_thread(self._writer.settle))
+            self._task = asyncio.ensure_future(asyncio.to_thread(self._settle_some))
+
+    def _settle_some(self) -> None:
+        began = time.monotonic()
+        self._writer.settle()
+        self._took = time.monotonic() - began
 
     async def end(self) -> None:
         """Wait for what is at work; if it fails, the writer's last seal meets the same."""

@@ -1,11 +1,11 @@
 """Channels of one socket as a stream that outlives its connections.
 
 When a connection is lost, another is made, later and later; what was missed between the moment the
-old one was last heard of and the moment the new one was answered is a `Gap` for each channel.
-Before a server would end a connection for its age, a new one is opened beside it, and the old one
-is let go when the new one is answered; what both brought is told once. An order book that lost a
-message is had anew, by subscribing again or by asking for a snapshot; until it is there, that too
-is a `Gap`.
+old one was last heard of, less what may have been underway then, and the moment the new one was
+answered is a `Gap` for each channel. Before a server would end a connection for its age, a new one
+is opened beside it, and the old one is let go when the new one is answered; what both brought is
+told once. An order book that lost a message is had anew, by subscribing again or by asking for a
+snapshot; until it is there, that too is a `Gap`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from plimsoll.errors import ConnectionLost, ExchangeError, UnreadableMessage
 from plimsoll.exchanges.reading import Acknowledged, Refused, Reply, Resync, Synced
 from plimsoll.feed.connection import Connection
+from plimsoll.feed.heard import UNDERWAY
 from plimsoll.market.events import Event, Gap
 from plimsoll.net.retry import Backoff
 
@@ -141,6 +142,7 @@ class _Subscription:
         self._queue: asyncio.Queue[Item] = asyncio.Queue(_WAITING)
         self._reason = "not recorded"
         self._lost_at: int | None = None
+        self._idle_at = 0
         self.before: dict[tuple[str, str], int] = {}
         self.client: Client | None = None
         self.symbols: list[str] = []
@@ -167,8 +169,6 @@ class _Subscription:
             self._grow_old()
             item = self._overdue() or await self._take()
             if item is None:
-                if self._now is not None:
-                    self._heard(self._now.socket.alive)
                 continue
             connection, content = item
             if isinstance(content, ExchangeError):
@@ -177,12 +177,17 @@ class _Subscription:
             payload, received, request = content
             for event in self._read(connection, payload, received, request):
                 yield event
-            self._heard(received)
 
-    def _heard(self, until: int) -> None:
-        """Note until when all that came was passed on; a book that is not known was not."""
-        unknown = () if self._now is None else self._now.unknown.values()
-        self._health.heard = min([until, *(book.since for book in unknown)])
+    def _caught_up(self) -> None:
+        """Note until when all that came was passed on, now that nothing waits.
+
+        What lies in the socket unread came after the last time that nothing waited. A book that
+        is not known was not passed on.
+        """
+        if self._now is not None:
+            unknown = [book.since for book in self._now.unknown.values()]
+            self._health.heard = min([self._idle_at, self._now.socket.alive, *unknown])
+        self._idle_at = time.time_ns()
 
     def _grow_old(self) -> None:
         """Open the successor of a connection that the server will end soon."""
@@ -194,26 +199,26 @@ class _Subscription:
             self._next = self._open()
 
     def _overdue(self) -> Item | None:
-        """Return the loss of a connection that does not bring an order book again."""
+        """Return the loss of a connection that brings no answer, or no order book again."""
         now = self._now
-        if now is None or not now.unknown or not (missing := now.overdue):
+        if now is None:
             return None
-        why = f"did not bring an order book again: {', '.join(missing[:3])}"
-        return now, ConnectionLost(self._exchange.name, why)
+        why = ""
+        if now.is_late:
+            why = f"did not answer subscriptions: {', '.join(sorted(now.unanswered)[:3])}"
+        elif now.unknown and (missing := now.overdue):
+            why = f"did not bring an order book again: {', '.join(missing[:3])}"
+        return (now, ConnectionLost(self._exchange.name, why)) if why else None
 
     async def _take(self) -> Item | None:
         """Return what comes next; None if for a second nothing did."""
         with suppress(asyncio.QueueEmpty):
             return self._queue.get_nowait()
+        self._caught_up()
         with suppress(TimeoutError):
             async with asyncio.timeout(1.0):  # wait_for loses cancellations before Python 3.12
                 return await self._queue.get()
-        now = self._now
-        if now is None or not now.is_late:
-            return None
-        missing = ", ".join(sorted(now.unanswered)[:3])
-        why = f"did not answer subscriptions: {missing}"
-        return now, ConnectionLost(self._exchange.name, why)
+        return None
 
     async def _lost(self, connection: Connection, error: ExchangeError) -> None:
         """Replace a lost connection, after a while."""
@@ -227,7 +232,7 @@ class _Subscription:
         if connection is not self._now:
             return  # its successor took over already
         if self._lost_at is None:
-            self._lost_at = connection.socket.alive or time.time_ns()
+            self._lost_at = (connection.socket.alive or time.time_ns()) - UNDERWAY
             self._reason = str(error)
         if not error.transient:
             self._health.state = "refused"
@@ -280,7 +285,7 @@ class _Subscription:
         elif isinstance(item, Reply):
             task = asyncio.ensure_future(connection.socket.send(item.payload))
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        elif isinstance(item, Resync):
+        elif isinstance(item, Resync) and item.topic in connection.topics:
             self._health.problem = item.reason
             connection.renew(item)
         elif isinstance(item, Synced):

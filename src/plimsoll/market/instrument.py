@@ -85,7 +85,7 @@ class Brackets(Struct, frozen=True, kw_only=True, tag=True):
         since : datetime
             When they came into force.
         tiers : list of (cap, maintenance rate, maximum leverage)
-            By rising cap; the first starts at zero.
+            By rising cap, the last infinite where it has none; the first starts at zero.
         """
         floors = [0.0, *(cap for cap, _, _ in tiers[:-1])]
         cums = cumulative(floors, [rate for _, rate, _ in tiers])

@@ -112,10 +112,9 @@ class Client:
         )
 
         async def once() -> bytes:
-            if (left := limiter.silence) > self._patience:
-                host = url.split("/")[2]
+            if not await limiter.take(weight, patience=self._patience):
+                host, left = url.split("/")[2], limiter.silence
                 raise RateLimited(host, f"banned us: silent for {left:.0f} s", retry_after=left)
-            await limiter.take(weight)
             return await self._once(method, url, limiter, allowance.header, query, body)
 
         return await retried(once, tries=self._tries, patience=self._patience)

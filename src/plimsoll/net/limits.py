@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,19 @@ class Limiter:
         self._closed_until = 0.0
         self._turn = asyncio.Lock()
 
-    async def take(self, weight: float = 1.0) -> None:
+    async def take(self, weight: float = 1.0, *, patience: float = math.inf) -> bool:
         """Wait until so much may be asked.
+
+        Parameters
+        ----------
+        weight : float
+        patience : float, seconds
+            A silence that is longer, now or imposed while this waits, is not waited out.
+
+        Returns
+        -------
+        bool
+            Whether it may be asked; False if the silence is too long.
 
         Raises
         ------
@@ -54,9 +66,12 @@ class Limiter:
         if weight > self._most:
             raise ValueError(f"a weight of {weight} is above the allowance of {self._most:g}")
         async with self._turn:
-            while (wait := self._wait(weight)) > 0:  # noqa: ASYNC110 (what it waits for is time)
+            while (wait := self._wait(weight)) > 0:
+                if self.silence > patience:
+                    return False
                 await asyncio.sleep(wait)
             self._spend(weight)
+        return True
 
     def used(self, amount: float) -> None:
         """Hear from the server how much of the allowance is used."""

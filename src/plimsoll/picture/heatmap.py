@@ -266,7 +266,7 @@ def _total(axes: Axes, side: str, dollars: str, end: str, color: str) -> None:
 
 def _words(figure: Figure, heat_map: HeatMap, title: str, source: str) -> None:
     p, covered = heat_map.parameters, heat_map.coverage[heat_map.known]
-    tiers = f"{p.leverage[0]:g} to {p.leverage[-1]:g}x"
+    said = heat_map.said[0].upper() + heat_map.said[1:]
     figure.text(0.055, 0.945, title, color=_INK, fontsize=17, fontweight="bold")
     figure.text(
         0.055,
@@ -278,15 +278,17 @@ def _words(figure: Figure, heat_map: HeatMap, title: str, source: str) -> None:
     figure.text(
         0.055,
         0.888,
-        f"Estimate: flow-identity inventory; prior leverage mix {tiers}, not fitted; not scored. "
-        f"{100 * p.liquidatable:.0f} % of open interest taken as liquidatable, of which "
-        f"{100 * np.median(covered):.0f} % has a known entry (median).",
+        f"{said}.",
         color=_FAINT,
         fontsize=9.5,
     )
     join = -(-len(heat_map) // _CANDLES)
-    drawn = f"Columns of {_span(heat_map.interval)}, candles of {_span(heat_map.interval * join)}."
-    figure.text(0.055, 0.022, f"{source} {drawn}".strip(), color=_FAINT, fontsize=8.5)
+    drawn = (
+        f"{100 * p.liquidatable:.0f} % of open interest taken as liquidatable, of which "
+        f"{100 * np.median(covered):.0f} % has a known entry (median). "
+        f"Columns of {_span(heat_map.interval)}, candles of {_span(heat_map.interval * join)}."
+    )
+    figure.text(0.055, 0.010, f"{source}\n{drawn}".strip(), color=_FAINT, fontsize=8.5)
 
 
 def _span(interval: timedelta) -> str:

@@ -7,13 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
-import pyarrow as pa
 
 from plimsoll.market.schema import TABLES, TIME
 from plimsoll.store import merge, parquet
 from plimsoll.store.catalogue import Catalogue, checksum
 from plimsoll.store.journal import read_segment
-from plimsoll.store.stage import accepted
+from plimsoll.store.stage import accepted, damaged
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +112,12 @@ def _audit(reader: Reader) -> Audit:
         if problem:
             findings.append(Finding(path.relative_to(layout.root).as_posix(), problem))
     findings += _journal(layout)
-    counts["waiting"] = sum(note.rows for note, _ in accepted(layout.staged))
+    for note, stage in accepted(layout.staged):
+        counts["waiting"] += note.rows
+        findings += [
+            Finding(path.relative_to(layout.root).as_posix(), problem)
+            for path, problem in damaged(note, stage)
+        ]
     counts["rejected"] = sum(int(str(note["rejected"])) for note in reader.imports())
     return Audit(counts, findings)
 
@@ -122,7 +126,7 @@ def _check_revisions(path: Path) -> tuple[int, str | None]:
     try:
         parquet.verify(path)
         return parquet.read(path).height, None
-    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
+    except parquet.UNREADABLE as error:
         return 0, f"it cannot be read ({error}); delete it and import its sources --again"
 
 
@@ -144,7 +148,7 @@ def _check(
         )
     try:
         frame = parquet.read(path)
-    except (pl.exceptions.PolarsError, pa.ArrowException, OSError) as error:
+    except parquet.UNREADABLE as error:
         return 0, f"it cannot be read ({error})"
     return frame.height, _check_rows(table, frame, item)
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from plimsoll.market.instrument import Brackets, Instrument
 from plimsoll.store import parquet
-from plimsoll.store.layout import Layout, Series
+from plimsoll.store.layout import Layout, Series, put_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -227,9 +227,7 @@ class Catalogue:
     def enter(self, item: Imported) -> None:
         """Enter an imported file, durably, beside the catalogue too."""
         note = self._layout.sources / f"{item.key}.json"
-        aside = note.with_suffix(".new")
-        aside.write_text(json.dumps(asdict(item), indent=1) + "\n", encoding="utf-8")
-        aside.replace(note)
+        put_text(note, json.dumps(asdict(item), indent=1) + "\n")
         with self._transaction():
             self._note(item)
 

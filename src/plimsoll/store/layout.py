@@ -12,6 +12,7 @@
     ├── revisions/        the same tree: rows that contradict a kept one
     ├── sources/          what was imported, from where, by which version
     ├── rejects/          rows that could not be kept, with file, line and reason
+    ├── scores/           EXCHANGE/SYMBOL.json: how good the heat map of a market was found last
     └── truth/            beside a simulation alone; the store itself does not know it
 
 A path is computed from what it holds, never searched for. The options of one
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["FORMAT", "Layout", "Series", "months", "sync_folder"]
+__all__ = ["FORMAT", "Layout", "Series", "months", "put_text", "sync_folder"]
 
 FORMAT = 1
 """The format this version writes, and the newest it reads."""
@@ -85,6 +86,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def put_text(path: Path, text: str) -> None:
+    """Replace a small file, wholly or not at all, whatever happens meanwhile."""
+    aside = path.with_name(f"{path.name}.{os.getpid()}")
+    with aside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    sync_folder(path.parent)
 
 
 @dataclass(frozen=True)
@@ -151,6 +163,10 @@ class Layout:
         """Return the file of a series and month."""
         return self.root / "tables" / series.folder / f"{month}.parquet"
 
+    def score(self, exchange: str, symbol: str) -> Path:
+        """Return the file of the newest score of a market's heat map."""
+        return self.root / "scores" / _name(exchange) / f"{_name(symbol)}.json"
+
     def revisions(self, series: Series, month: str) -> Path:
         """Return the file of rows that contradict kept ones."""
         return self.root / "revisions" / series.folder / f"{month}.parquet"
@@ -202,9 +218,7 @@ class Layout:
                 folder.mkdir(parents=True, exist_ok=True)
             marker = self.root / "plimsoll.json"
             if not marker.exists():
-                aside = marker.with_name(f"plimsoll.json.{os.getpid()}")
-                aside.write_text(json.dumps({"format": FORMAT}) + "\n", encoding="utf-8")
-                aside.replace(marker)
+                put_text(marker, json.dumps({"format": FORMAT}) + "\n")
         except OSError as error:
             raise StoreUnusable(
                 self.root,

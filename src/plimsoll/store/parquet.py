@@ -158,12 +158,16 @@ def metadata(path: Path) -> dict[str, str]:
     return {key.decode(): value.decode(errors="replace") for key, value in words.items()}
 
 
+UNREADABLE = (pl.exceptions.PolarsError, pa.ArrowException, OSError)
+"""What reading a damaged file raises, or one that is gone."""
+
+
 def verify(path: Path) -> None:
     """Read a file with the checksums of its pages compared.
 
     Raises
     ------
-    OSError
+    OSError, pyarrow.ArrowException
         If a page is not what was written.
     """
     with pq.ParquetFile(path, page_checksum_verification=True) as file:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
-import pyarrow as pa
 
 from plimsoll.errors import NoSuchData, StoreDamaged, StoreUnusable
 from plimsoll.market.schema import TABLES
@@ -31,7 +30,6 @@ __all__ = ["Reader"]
 
 _TRIES = 5
 _EVER = (datetime(2009, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC))
-_UNREADABLE = (pl.exceptions.PolarsError, pa.ArrowException)
 
 
 class Reader:
@@ -185,14 +183,14 @@ class Reader:
         for _ in range(_TRIES):
             try:
                 frame = self._once(series, span, as_of)
-            except (*_UNREADABLE, OSError):
+            except parquet.UNREADABLE:
                 continue  # sealed between looking and reading, most likely
             if frame is not None:
                 return frame
         with self.layout.sealing(shared=True):  # nothing moves now: what fails is damaged
             try:
                 frame = self._once(series, span, as_of)
-            except _UNREADABLE as error:
+            except parquet.UNREADABLE as error:
                 raise StoreDamaged(
                     self.layout.root,
                     f"a file of {series.folder} cannot be read ({error}); run: plimsoll audit",

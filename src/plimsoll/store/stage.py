@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["JOURNAL", "Stage", "accepted", "discard", "filing", "sweep"]
+__all__ = ["JOURNAL", "Stage", "accepted", "damaged", "discard", "filing", "parts", "sweep"]
 
 JOURNAL = "journal"
 """The format of a stage whose rows were appended, not imported."""
@@ -165,11 +165,27 @@ def accepted(folder: Path) -> list[tuple[Imported, Path]]:
     return sorted(found, key=lambda stage: (stage[0].imported_at, stage[0].path))
 
 
+def parts(stage: Path) -> list[Path]:
+    """Return the files of a stage."""
+    return sorted(stage.glob("*/*/*/*.parquet"))
+
+
+def damaged(note: Imported, stage: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the files of a stage that are not what was written, each with what to do about it."""
+    again = "" if note.format == JOURNAL else f", then import {note.path} again"
+    todo = f"move the folder {stage.name} out of the store{again}"
+    for path in parts(stage):
+        try:
+            parquet.verify(path)
+        except parquet.UNREADABLE as error:
+            yield path, f"it cannot be read ({str(error).strip()}): {todo}"
+
+
 def discard(stage: Path) -> None:
     """Remove a stage that is sealed; what a crash leaves of it is nobody's."""
     gone = stage.with_name(f".{stage.name}.sealed")
     stage.rename(gone)
-    shutil.rmtree(gone)
+    shutil.rmtree(gone, ignore_errors=True)  # another writer may be sweeping
 
 
 def sweep(folder: Path) -> None:

@@ -21,7 +21,7 @@ import sqlite3
 import uuid
 from collections import defaultdict
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 import polars as pl
@@ -33,7 +33,7 @@ from plimsoll.store.catalogue import Catalogue, Imported, Sealed, checksum, desc
 from plimsoll.store.journal import Journal, is_finished, read_segment
 from plimsoll.store.layout import Layout, Series, sync_folder
 from plimsoll.store.revisions import RANK
-from plimsoll.store.stage import JOURNAL, Stage, accepted, discard, sweep
+from plimsoll.store.stage import JOURNAL, Stage, accepted, damaged, discard, parts, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Writer"]
 
-_GROUP = 256 * 1024 * 1024
+_GROUP = 64 * 1024 * 1024
+"""Bytes of segments that are settled at once, or little more: some five times that in memory."""
 
 
 _Pending = dict[tuple[Series, str], list[tuple[int, "Path"]]]
@@ -167,7 +168,8 @@ class Writer:
         StoreUnusable
             If the disk refuses; nothing acknowledged is lost, seal again later.
         StoreDamaged
-            If a sealed file that is to grow is not what was sealed; nothing is lost either.
+            If a sealed file that is to grow, or a staged one, is not what was written; nothing is
+        lost either.
         """
         self._journal.close()
         try:
@@ -181,12 +183,17 @@ class Writer:
         stages = dict(enumerate(accepted(self.layout.staged), start=1))
         pending: _Pending = defaultdict(list)
         for rank, (_, stage) in stages.items():
-            for path in sorted(stage.glob("*/*/*/*.parquet")):
+            for path in parts(stage):
                 series = Series.of(path.parent.relative_to(stage).as_posix())
                 month = path.name.split(".")[0]
                 pending[series, month].append((rank, path))
         names = {rank: note.sha256 for rank, (note, _) in stages.items()}
-        counts = self._seal_all(pending, names)
+        try:
+            counts = self._seal_all(pending, names)
+        except parquet.UNREADABLE as error:
+            for path, why in (bad for stage in stages.values() for bad in damaged(*stage)):
+                raise StoreDamaged(path, why) from error
+            raise
         for rank, (note, stage) in stages.items():
             count = counts.get(rank, _Count())
             found = count.added + count.duplicates + count.revisions
@@ -223,12 +230,18 @@ class Writer:
             with self.stage() as stage:
                 for kind, frames in appended.items():
                     stage.write(kind, pl.concat(frames))
-                stage.accept(_appended(group))
+                stage.accept(_appended(group, self._after_what_waits()))
         for path, segment in zip(group, segments, strict=True):
             if segment.damaged:
                 path.rename(path.with_suffix(".damaged"))
             else:
                 path.unlink()
+
+    def _after_what_waits(self) -> datetime:
+        """Return now or, where the clock was set back, a moment after what was staged before."""
+        staged = [note.imported_at for note, _ in accepted(self.layout.staged)]
+        after = [datetime.fromisoformat(at) + timedelta(microseconds=1) for at in staged]
+        return max([datetime.now(tz=UTC), *after])
 
     def _seal_all(self, pending: _Pending, names: dict[int, str]) -> dict[int, _Count]:
         counts: dict[int, _Count] = {}
@@ -313,7 +326,7 @@ class Writer:
         )
 
 
-def _appended(group: list[Path]) -> Imported:
+def _appended(group: list[Path], moment: datetime) -> Imported:
     """Return what is known of a stage of appended rows: they came in no file."""
     return Imported(
         key=uuid.uuid4().hex,
@@ -321,7 +334,7 @@ def _appended(group: list[Path]) -> Imported:
         format=JOURNAL,
         path=group[0].name,
         importer="",
-        imported_at=datetime.now(tz=UTC).isoformat(),
+        imported_at=moment.isoformat(),
         verified=False,
         rows=0,
         rejected=0,

@@ -20,7 +20,8 @@ no OI: moves           the same, with volume in proportion to the bar's move
 =====================  ===========================================================================
 
 The last two are the map's *twins*: all it has but open interest, whose first known amount and mean
-volume, over all bars, they are told.
+volume, over all bars, they are told. Beside these stand the map before it is fitted, and the fitted
+map as it stood at midnight: a forecast of the whole day to come.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["BASELINES", "MAP", "PRIOR", "TWINS", "exposures"]
+__all__ = ["BASELINES", "MAP", "MIDNIGHT", "PRIOR", "TWINS", "exposures"]
 
-MAP, PRIOR = "map", "map, not fitted"
+MAP, PRIOR, MIDNIGHT = "map", "map, not fitted", "map of midnight"
 TWINS = ("no OI: constant", "no OI: moves")
 BASELINES = (
     "constant rate",
@@ -94,6 +95,7 @@ def exposures(trial: Trial) -> dict[str, list[Floats]]:
     made = {
         MAP: [trial.stood(parameters=one) for one in candidates(prior)],
         PRIOR: [trial.stood().sum(axis=1, keepdims=True)],
+        MIDNIGHT: [_at_midnight(trial, 0)],
         "equal weights": [trial.stood(parameters=alike).sum(axis=1, keepdims=True)],
         "constant rate": [_constant(trial)],
         "covered range": [np.empty((len(trial.cells), 0))],
@@ -101,7 +103,7 @@ def exposures(trial: Trial) -> dict[str, list[Floats]]:
         "volume profile": [_profile(trial)],
         "swings and rounds": [_swings(trial)],
         "distance only": [np.hstack([_away(trial, hours) for hours in (8, 72)])],
-        "yesterday's map": [_yesterday(trial)],
+        "yesterday's map": [_at_midnight(trial, 1).sum(axis=1, keepdims=True)],
         "nothing closes": [_never_closed(trial)],
         TWINS[0]: [trial.stood(still, one) for one in churns],
         TWINS[1]: [trial.stood(moved, one) for one in churns],
@@ -211,20 +213,23 @@ def _swings(trial: Trial) -> Floats:
     return np.stack([(beyond >= 0) & (beyond < 2 * _NEAR), rounded], axis=1).astype(np.float64)
 
 
-def _yesterday(trial: Trial) -> Floats:
-    """Return what the inventory showed in each cell's bucket at the midnight a day before."""
+def _at_midnight(trial: Trial, days: int) -> Floats:
+    """Return what the inventory showed in each cell's bucket at the midnight so many days before.
+
+    By tier; that of the cell's own day for none.
+    """
     day = trial.time // (86_400 * 1_000_000)
     first = np.flatnonzero(np.diff(day, prepend=-1))
     shown = np.zeros(len(trial.bars), dtype=np.bool_)
     shown[first] = True
     moved = Inventory(trial.parameters, interval=trial.interval, grid=trial.grid)
     bars = believed(trial.bars, trial.parameters, trial.interval)
-    columns = moved.advance(bars, shown=shown).columns
-    column = np.searchsorted(day[first], day[trial.cells[:, 0]] - 1)
-    row, known = trial.cells[:, 2] - trial.grid.first, day[trial.cells[:, 0]] > day[0]
-    column = np.minimum(column, len(first) - 1)
-    mass = np.nan_to_num(columns[column, trial.cells[:, 1], row])
-    return trial.dollars(np.where(known, mass, 0.0)[:, None])
+    columns = moved.advance(bars, crossing=trial.crossing, shown=shown, by_tier=True).tiers
+    wanted = day[trial.cells[:, 0]] - days
+    column = np.minimum(np.searchsorted(day[first], wanted), len(first) - 1)
+    row = trial.cells[:, 2] - trial.grid.first
+    mass = np.nan_to_num(columns[column, trial.cells[:, 1], :, row])
+    return trial.dollars(np.where((day[first][column] == wanted)[:, None], mass, 0.0))
 
 
 def _never_closed(trial: Trial) -> Floats:

@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from plimsoll.analytics.bands import bands, together
-from plimsoll.analytics.flows import believed
-from plimsoll.analytics.inventory import Inventory
+from plimsoll.analytics.averaged import Averaged
+from plimsoll.analytics.bands import bands, of_range
 from plimsoll.analytics.inventory_state import OPEN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Small = NDArray[np.float32]
     Ints = NDArray[np.int64]
+    Parts = Sequence[tuple[float, Parameters]]
     _Held = tuple[Floats, Floats | Small, Floats, Floats]
     """Of some cells: distance, limits, what is expected and what is real."""
 
@@ -140,13 +140,14 @@ def opened_mix(positions: pl.DataFrame, liquidations: pl.DataFrame) -> dict[floa
     return {leverage: held / total for leverage, held in by_tier.iter_rows()}
 
 
-def columns(trial: Trial, parameters: Parameters, shown: Ints, *, by_tier: bool = False) -> Floats:
+def columns(trial: Trial, parts: Parts, shown: Ints, *, by_tier: bool = False) -> Floats:
     """Return what a map shows at the open of some bars.
 
     Parameters
     ----------
     trial : Trial
-    parameters : Parameters
+    parts : sequence of (float, Parameters)
+        Whose mean the map is; see `Fitted.parts`.
     shown : ndarray of int
         Bars, rising.
     by_tier : bool
@@ -157,10 +158,8 @@ def columns(trial: Trial, parameters: Parameters, shown: Ints, *, by_tier: bool 
     """
     mask = np.zeros(len(trial.bars), dtype=np.bool_)
     mask[shown] = True
-    moved = Inventory(parameters, interval=trial.interval, grid=trial.grid)
-    record = moved.advance(
-        believed(trial.bars, parameters, trial.interval), shown=mask, by_tier=by_tier
-    )
+    moved = Averaged(parts, trial.bars, trial.crossing, interval=trial.interval, grid=trial.grid)
+    record = moved.advance(mask, by_tier=by_tier)
     return record.tiers.astype(np.float64) if by_tier else record.columns
 
 
@@ -183,7 +182,7 @@ def band_coverage(trial: Trial, made: Fitted, truth: Midnights) -> pl.DataFrame:
         with `claimed_inside`; what the map expects, `mass`, and what is `real`, in orders. Columns
         that the map does not know are left out.
     """
-    tiers = columns(trial, made.parameters, truth.bar, by_tier=True)
+    tiers = columns(trial, made.parts, truth.bar, by_tier=True)
     inverse = trial.parameters.settlement == "inverse"
     price = np.ones(len(truth.bar)) if inverse else trial.bars[truth.bar, OPEN]
     order = made.unit / price
@@ -211,12 +210,12 @@ def _ranges(tiers: Floats, real: Floats, distance: Floats, known: tuple[Fitted, 
     """Return distance, limits, mass and truth of ranges, the one that touches the mark left out."""
     made, order = known
     width = _RANGE * made.parameters.step
-    of_range = np.floor(distance / width).astype(np.int64)
+    which = np.floor(distance / width).astype(np.int64)
     every = np.arange(1, round(REACH / width))
-    masses = [tiers[:, of_range == one].T for one in every]
-    limits = [together(one, made.draws, made.cell_size, order) for one in masses]
+    masses = [tiers[:, which == one].T for one in every]
+    limits = [of_range(one, made.draws, made.cell_size, order) for one in masses]
     mass = np.array([one.sum(axis=0) for one in masses]) @ made.draws.mean(axis=0)
-    held = np.array([real[of_range == one].sum() for one in every])
+    held = np.array([real[which == one].sum() for one in every])
     starts = np.asarray(every * width, dtype=np.float64)
     return starts, np.array(limits).T, mass, held
 

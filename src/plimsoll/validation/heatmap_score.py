@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from plimsoll.analytics.fitting import WARM, likeliest
+from plimsoll.analytics.fitting import WARM, averaged
 from plimsoll.analytics.inventory_state import HIGH, LOW, OPEN
 from plimsoll.validation import calibration, ranking, scores, significance
-from plimsoll.validation.baselines import BASELINES, MAP, PRIOR, TWINS, exposures
+from plimsoll.validation.baselines import BASELINES, MAP, MIDNIGHT, PRIOR, TWINS, exposures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,10 +143,9 @@ def forecast(
             until = days[min(at + every, len(days)) - 1]
             past = heard & (day < days[at])
             now = (day >= days[at]) & (day <= until)
-            best, found = likeliest(trial, tried, past[rows])
-            learnt = np.maximum(tried[best][past] @ found.multiplier, _LEAST)
-            mean[name][now] = np.maximum(tried[best][now] @ found.multiplier, _LEAST)
-            size = scores.dispersion(orders[past], learnt)
+            expected = np.maximum(averaged(trial, tried, past[rows]), _LEAST)
+            mean[name][now] = expected[now]
+            size = scores.dispersion(orders[past], expected[past])
             log[name][now] = scores.log_probability(orders[now], mean[name][now], size)
             if name == MAP:
                 pit[now] = calibration.randomised_pit(orders[now], mean[name][now], size, rng)
@@ -257,7 +256,7 @@ def _table(made: Forecasts, daily: dict[str, Floats], rng: np.random.Generator) 
     n, total = made.orders, max(1.0, float(made.orders.sum()))
     logs = made.log
     rows = []
-    for name in (MAP, PRIOR, *BASELINES):
+    for name in (MAP, PRIOR, MIDNIGHT, *BASELINES):
         row: dict[str, Any] = {
             "forecast": name,
             "deviance": float(daily[name].sum()) / total,

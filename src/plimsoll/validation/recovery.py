@@ -1,20 +1,19 @@
 """How well a heat map recovers where positions really stand, on a market whose truth is known.
 
 Each midnight of a simulation, the liquidation prices of all open positions are known. Their
-dollars are put into bands of 0.5 % of log price around the mark price, and so are those of a map
-made from what was published until then. Two figures compare them, over the bands within reach:
+dollars are put into bands around the mark price, and so are those of a map made from what was
+published until then; `analytics.matching` has the two figures that compare them.
 
-- *rank correlation*, Spearman's: does the map know which bands hold more than others?
-- *overlap*, the share of mass in the right band: with both scaled to one, the sum over bands of
-  the lesser of the two.
-
-Three maps are compared: with the leverage mix that traders really open with; with equal weights;
-and one that knows no flows at all, the mean of the truth itself, by distance from the price, over
-the midnights before. The last is a baseline no real market offers: it has seen the truth.
+Maps with five mixes of leverage are compared: with that which traders really open with; with equal
+weights; with the priors; with the distances of the positions measured in the first week, where some
+exchange of the coin shows any; and one that knows no flows at all, the mean of the truth itself, by
+distance from the price, over the midnights before. The last is a baseline no real market offers: it
+has seen the truth.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,12 @@ import numpy as np
 import polars as pl
 
 from plimsoll import maps
+from plimsoll.analytics.distances import distances
 from plimsoll.analytics.inventory import Parameters
+from plimsoll.analytics.matching import banded, overlap, rank_correlation
+from plimsoll.errors import NoSuchData
+from plimsoll.market.symbols import Symbol
+from plimsoll.measures import Asked, rows_of
 from plimsoll.simulation.truth import Truth
 from plimsoll.store.reader import Reader
 
@@ -35,11 +39,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["MAPS", "banded", "mixes", "overlap", "rank_correlation", "recovery"]
+__all__ = ["MAPS", "mixes", "recovery"]
 
-MAPS = ("true mix", "equal weights", "distance only")
-BAND = 0.005
-REACH = 0.20
+MAPS = ("true mix", "equal weights", "prior", "measured distances", "distance only")
 _WARM = 7
 """Midnights passed over at first, while the map fills and the baseline learns."""
 
@@ -99,9 +101,11 @@ def _scores(
     first = midnights[_WARM]
     drawn = {
         name: _map(reader, venue["name"], symbol, parameters, first)
-        for name, parameters in mixes(venue).items()
+        for name, parameters in _models(reader, venue, symbol, first).items()
     }
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in MAPS}
+    found: dict[str, list[tuple[float, float]]] = {
+        name: [] for name in MAPS if name in {*drawn, "distance only"}
+    }
     past: list[Floats] = []
     for midnight in midnights:
         now = positions.filter(pl.col("time") == midnight)
@@ -111,7 +115,7 @@ def _scores(
             guesses = {name: _column(made, midnight, mark) for name, made in drawn.items()}
             guesses["distance only"] = np.mean([one / one.sum() for one in past], axis=0)
             known = {name: guess for name, guess in guesses.items() if guess is not None}
-            if len(known) == len(MAPS):  # a midnight counts for all maps or for none
+            if len(known) == len(found):  # a midnight counts for all maps or for none
                 for name, guess in known.items():
                     found[name].append((rank_correlation(guess, real), overlap(guess, real)))
         past.append(real)
@@ -152,8 +156,21 @@ def mixes(venue: dict[str, Any]) -> dict[str, Parameters]:
     }
 
 
+def _models(
+    reader: Reader, venue: dict[str, Any], symbol: str, first: datetime
+) -> dict[str, Parameters | None]:
+    """Return the models whose maps are compared; None is the default prior."""
+    made: dict[str, Parameters | None] = {**mixes(venue), "prior": None}
+    with suppress(NoSuchData):
+        asked = Asked([], None, first, first)
+        positions = rows_of(reader, "position", Symbol.parse(symbol).base, asked)
+        even = mixes(venue)["equal weights"]
+        made["measured distances"] = distances(positions, even).parameters
+    return made
+
+
 def _map(
-    reader: Reader, exchange: str, symbol: str, parameters: Parameters, since: datetime
+    reader: Reader, exchange: str, symbol: str, parameters: Parameters | None, since: datetime
 ) -> HeatMap:
     return maps.heatmap(
         reader,
@@ -184,71 +201,3 @@ def _real(positions: pl.DataFrame, venue: dict[str, Any], mark: float) -> Floats
     size = pl.col("lots") * pl.col("lot")
     usd = known.select(size if venue["settlement"] == "inverse" else size * mark).to_series()
     return banded(known["liquidation_price"].to_numpy(), usd.to_numpy(), mark)
-
-
-def banded(price: Floats, usd: Floats, mark: float) -> Floats:
-    """Return dollars by band of log price around a mark price.
-
-    Parameters
-    ----------
-    price : ndarray, shape (n,), quote per base
-    usd : ndarray, shape (n,), US dollars
-    mark : float, quote per base
-
-    Returns
-    -------
-    ndarray, shape (bands,), US dollars
-        From −20 % to 20 % of log price, in bands of 0.5 %; what lies beyond is left out.
-
-    Examples
-    --------
-    >>> banded(np.array([99.9, 99.8, 150.0]), np.array([1.0, 2.0, 4.0]), 100.0)[39:41]
-    array([3., 0.])
-    """
-    bands = round(2 * REACH / BAND)
-    edges = np.linspace(-REACH, REACH, bands + 1)
-    return np.histogram(np.log(price / mark), bins=edges, weights=usd)[0]
-
-
-def rank_correlation(guess: Floats, real: Floats) -> float:
-    """Return Spearman's rank correlation; ties share their mean rank.
-
-    Parameters
-    ----------
-    guess, real : ndarray, shape (n,)
-
-    Returns
-    -------
-    float
-        NaN where one of them is constant.
-
-    Examples
-    --------
-    >>> rank_correlation(np.array([1.0, 2.0, 9.0]), np.array([10.0, 20.0, 30.0]))
-    1.0
-    """
-    frame = pl.DataFrame({"guess": guess, "real": real})
-    return float(frame.select(pl.corr("guess", "real", method="spearman")).item())
-
-
-def overlap(guess: Floats, real: Floats) -> float:
-    """Return the share of mass that stands in the right band, both scaled to one.
-
-    Parameters
-    ----------
-    guess, real : ndarray, shape (n,)
-        Not negative.
-
-    Returns
-    -------
-    float
-        From 0 to 1; NaN where one of them is nothing.
-
-    Examples
-    --------
-    >>> overlap(np.array([1.0, 1.0]), np.array([3.0, 1.0]))
-    0.75
-    """
-    if guess.sum() <= 0 or real.sum() <= 0:
-        return float("nan")
-    return float(np.minimum(guess / guess.sum(), real / real.sum()).sum())
