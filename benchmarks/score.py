@@ -57,7 +57,7 @@ SEEDS = {name: tuple(range(11, 21)) for name in ("crash", "bull", "squeeze")} | 
 )
 EXCHANGES = ("sim-a", "sim-c")
 """A feed that is throttled, and one that is complete."""
-VARIED = ("crash", "squeeze"), (11,), "sim-c"
+VARIED = ("crash", "squeeze"), (11, 12), "sim-c"
 """Scenarios, seeds and the exchange of the variants."""
 BAR = timedelta(minutes=5)
 EVERY = 5
