@@ -12,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plimsoll.analytics.bars import bars, marked
+from plimsoll.analytics.cells import trial
+from plimsoll.analytics.fitting import fitted
 from plimsoll.analytics.heatmap import HeatMap, Parameters, liquidation_map
+from plimsoll.analytics.provenance import stands
 
 HOUR = timedelta(hours=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -430,3 +433,24 @@ def test_what_is_said_of_a_map_is_of_that_map():
     assert (
         several == "an estimate: leverage mix of 3 markets fitted to their liquidations; not scored"
     )
+
+
+def test_a_map_fitted_to_nothing_is_the_prior_s_and_has_no_limits():
+    series = walk(24 * 20)
+    nothing = pl.DataFrame(
+        schema={
+            "time": pl.Datetime("us", "UTC"),
+            "side": pl.String,
+            "price": pl.Float64,
+            "amount": pl.Float64,
+            "value_usd": pl.Float64,
+            "price_kind": pl.String,
+            "completeness": pl.String,
+        }
+    )
+    fit = fitted(trial(series, nothing, Parameters()))
+    drawn, prior = liquidation_map(series, fit=fit), liquidation_map(series)
+    assert drawn.limits is None
+    assert np.array_equal(drawn.long_usd, prior.long_usd, equal_nan=True)
+    assert "which tell nothing: it is the prior" in drawn.said
+    assert stands(series, Parameters(), fit).limits("long", 1, 1e6) is None

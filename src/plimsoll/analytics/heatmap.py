@@ -84,7 +84,7 @@ class HeatMap:
         The measured distances that its leverage mix is from; None where it is not from any. Of
         several markets, those of the largest.
     limits : ndarray of float32, shape (levels, columns, sides, rows), US dollars, or None
-        What each cell holds at the levels of `bands.LEVELS`, where the mix is fitted.
+        What each cell holds at the levels of `bands.LEVELS`, where the mix is fitted to some.
     score : dict or None
         The newest score of this market's map, from the store; None if it was never scored.
     """
@@ -376,7 +376,7 @@ def liquidation_map(
         parameters=parameters,
         fit=fit,
         fits=int(fit is not None),
-        limits=None if fit is None else _limits(fit, again, shown, view, price),
+        limits=_limits(fit, again, shown, view, price) if fit and fit.orders else None,
     )
 
 

@@ -118,7 +118,7 @@ class Standing:
         return float(near)
 
     def limits(self, side: str, low: float, high: float) -> Floats | None:
-        """Return the dollars of a range at the levels of `bands.LEVELS`; None without a fit.
+        """Return the dollars of a range at the levels of `bands.LEVELS`; None if fitted to none.
 
         Parameters
         ----------
@@ -126,7 +126,7 @@ class Standing:
         low, high : float, quote per base
             Rows whose middle lies between are counted.
         """
-        if self.fit is None:
+        if self.fit is None or not self.fit.orders:
             return None
         middle = np.sqrt(self.edges[:-1] * self.edges[1:])
         rows = (middle >= low) & (middle <= high)

@@ -230,7 +230,8 @@ def clusters(
         click.echo(f"entries are known of {percent(covered)} of what can be liquidated")
         if absent:
             click.echo(f"without a map now: {', '.join(absent)}")
-        click.echo(f"an estimate: leverage mix is {'fitted' if fit else 'a prior, not fitted'}")
+        mix = "fitted where liquidations are stored, else a prior" if fit else "a prior, not fitted"
+        click.echo(f"an estimate: leverage mix is {mix}")
 
     answer(output, found, {"symbol": symbol, **asked}, words)
 
