@@ -490,3 +490,17 @@ def test_large_merges_are_cut_into_slices_without_changing_anything(root, monkey
     assert whole["amount"].to_list() == [float(hour) for hour in range(700)]
     assert merged.added == {0: 350, 1: 350}
     assert merged.duplicates == {1: 350}
+
+
+def test_a_lock_whose_stage_never_came_is_swept_and_a_held_one_is_not(root):
+    with Writer(root):
+        pass
+    dead = root / "staged" / ".dead.lock"
+    dead.touch()
+    with Writer(root) as one, one.stage():
+        held = [path.name for path in (root / "staged").iterdir()]
+        with Writer(root):
+            assert not dead.exists()
+            assert sorted(path.name for path in (root / "staged").iterdir()) == sorted(
+                name for name in held if name != dead.name
+            )

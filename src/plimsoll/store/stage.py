@@ -85,8 +85,10 @@ class Stage:
         self.rows = 0
 
     def __enter__(self) -> Self:
-        self._handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
+        unborn = self._lock.with_suffix(".new")  # nobody may see it before it is locked
+        self._handle = os.open(unborn, os.O_RDWR | os.O_CREAT, 0o644)
         fcntl.flock(self._handle, fcntl.LOCK_EX)
+        unborn.rename(self._lock)
         self._open.mkdir()
         return self
 
@@ -194,4 +196,7 @@ def sweep(folder: Path) -> None:
         lock = stage.with_name(f"{stage.name}.lock")
         if stage.is_dir() and (not lock.exists() or is_finished(lock)):
             shutil.rmtree(stage, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+    for lock in folder.glob(".*.lock"):
+        if not lock.with_suffix("").exists() and is_finished(lock):
             lock.unlink(missing_ok=True)
