@@ -4,8 +4,8 @@ Few assumptions are tried, all combinations of `CANDIDATES`. Each gives an inven
 exposures, and the mix is fitted to them (see `leverage`). None is true, and the mix depends on
 which is taken; so the map is their mean, and the intervals are made of all, in proportion to
 tempered likelihood. The mean forecasts better than the likeliest alone. How much to temper was
-found on simulated markets, where the true mix is known, and tested on others
-(docs/theory/score.md).
+found on simulated markets, where the true mix is known, and tested on others: there the intervals
+of tiers that are called identified hold about half of the truths (docs/theory/score.md).
 
 What the fit finds is put back: the mix becomes the weights of new positions, and the scale the
 share of open interest that can be liquidated, as far as the feed is complete. A feed that is not

@@ -74,6 +74,10 @@ def leverage(
                 right=("prior", "share", "low", "high"),
             )
             click.echo(_told(one))
+        click.echo(
+            "an estimate: on simulated markets about half of the shares called identified lay "
+            "between low and high (docs/theory/score.md)"
+        )
 
     answer(output, frame, {"symbol": symbol, **parameters, **facts}, words)
 

@@ -260,7 +260,8 @@ def _total(axes: Axes, side: str, dollars: str, end: str, color: str) -> None:
         color=color,
         fontsize=10,
         fontweight="bold",
-        bbox={"boxstyle": "round,pad=0.3", "facecolor": _NIGHT, "alpha": 0.75, "linewidth": 0},
+        bbox={"boxstyle": "round,pad=0.3", "facecolor": _NIGHT, "alpha": 0.85, "linewidth": 0},
+        zorder=6,
     )
 
 
