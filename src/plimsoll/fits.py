@@ -64,7 +64,8 @@ def fit(
     Returns
     -------
     dict
-        By exchange and symbol. A market without a liquidation stored keeps its prior, and says so.
+        By exchange and symbol. A market without a liquidation stored keeps its prior, and says so;
+        of several, one whose bars cannot be fitted is left out.
 
     Raises
     ------
@@ -72,10 +73,19 @@ def fit(
         As `maps.heatmap`.
     """
     made = maps.histories(reader, market, exchanges, span=span, interval=interval)
-    found = fitted_together([_trial(reader, one, span) for one in made.values()])
+    trials: dict[Market, Trial] = {}
+    wrong: list[ValueError] = []
+    for one, held in made.items():
+        try:
+            trials[one] = _trial(reader, held, span)
+        except ValueError as error:
+            wrong.append(error)
+    if not trials:
+        raise wrong[0]
+    found = fitted_together(list(trials.values()))
     return {
-        market: replace(one, exchange=market[0], symbol=market[1])
-        for market, one in zip(made, found, strict=True)
+        one: replace(fit, exchange=one[0], symbol=one[1])
+        for one, fit in zip(trials, found, strict=True)
     }
 
 
