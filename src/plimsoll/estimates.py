@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plimsoll.market.interval import duration
-from plimsoll.measures import asked, moment, names
+from plimsoll.measures.asking import asked, moment, names
 from plimsoll.streams import Streams
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from plimsoll.analytics.measured import Measured
     from plimsoll.analytics.provenance import Standing
     from plimsoll.maps import Chosen, Market, Span
-    from plimsoll.measures import Asked, Exchanges, When
+    from plimsoll.measures.asking import Asked, Exchanges, When
     from plimsoll.validation.heatmap_score import HeatmapScore
 
 __all__ = ["Estimates"]

@@ -22,7 +22,7 @@ from plimsoll.analytics.fitting import fitted_together
 from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
-from plimsoll.measures import Asked, rows_of
+from plimsoll.measures.asking import Asked, rows_of
 from plimsoll.validation import heatmap_score
 
 if TYPE_CHECKING:

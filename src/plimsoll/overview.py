@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from plimsoll import maps, measures
+from plimsoll import maps
 from plimsoll.analytics.provenance import peaks
 from plimsoll.errors import NoSuchData
+from plimsoll.measures import carry, interest
+from plimsoll.measures.asking import Asked, rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from plimsoll.analytics.provenance import Standing
-    from plimsoll.measures import Asked
     from plimsoll.store.reader import Reader
 
 __all__ = ["NEAR", "SPAN", "overview", "show"]
@@ -70,12 +71,12 @@ def _coin(reader: Reader, coin: str, asked: Asked) -> dict[str, object]:
     """Return what is known of a coin at its last open interest."""
     last = _last_time(reader, coin, asked)
     recent = asked._replace(since=last - SPAN)
-    held = measures.open_interest(reader, coin, recent, _HOUR).with_columns(
+    held = interest.open_interest(reader, coin, recent, _HOUR).with_columns(
         price=pl.when(pl.col("amount") > 0).then(pl.col("value_usd") / pl.col("amount"))
     )
     now = held.row(-1, named=True)
     before = held.filter(pl.col("time") == now["time"] - _DAY)["price"].first()
-    cost = _or_none(lambda: measures.weighted_funding(reader, coin, recent, 8 * _HOUR))
+    cost = _or_none(lambda: carry.weighted_funding(reader, coin, recent, 8 * _HOUR))
     value, covers = _liquidated(reader, coin, asked, last)
     return {
         "coin": coin,
@@ -106,7 +107,7 @@ def _recent_cost(cost: pl.DataFrame | None, last: datetime) -> float | None:
 
 
 def _last_time(reader: Reader, coin: str, asked: Asked) -> datetime:
-    held = measures.rows_of(reader, "open_interest", coin, asked)
+    held = rows_of(reader, "open_interest", coin, asked)
     if not held.height:
         raise NoSuchData(f"no open interest of {coin} is stored in that span of time")
     last: datetime = held["time"].max()  # type: ignore[assignment]
@@ -150,9 +151,9 @@ def _load(
 def _long_short(reader: Reader, coin: str, asked: Asked, last: datetime) -> float | None:
     """Return the median over markets of the latest ratio of accounts."""
     rows = _or_none(
-        lambda: measures.rows_of(
-            reader, "long_short_ratio", coin, asked._replace(since=last - _DAY)
-        ).filter(pl.col("population") == "accounts")
+        lambda: rows_of(reader, "long_short_ratio", coin, asked._replace(since=last - _DAY)).filter(
+            pl.col("population") == "accounts"
+        )
     )
     if rows is None:
         return None
@@ -172,7 +173,7 @@ def _liquidated(
     if not any(series.symbol.split("/")[0] == coin for series in stored):
         return None, None
     day = asked._replace(since=last - _DAY)
-    rows = measures.rows_of(reader, "liquidation", coin, day)
+    rows = rows_of(reader, "liquidation", coin, day)
     if rows.is_empty():
         return None, None
     value: float = rows.select(
@@ -190,14 +191,14 @@ def show(
     reader: Reader, symbol: str, exchanges: list[str], as_of: datetime | None
 ) -> dict[str, pl.DataFrame | None]:
     """Return the load on one market at a glance; see `Session.show`."""
-    asked = measures.Asked(exchanges, as_of=as_of)
+    asked = Asked(exchanges, as_of=as_of)
 
     def rows(kind: str) -> pl.DataFrame:
-        return measures.rows_of(reader, kind, symbol, asked)
+        return rows_of(reader, kind, symbol, asked)
 
     questions: dict[str, Callable[[], pl.DataFrame]] = {
-        "open_interest": lambda: measures.open_interest(reader, symbol, asked, _HOUR).tail(1),
-        "funding": lambda: _latest(measures.funding(reader, symbol, asked), "exchange", "symbol"),
+        "open_interest": lambda: interest.open_interest(reader, symbol, asked, _HOUR).tail(1),
+        "funding": lambda: _latest(carry.funding(reader, symbol, asked), "exchange", "symbol"),
         "long_short": lambda: _latest(rows("long_short_ratio"), "exchange", "population").select(
             "time", "exchange", "population", "ratio", "long_share"
         ),

@@ -10,20 +10,22 @@ import platformdirs
 import polars as pl
 from msgspec.structs import asdict
 
-from plimsoll import ingest, measures, sql
+from plimsoll import ingest, sql
 from plimsoll import overview as glance
+from plimsoll.chains import Chains
+from plimsoll.costs import Costs
 from plimsoll.estimates import Estimates
 from plimsoll.exchanges import EXCHANGES, exchange
-from plimsoll.market.interval import duration
 from plimsoll.market.symbols import Symbol
-from plimsoll.measures import asked, moment, names
+from plimsoll.measures.asking import asked, moment, names
+from plimsoll.states import States
 from plimsoll.store import audit
 from plimsoll.store.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from plimsoll.measures import Exchanges, When
+    from plimsoll.measures.asking import Exchanges, When
 
 __all__ = ["Session", "default_store", "offers", "open"]
 
@@ -59,7 +61,7 @@ def offers() -> list[dict[str, Any]]:
     return found
 
 
-class Session(Estimates):
+class Session(Estimates, States, Costs, Chains):
     """A store, and everything that can be asked of it.
 
     Every method takes times as `datetime` or text: an ISO date or time, or a
@@ -184,129 +186,6 @@ class Session(Estimates):
         return sql.ask(self._reader, query, moment(as_of))
 
     # what it means
-
-    def open_interest(
-        self,
-        symbol: str,
-        *,
-        exchange: Exchanges = None,
-        since: When = None,
-        until: When = None,
-        as_of: When = None,
-        every: str = "1h",
-    ) -> pl.DataFrame:
-        """Return open interest summed over markets, one side of each contract counted.
-
-        Parameters
-        ----------
-        symbol : str
-            A unified symbol, or a coin (``BTC``) for all its contracts.
-        exchange : str or list of str, optional
-            All that are stored if left out.
-        since, until, as_of : datetime or str, optional
-        every : str
-            The step of the grid of time, such as ``1h``.
-
-        Returns
-        -------
-        DataFrame
-            `time`, `amount` (base units) and `value_usd`, with `coverage` and
-            `coverage_usd` (share of the markets seen so far that are in the sum),
-            `markets`, `exchanges`, `change` and `relative_change` over a day
-            (base units; fraction), and the concentration over exchanges.
-        """
-        what = asked(exchange, since, until, as_of)
-        return measures.open_interest(self._reader, symbol, what, duration(every))
-
-    def funding(
-        self,
-        symbol: str,
-        *,
-        exchange: Exchanges = None,
-        since: When = None,
-        until: When = None,
-        as_of: When = None,
-    ) -> pl.DataFrame:
-        """Return what each settlement cost, and how long such a cost has lasted.
-
-        Parameters
-        ----------
-        symbol : str
-            A unified symbol, or a coin (``BTC``) for all its contracts.
-        exchange : str or list of str, optional
-            All that are stored if left out.
-        since, until, as_of : datetime or str, optional
-            Streaks, sums and percentiles reach back before `since`.
-
-        Returns
-        -------
-        DataFrame
-            What `analytics.funding.history` returns.
-
-        Raises
-        ------
-        NoSuchData
-            If no settlement is stored for them.
-        """
-        return measures.funding(self._reader, symbol, asked(exchange, since, until, as_of))
-
-    def weighted_funding(
-        self,
-        symbol: str,
-        *,
-        exchange: Exchanges = None,
-        since: When = None,
-        until: When = None,
-        as_of: When = None,
-        every: str = "8h",
-    ) -> pl.DataFrame:
-        """Return annual funding over markets, weighted by their open interest.
-
-        Parameters
-        ----------
-        symbol : str
-            A unified symbol, or a coin (``BTC``) for all its contracts.
-        exchange : str or list of str, optional
-        since, until, as_of : datetime or str, optional
-        every : str
-            The step of the grid of time.
-
-        Returns
-        -------
-        DataFrame
-            What `analytics.funding.oi_weighted` returns; `apr` is null where no
-            market has both a rate and an open interest.
-        """
-        what = asked(exchange, since, until, as_of)
-        return measures.weighted_funding(self._reader, symbol, what, duration(every))
-
-    def position_coverage(
-        self,
-        symbol: str,
-        exchange: str,
-        *,
-        since: When = None,
-        until: When = None,
-        as_of: When = None,
-        every: str = "1h",
-    ) -> pl.DataFrame:
-        """Return what share of a market's open interest is seen in wallets' positions.
-
-        Parameters
-        ----------
-        symbol, exchange : str
-            A market whose wallets can be read.
-        since, until, as_of : datetime or str, optional
-        every : str
-            The step of the grid of time.
-
-        Returns
-        -------
-        DataFrame
-            What `analytics.positions.coverage` returns; a position counts for a day.
-        """
-        what = asked(exchange, since, until, as_of)
-        return measures.position_coverage(self._reader, symbol, exchange, what, duration(every))
 
     def show(
         self,

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from plimsoll.feed import record, replay
-from plimsoll.measures import moment, names
+from plimsoll.measures.asking import moment, names
 from plimsoll.store.reader import Reader
 from plimsoll.store.writer import Writer
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from plimsoll.backfill import Reached
     from plimsoll.doctor import Finding
     from plimsoll.market.events import Event
-    from plimsoll.measures import Exchanges, When
+    from plimsoll.measures.asking import Exchanges, When
     from plimsoll.recording import Recording, Wanted
     from plimsoll.simulate import Simulated
     from plimsoll.simulation.parameters import Scenario

@@ -11,7 +11,7 @@ import click
 import polars as pl
 
 from plimsoll import session
-from plimsoll.cli import options
+from plimsoll.cli import flags
 from plimsoll.cli.output import answer, document, table
 from plimsoll.errors import NoSuchData
 from plimsoll.ingest import printable
@@ -19,7 +19,7 @@ from plimsoll.ingest import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from plimsoll.cli.options import Output, Span
+    from plimsoll.cli.flags import Output, Span
     from plimsoll.ingest import Count, Report
 
 __all__ = ["audit", "export", "import_", "sql", "status"]
@@ -29,8 +29,8 @@ __all__ = ["audit", "export", "import_", "sql", "status"]
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--time-zone", help="The zone of times that name none, such as UTC or Europe/London.")
 @click.option("--again", is_flag=True, help="Read files imported before once more.")
-@options.store
-@options.as_json
+@flags.store
+@flags.as_json
 def import_(
     paths: tuple[Path, ...],
     *,
@@ -130,8 +130,8 @@ def _bar(paths: tuple[Path, ...], store: Path) -> Iterator[Callable[[Path, int],
 
 
 @click.command()
-@options.store
-@options.output
+@flags.store
+@flags.output
 def status(store: Path | None, output: Output) -> None:
     """Show what is stored since when, and what is missing.
 
@@ -150,8 +150,8 @@ def status(store: Path | None, output: Output) -> None:
 
 
 @click.command()
-@options.store
-@options.as_json
+@flags.store
+@flags.as_json
 def audit(store: Path | None, as_json: bool) -> None:
     """Check every stored file against what was sealed.
 
@@ -174,8 +174,8 @@ def audit(store: Path | None, as_json: bool) -> None:
 @click.command()
 @click.argument("query")
 @click.option("--as-of", help="With what was known by then.")
-@options.store
-@options.output
+@flags.store
+@flags.output
 def sql(query: str, as_of: str | None, store: Path | None, output: Output) -> None:
     """Ask the tables in SQL.
 
@@ -189,9 +189,9 @@ def sql(query: str, as_of: str | None, store: Path | None, output: Output) -> No
 @click.command()
 @click.argument("kind")
 @click.argument("symbol", required=False)
-@options.span
-@options.store
-@options.output
+@flags.span
+@flags.store
+@flags.output
 def export(kind: str, symbol: str | None, span: Span, store: Path | None, output: Output) -> None:
     """Write the rows of one table to a file.
 

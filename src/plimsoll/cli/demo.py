@@ -16,7 +16,7 @@ import platformdirs
 import polars as pl
 
 from plimsoll import session
-from plimsoll.cli import options
+from plimsoll.cli import flags
 from plimsoll.cli.output import document
 from plimsoll.cli.overview import console, summary
 
@@ -65,7 +65,7 @@ def _simulated(command: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to draw the heat map (else heatmap.png in the store).",
 )
-@options.store
+@flags.store
 def demo(
     *,
     scenario: str,
@@ -110,8 +110,8 @@ def demo(
 @click.option(
     "--workers", default=2, show_default=True, type=click.IntRange(1, 256), help="Threads."
 )
-@options.store
-@options.as_json
+@flags.store
+@flags.as_json
 def simulate(
     scenario: str,
     *,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plimsoll import session
-from plimsoll.cli import options
+from plimsoll.cli import flags
 from plimsoll.cli.output import document
 from plimsoll.cli.overview import console
 
@@ -36,7 +36,7 @@ _REFRESH = 1.0
 @click.option("--kinds", multiple=True, help="A table (repeatable; see plimsoll exchanges).")
 @click.option("--keep-raw", is_flag=True, help="Keep every frame as it came, too.")
 @click.option("--metrics", type=click.IntRange(1, 65_535), help="Serve Prometheus metrics here.")
-@options.store
+@flags.store
 def record(
     exchanges: tuple[str, ...],
     *,
@@ -170,7 +170,7 @@ def exposition(told: Recording) -> str:
 @click.option("--since", default="30d", show_default=True, help="From this time on, or a span.")
 @click.option("--until", help="Before this time.")
 @click.option("--kinds", multiple=True, help="A table (repeatable; else all with history).")
-@options.store
+@flags.store
 def backfill(
     exchange: str,
     symbol: str,
@@ -219,7 +219,7 @@ def _progress() -> Iterator[Any]:
 
 
 @click.command()
-@options.as_json
+@flags.as_json
 def exchanges(as_json: bool) -> None:
     """Show what each exchange publishes, and how it is had."""
     rows = session.offers()
@@ -247,8 +247,8 @@ def exchanges(as_json: bool) -> None:
 
 @click.command()
 @click.argument("exchanges", nargs=-1)
-@options.store
-@options.as_json
+@flags.store
+@flags.as_json
 def doctor(exchanges: tuple[str, ...], *, store: Path | None, as_json: bool) -> None:
     """Check which exchanges answer from here, their clocks, and the disk.
 

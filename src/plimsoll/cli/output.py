@@ -11,13 +11,25 @@ import click
 import msgspec
 import polars as pl
 
+from plimsoll.errors import NoSuchData
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from plimsoll.cli.options import Output
+    from plimsoll.cli.flags import Output
 
-__all__ = ["SUFFIXES", "answer", "dollars", "give", "percent", "table"]
+__all__ = [
+    "SAID",
+    "SUFFIXES",
+    "answer",
+    "dollars",
+    "give",
+    "needs_rows",
+    "percent",
+    "readable",
+    "table",
+]
 
 SUFFIXES = (".csv", ".parquet", ".json", ".png")
 _WIDE = 160
@@ -181,3 +193,30 @@ def dollars(value: float | None) -> str:
 def percent(value: float | None) -> str:
     """Return a fraction in percent: ``10.95%``, ``–`` where unknown."""
     return "–" if value is None or not math.isfinite(value) else f"{value * 100:.4g}%"
+
+
+MONEY = ("value_usd", "long_usd", "short_usd", "open_interest_usd")
+PERCENT = ("relative_change", "rate", "apr", "excess", "cumulative", "percentile", "coverage")
+SAID = MONEY + PERCENT
+"""The columns of which `readable` makes words."""
+
+
+def readable(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return dollars and fractions as people say them."""
+    said = dict.fromkeys(MONEY, dollars) | dict.fromkeys(PERCENT, percent)
+    return frame.with_columns(
+        pl.col(name).map_elements(say, return_dtype=pl.String, skip_nulls=False)
+        for name, say in said.items()
+        if name in frame.columns
+    )
+
+
+def needs_rows(frame: pl.DataFrame, symbol: str) -> None:
+    """Refuse an answer without rows.
+
+    Raises
+    ------
+    NoSuchData
+    """
+    if not frame.height:
+        raise NoSuchData(f"nothing is stored for {symbol} in that span of time")

@@ -10,7 +10,7 @@ import click
 import polars as pl
 
 from plimsoll import session
-from plimsoll.cli import options
+from plimsoll.cli import flags
 from plimsoll.cli.output import answer, dollars, percent
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from plimsoll.cli.options import Output
+    from plimsoll.cli.flags import Output
 
 __all__ = ["console", "overview", "sparkline", "summary"]
 
@@ -40,8 +40,8 @@ _NOTE = (
 @click.option("--exchange", multiple=True, help="Only this exchange (repeatable).")
 @click.option("--until", help="As it stood before this time.")
 @click.option("--as-of", help="With what was known by then.")
-@options.store
-@options.output
+@flags.store
+@flags.output
 def overview(
     *,
     exchange: tuple[str, ...],

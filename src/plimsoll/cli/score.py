@@ -8,7 +8,7 @@ import click
 import polars as pl
 
 from plimsoll import session
-from plimsoll.cli import options
+from plimsoll.cli import flags
 from plimsoll.cli.output import answer, dollars, give, percent, table
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.measured import Measured
-    from plimsoll.cli.options import Output
+    from plimsoll.cli.flags import Output
     from plimsoll.validation.heatmap_score import HeatmapScore
 
 __all__ = ["leverage", "measured", "score"]
@@ -29,8 +29,8 @@ __all__ = ["leverage", "measured", "score"]
 @click.option("--until", help="The end.")
 @click.option("--as-of", help="With what was known by then.")
 @click.option("--interval", help="The length of a bar (else the shortest the data allow).")
-@options.store
-@options.output
+@flags.store
+@flags.output
 def leverage(
     symbol: str,
     *,
@@ -98,8 +98,8 @@ def _told(one: Fitted) -> str:
 @click.option("--exchange", help="Whose wallets (else of the only exchange stored).")
 @click.option("--at", help="As it stood before this time.")
 @click.option("--as-of", help="With what was known by then.")
-@options.store
-@options.output
+@flags.store
+@flags.output
 def measured(
     symbol: str,
     *,
@@ -152,8 +152,8 @@ def score() -> None:
 @click.option(
     "--exchange", default="binance", show_default=True, help="Whose open interest makes the maps."
 )
-@options.store
-@options.output
+@flags.store
+@flags.output
 def daily(*, exchange: str, store: Path | None, output: Output) -> None:
     """Explain daily liquidation totals by maps, and by the price alone.
 
@@ -203,8 +203,8 @@ def _readable(frame: pl.DataFrame, share: str) -> pl.DataFrame:
     show_default=True,
     help="Days after which the forecasts are fitted again.",
 )
-@options.store
-@options.output
+@flags.store
+@flags.output
 def heatmap(
     symbol: str,
     *,

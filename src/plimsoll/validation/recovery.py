@@ -26,7 +26,7 @@ from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.matching import banded, overlap, rank_correlation
 from plimsoll.errors import NoSuchData
 from plimsoll.market.symbols import Symbol
-from plimsoll.measures import Asked, rows_of
+from plimsoll.measures.asking import Asked, rows_of
 from plimsoll.simulation.truth import Truth
 from plimsoll.store.reader import Reader
 

@@ -1,4 +1,4 @@
-"""Commands about what the numbers mean."""
+"""Commands about where liquidations are predicted."""
 
 from __future__ import annotations
 
@@ -8,104 +8,16 @@ import click
 import polars as pl
 
 from plimsoll import session
-from plimsoll.cli import options
-from plimsoll.cli.output import answer, dollars, give, percent, table
-from plimsoll.errors import NoSuchData
+from plimsoll.cli import flags
+from plimsoll.cli.output import SAID, answer, dollars, percent, readable, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from plimsoll.cli.options import Output, Span
+    from plimsoll.cli.flags import Output
 
-__all__ = ["clusters", "funding", "heatmap", "open_interest", "show"]
-
-
-@click.command("open-interest")
-@click.argument("symbol")
-@click.option("--every", default="1h", show_default=True, help="The step of the grid of time.")
-@options.span
-@options.store
-@options.output
-def open_interest(symbol: str, every: str, span: Span, store: Path | None, output: Output) -> None:
-    """Show open interest over exchanges, in coin and dollars.
-
-    SYMBOL is a unified symbol such as BTC/USDT:USDT, or a coin for all its
-    contracts. Coverage is the share of the markets seen so far that are in the
-    sum; change is over a day, in coin.
-    """
-    frame = session.open(store).open_interest(symbol, every=every, **span.arguments)
-    _needs_rows(frame, symbol)
-    parameters = {"symbol": symbol, "every": every, **span.arguments}
-
-    def picture(path: Path) -> None:
-        from plimsoll.picture import series  # noqa: PLC0415 (matplotlib only for pictures)
-
-        lines = frame.select("time", pl.col("value_usd").alias("open interest"))
-        series.draw(lines, path, title=f"Open interest, {symbol}", unit="US dollars", area=True)
-
-    answer(
-        output,
-        frame,
-        parameters,
-        lambda: table(
-            _readable(frame.select(_TOLD)), title=f"Open interest, {symbol}", last=24, right=_SAID
-        ),
-        picture,
-    )
-
-
-_TOLD = (
-    "time",
-    "amount",
-    "value_usd",
-    "coverage",
-    "markets",
-    "exchanges",
-    "change",
-    "relative_change",
-    "effective",
-)
-
-
-@click.command()
-@click.argument("symbol")
-@options.span
-@options.store
-@options.output
-def funding(symbol: str, span: Span, store: Path | None, output: Output) -> None:
-    """Show what leverage costs, and for how long it has.
-
-    SYMBOL is a unified symbol, or a coin for all its contracts. Rates are
-    fractions per interval, apr is simple; streak counts settlements of one
-    sign, percentile ranks the rate in the market's own history up to then.
-    """
-    frame = session.open(store).funding(symbol, **span.arguments)
-    _needs_rows(frame, symbol)
-    parameters = {"symbol": symbol, **span.arguments}
-
-    def picture(path: Path) -> None:
-        from plimsoll.picture import series  # noqa: PLC0415 (matplotlib only for pictures)
-
-        market = pl.format("{} {}", "exchange", "symbol")
-        lines = frame.with_columns(
-            pl.col("time").dt.round("1h"), market=market, apr=pl.col("apr") * 100
-        ).pivot("market", index="time", values="apr", aggregate_function="last")
-        unit = "% a year, simple"
-        series.draw(lines.sort("time"), path, title=f"Funding, {symbol}", unit=unit)
-
-    answer(
-        output,
-        frame,
-        parameters,
-        lambda: table(
-            _readable(frame.sort("time", "exchange")),
-            title=f"Funding, {symbol}",
-            last=24,
-            right=_SAID,
-        ),
-        picture,
-    )
+__all__ = ["clusters", "heatmap"]
 
 
 @click.command()
@@ -116,10 +28,10 @@ def funding(symbol: str, span: Span, store: Path | None, output: Output) -> None
 @click.option("--as-of", help="With what was known by then.")
 @click.option("--interval", help="The length of a bar (else the shortest the data allow).")
 @click.option("--rows", type=click.IntRange(2), help="Join price rows to at most this many.")
-@options.fit
+@flags.fit
 @click.option("--measured", is_flag=True, help="Take distances measured from wallets' positions.")
-@options.store
-@options.output
+@flags.store
+@flags.output
 def heatmap(
     symbol: str,
     *,
@@ -163,10 +75,10 @@ def heatmap(
         pictures.draw(drawn, path, title=title, source=source)
 
     def words() -> None:
-        table(_readable(drawn.within((0.02, 0.05, 0.10))), title=title, right=_SAID)
+        table(readable(drawn.within((0.02, 0.05, 0.10))), title=title, right=SAID)
         if drawn.markets is not None:
             last = drawn.markets.filter(pl.col("time") == pl.col("time").max()).drop("time")
-            table(_readable(last), title="The markets in the last column", right=_SAID)
+            table(readable(last), title="The markets in the last column", right=SAID)
         if drawn.absent:
             click.echo(f"without a map: {', '.join(drawn.absent)}")
         click.echo("dollars that would be liquidated within that distance of the last price")
@@ -186,9 +98,9 @@ def heatmap(
 @click.option(
     "--width", default=0.005, show_default=True, help="Over which the map is smoothed, log price."
 )
-@options.fit
-@options.store
-@options.output
+@flags.fit
+@flags.store
+@flags.output
 def clusters(
     symbol: str,
     *,
@@ -277,65 +189,3 @@ def _shares(parts: Iterable[tuple[str, float]], most: int = 3) -> str:
 
 
 _WORTH_WORDS = 0.01
-
-
-@click.command()
-@click.argument("symbol")
-@click.option("--exchange", multiple=True, help="Only this exchange (repeatable).")
-@click.option("--as-of", help="With what was known by then.")
-@options.store
-@options.output
-def show(
-    symbol: str,
-    *,
-    exchange: tuple[str, ...],
-    as_of: str | None,
-    store: Path | None,
-    output: Output,
-) -> None:
-    """Show the load on one market at a glance.
-
-    SYMBOL is a unified symbol such as BTC/USDT:USDT. Each part says when it is
-    from; a part that is not stored is left out.
-    """
-    found = session.open(store).show(symbol, exchange=list(exchange) or None, as_of=as_of)
-    if all(frame is None for frame in found.values()):
-        raise NoSuchData(f"nothing is stored for {symbol}")
-    parts = {name: None if f is None else f.to_dict(as_series=False) for name, f in found.items()}
-    parameters = {"symbol": symbol, "exchange": exchange, "as_of": as_of}
-    if give(output, {"parameters": parameters, **parts}):
-        return
-    for name, frame in found.items():
-        if frame is not None:
-            told = frame.select(_TOLD) if name == "open_interest" else frame
-            table(_readable(told), title=_TITLES[name], right=_SAID)
-            click.echo()
-
-
-_TITLES = {
-    "open_interest": "Open interest, all exchanges stored",
-    "funding": "Funding, the last settlement of each market",
-    "long_short": "Long/short",
-    "liquidations": "Liquidations, the last day stored",
-    "load": "Load: what the map (an estimate, not scored) holds near the price",
-}
-
-
-_MONEY = ("value_usd", "long_usd", "short_usd", "open_interest_usd")
-_PERCENT = ("relative_change", "rate", "apr", "excess", "cumulative", "percentile", "coverage")
-_SAID = _MONEY + _PERCENT
-
-
-def _readable(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return dollars and fractions as people say them."""
-    said = dict.fromkeys(_MONEY, dollars) | dict.fromkeys(_PERCENT, percent)
-    return frame.with_columns(
-        pl.col(name).map_elements(say, return_dtype=pl.String, skip_nulls=False)
-        for name, say in said.items()
-        if name in frame.columns
-    )
-
-
-def _needs_rows(frame: pl.DataFrame, symbol: str) -> None:
-    if not frame.height:
-        raise NoSuchData(f"nothing is stored for {symbol} in that span of time")

@@ -1,0 +1,1 @@
+"""What a store holds, made into measures: the questions asked of a market, and of a coin."""
