@@ -1,0 +1,145 @@
+/** The panes under the price: what each draws, on the map's own grid of time. */
+
+import {
+  BaselineSeries,
+  HistogramSeries,
+  type IChartApi,
+  type ISeriesApi,
+  LineSeries,
+  type SeriesType,
+  type UTCTimestamp,
+} from "lightweight-charts";
+import type { Table } from "../../api/columns";
+import { token } from "../../dom";
+import { dollars, percent, ratio } from "../../format";
+import type { Pane } from "../../state/address";
+
+export type Point = { time: UTCTimestamp; value: number };
+/** A line of a pane by name. */
+export type Lines = Map<string, Point[]>;
+
+interface Drawn {
+  format: (value: number) => string;
+  lines: (table: Table, grid: Grid) => Lines;
+  make: (chart: IChartApi, pane: number, line: string, index: number) => ISeriesApi<SeriesType>;
+}
+
+/** The bars' opens; what a table says is put to the bar it falls into. */
+export class Grid {
+  constructor(
+    readonly start: number,
+    readonly step: number,
+    readonly columns: number,
+  ) {}
+
+  /** The open of the bar a time is in; null outside of them. */
+  slot(seconds: number): UTCTimestamp | null {
+    const column = Math.floor((seconds - this.start) / this.step + 1e-6);
+    if (column < 0 || column >= this.columns) return null;
+    return (this.start + column * this.step) as UTCTimestamp;
+  }
+
+  /** The last of each bar. */
+  last(times: Float64Array, values: ArrayLike<number>, take?: (row: number) => boolean): Point[] {
+    return this.#gathered(times, values, (_, value) => value, take);
+  }
+
+  /** The sum of each bar. */
+  sum(times: Float64Array, values: ArrayLike<number>, take?: (row: number) => boolean): Point[] {
+    return this.#gathered(times, values, (before, value) => before + value, take);
+  }
+
+  #gathered(
+    times: Float64Array,
+    values: ArrayLike<number>,
+    add: (before: number, value: number) => number,
+    take: (row: number) => boolean = () => true,
+  ): Point[] {
+    const found = new Map<UTCTimestamp, number>();
+    times.forEach((seconds, row) => {
+      const value = values[row];
+      const slot = this.slot(seconds);
+      if (slot === null || value === undefined || !Number.isFinite(value) || !take(row)) return;
+      found.set(slot, add(found.get(slot) ?? 0, value));
+    });
+    return [...found].sort(([a], [b]) => a - b).map(([time, value]) => ({ time, value }));
+  }
+}
+
+const COLOURS = ["series", "series-2", "series-3", "series-4"];
+const QUIET = { priceLineVisible: false, lastValueVisible: false, crosshairMarkerVisible: false };
+
+function line(chart: IChartApi, pane: number, colour: string): ISeriesApi<SeriesType> {
+  return chart.addSeries(LineSeries, { color: token(colour), lineWidth: 2, ...QUIET }, pane);
+}
+
+export const DRAWN: Partial<Record<Pane, Drawn>> = {
+  interest: {
+    format: (value) => dollars(value),
+    lines: (table, grid) =>
+      new Map([["", grid.last(table.times(), table.numbers("value_usd"))]]),
+    make: (chart, pane) => line(chart, pane, "series"),
+  },
+  funding: {
+    format: (value) => percent(value, 1, true),
+    lines: (table, grid) => new Map([["", grid.last(table.times(), table.numbers("apr"))]]),
+    make: (chart, pane) =>
+      chart.addSeries(
+        BaselineSeries,
+        {
+          baseValue: { type: "price", price: 0 },
+          topLineColor: token("up"),
+          topFillColor1: wash("positive-wash", 0.3),
+          topFillColor2: wash("positive-wash", 0.04),
+          bottomLineColor: token("down"),
+          bottomFillColor1: wash("negative-wash", 0.04),
+          bottomFillColor2: wash("negative-wash", 0.3),
+          lineWidth: 2,
+          lineType: 1,
+          ...QUIET,
+        },
+        pane,
+      ),
+  },
+  ratio: {
+    format: (value) => ratio(value),
+    lines: (table, grid) => {
+      const populations = table.words("population");
+      const exchanges = table.words("exchange");
+      const names = [...new Set(exchanges)].slice(0, COLOURS.length) as string[];
+      const values = table.numbers("ratio");
+      return new Map(
+        names.map((name) => [
+          name,
+          grid.last(
+            table.times(),
+            values,
+            (row) => exchanges[row] === name && populations[row] === "accounts",
+          ),
+        ]),
+      );
+    },
+    make: (chart, pane, _, index) => line(chart, pane, COLOURS[index]!),
+  },
+  liquidations: {
+    format: (value) => dollars(Math.abs(value)),
+    lines: (table, grid) => {
+      const sides = table.words("side");
+      const usd = table.numbers("value_usd");
+      const of = (side: string): Point[] =>
+        grid.sum(table.times(), usd, (row) => sides[row] === side);
+      const down = of("long").map(({ time, value }) => ({ time, value: -value }));
+      return new Map([["short", of("short")], ["long", down]]);
+    },
+    make: (chart, pane, name) =>
+      chart.addSeries(
+        HistogramSeries,
+        { color: token(name === "long" ? "long" : "short"), ...QUIET },
+        pane,
+      ),
+  },
+};
+
+function wash(name: string, alpha: number): string {
+  return `rgb(${token(name)} / ${Math.round(alpha * 100)}%)`;
+}

@@ -1,0 +1,307 @@
+/** A symbol: candles over the map, panes under it, what stands now beside it. */
+
+import { Table } from "../../api/columns";
+import type { Look } from "../../charts/heatmap/bitmap";
+import type { HeatMap } from "../../charts/heatmap/data";
+import { fill, h } from "../../dom";
+import { dollars, moment, percent, price as priced } from "../../format";
+import { Panel } from "../../panel/panel";
+import type { Sheet } from "../../panel/export";
+import { type Address, type Pane, RANGES, address, go } from "../../state/address";
+import { say } from "../../text";
+import { type View, changed } from "../view";
+import { MarketChart, type Pointed } from "./chart";
+import { Legend, key } from "./legend";
+import { type Span, loadClusters, loadMap, loadPane, loadProvenance } from "./load";
+import type { Bubble } from "./marks";
+import { Profile } from "./profile";
+import { clusterList, labels, provenance } from "./side";
+import { toolbar } from "./toolbar";
+
+/** What makes the data, as against how they are looked at. */
+const ASKED = ["symbol", "exchanges", "range", "model"] as const;
+
+export function symbolView(): View {
+  return new SymbolView();
+}
+
+class SymbolView implements View {
+  readonly element: HTMLElement;
+  readonly #panel: Panel;
+  readonly #host = h("div", { class: "chart-host" });
+  readonly #side = h("aside", { class: "side" });
+  readonly #drawer = h("aside", { class: "drawer", hidden: true, tabindex: -1 });
+  readonly #legend = new Legend();
+  readonly #profile = new Profile();
+  readonly #bar = toolbar(() => void this.#share());
+  readonly #chart: MarketChart;
+  #aborted = new AbortController();
+  #tables = new Map<Pane, Table>();
+  #clusters = Table.empty;
+  #top = 1;
+  #moving = 0;
+
+  constructor() {
+    const { symbol } = address.value;
+    this.#panel = new Panel({
+      title: say().symbol.title(symbol),
+      name: `symbol-${symbol.replaceAll(/[^\w-]/g, "-")}`,
+      sheet: () => this.#sheet(),
+      className: "symbol-panel",
+    });
+    this.#panel.body.append(
+      h("div", { class: "chart-area" }, this.#host, this.#legend.element, this.#legend.tip),
+      h("div", { class: "beside" }, this.#profile.canvas, this.#side),
+    );
+    this.element = h("div", { class: "view symbol" }, this.#bar.element, this.#panel.element, this.#drawer);
+    this.#chart = new MarketChart(this.#host, {
+      drawn: (scales, height) => this.#profile.draw(scales, height),
+      pointed: (at) => this.#pointed(at),
+      clicked: (at) => this.#clicked(at),
+      moved: () => this.#moved(),
+    });
+    void this.#load();
+    this.#openCell(address.value);
+  }
+
+  get keys(): NonNullable<View["keys"]> {
+    const move = this.#chart.gestures;
+    const range = (step: number): void => {
+      const next = RANGES[RANGES.indexOf(address.value.range) + step];
+      if (next) go({ range: next, span: null, prices: null });
+    };
+    return {
+      ArrowLeft: () => move.pan(-0.1),
+      ArrowRight: () => move.pan(0.1),
+      ArrowUp: (event) => (event.shiftKey ? move.stretch(0.85) : move.lift(0.08)),
+      ArrowDown: (event) => (event.shiftKey ? move.stretch(1.18) : move.lift(-0.08)),
+      "+": () => move.zoom(0.75),
+      "=": () => move.zoom(0.75),
+      "-": () => move.zoom(1.33),
+      "0": () => move.refit(),
+      "[": () => range(-1),
+      "]": () => range(1),
+      l: () => go({ log: !address.value.log, prices: null }),
+      m: () => go({ map: !address.value.map }),
+      b: () => go({ bubbles: !address.value.bubbles }),
+      c: () => go({ clusters: !address.value.clusters }),
+      s: () => void this.#share(),
+      Escape: () => go({ cell: null }),
+    };
+  }
+
+  follow(now: Address, before: Address): void {
+    this.#bar.update();
+    if (changed(now, before, ...ASKED)) {
+      if (changed(now, before, "symbol", "range")) this.#chart.refit();
+      this.#panel.element.querySelector("h2")!.textContent = say().symbol.title(now.symbol);
+      void this.#load();
+    } else if (changed(now, before, "map", "log")) this.#draw();
+    else if (changed(now, before, "palette", "threshold")) this.#look();
+    if (changed(now, before, "panes")) void this.#loadPanes(now.panes.filter((pane) => !this.#tables.has(pane)));
+    if (changed(now, before, "bubbles", "clusters", "cell")) this.#mark();
+    if (changed(now, before, "cell", "symbol", "exchanges")) this.#openCell(now);
+    if (changed(now, before, "zone")) this.#legend.update(this.#chart, null);
+  }
+
+  renew(): void {
+    void this.#load();
+  }
+
+  dispose(): void {
+    this.#aborted.abort();
+    clearTimeout(this.#moving);
+    this.#chart.dispose();
+  }
+
+  #span: Span | null = null;
+
+  async #load(): Promise<void> {
+    this.#aborted.abort();
+    this.#aborted = new AbortController();
+    const { signal } = this.#aborted;
+    this.#panel.loading();
+    this.#panel.element.setAttribute("aria-busy", "true");
+    try {
+      const { map, span } = await loadMap(address.value, signal);
+      this.#span = span;
+      this.#top = address.value.top ?? map.top();
+      this.#panel.ready();
+      this.#chart.map = map;
+      this.#draw();
+      this.#tables.clear();
+      await Promise.all([this.#loadPanes(address.value.panes), this.#loadClusters(signal)]);
+    } catch (error) {
+      if (!signal.aborted) this.#panel.failed(error, () => void this.#load());
+    } finally {
+      if (!signal.aborted) this.#panel.element.removeAttribute("aria-busy");
+    }
+  }
+
+  async #loadPanes(wanted: Pane[]): Promise<void> {
+    const { signal } = this.#aborted;
+    const span = this.#span;
+    if (!span) return;
+    // Bubbles are liquidations too.
+    const asked = new Set<Pane>([...wanted, ...(this.#tables.has("liquidations") ? [] : ["liquidations" as const])]);
+    await Promise.all(
+      [...asked].map(async (pane) => {
+        this.#tables.set(pane, await loadPane(pane, address.value, span, signal));
+      }),
+    );
+    if (signal.aborted) return;
+    this.#chart.showPanes(address.value.panes.map((pane) => [pane, this.#tables.get(pane) ?? Table.empty]));
+    this.#mark();
+    requestAnimationFrame(() => this.#legend.update(this.#chart, null));
+  }
+
+  async #loadClusters(signal: AbortSignal): Promise<void> {
+    this.#clusters = await loadClusters(address.value, signal);
+    if (!signal.aborted) this.#mark();
+  }
+
+  get #map(): HeatMap | null {
+    return this.#chart.map;
+  }
+
+  #lookNow(): Look {
+    const { palette, threshold } = address.value;
+    return { palette, threshold, top: this.#top };
+  }
+
+  #draw(): void {
+    const map = this.#map;
+    if (!map) return;
+    this.#chart.show(map, address.value, this.#lookNow());
+    this.#profile.show(map);
+    this.#sideNow();
+    this.#say(map);
+    this.#legend.update(this.#chart, null);
+  }
+
+  #look(): void {
+    this.#chart.look(address.value, this.#lookNow());
+    this.#sideNow();
+  }
+
+  #sideNow(): void {
+    const map = this.#map;
+    if (map) fill(this.#side, clusterList(this.#clusters), key(map, this.#lookNow()));
+  }
+
+  #mark(): void {
+    const { bubbles, clusters, cell } = address.value;
+    this.#chart.marks(
+      bubbles ? this.#bubbles() : [],
+      clusters ? labels(this.#clusters, cell) : [],
+    );
+    this.#sideNow();
+  }
+
+  #bubbles(): Bubble[] {
+    const map = this.#map;
+    const table = this.#tables.get("liquidations");
+    if (!map || !table) return [];
+    const sides = table.words("side");
+    const times = table.times();
+    const found: Bubble[] = [];
+    for (let row = 0; row < times.length; row++) {
+      const at = (times[row]! - map.time[0]!) / map.interval - 0.5;
+      const [price, usd] = [table.at("price", row), table.at("value_usd", row)];
+      if (price > 0 && usd > 0) found.push({ at, price, usd, side: sides[row] ?? "" });
+    }
+    return found;
+  }
+
+  #pointed(at: Pointed | null): void {
+    this.#legend.update(this.#chart, at);
+    const map = this.#map;
+    if (!map) return;
+    const column = at && map.isKnown(at.column) ? at.column : map.last;
+    this.#profile.show(map, column);
+  }
+
+  /** A click on the map opens what stands there now: within half a per cent. */
+  #clicked(at: Pointed): void {
+    const map = this.#map;
+    if (!map || at.price === null || at.pane !== 0) return;
+    const hit = labels(this.#clusters, null).find(({ low, high }) => at.price! >= low && at.price! <= high);
+    const row = map.rowOf(at.price);
+    if (row < 0) return;
+    go({ cell: hit ? [hit.low, hit.high] : [at.price * 0.9975, at.price * 1.0025] });
+  }
+
+  async #openCell(shown: Address): Promise<void> {
+    this.#drawer.hidden = shown.cell === null;
+    if (!shown.cell) return;
+    const { cell } = shown;
+    provenance(this.#drawer, cell, null, null);
+    this.#drawer.focus({ preventScroll: true });
+    try {
+      const table = await loadProvenance(shown, cell, this.#aborted.signal);
+      if (address.value.cell === cell) provenance(this.#drawer, cell, table, null);
+    } catch (error) {
+      if (address.value.cell === cell) provenance(this.#drawer, cell, null, error);
+    }
+  }
+
+  /** Keep the visible span and prices in the address once they rest. */
+  #moved(): void {
+    clearTimeout(this.#moving);
+    this.#moving = setTimeout(() => {
+      if (this.#map) go({ span: this.#chart.span(), prices: this.#chart.prices() });
+    }, 400) as unknown as number;
+  }
+
+  async #share(): Promise<void> {
+    go({ span: this.#chart.span(), prices: this.#chart.prices() });
+    const words = say().symbol;
+    try {
+      await navigator.clipboard.writeText(location.href);
+      this.#panel.note(words.shared);
+    } catch {
+      this.#panel.note(location.href);
+    }
+    setTimeout(() => this.#panel.note(""), 4_000);
+  }
+
+  #say(map: HeatMap): void {
+    const last = map.last;
+    const price = map.table.at("close", map.columns - 1);
+    this.#panel.summary(
+      say().symbol.said(
+        address.value.symbol,
+        priced(price),
+        moment(map.time[map.columns - 1]),
+        last < 0 ? "–" : percent(map.coverage[last], 0),
+        dollars(map.table.at("open_interest_usd", last)),
+        map.said,
+      ),
+    );
+  }
+
+  /** The bars, with what the map held at them. */
+  #sheet(): Sheet {
+    const map = this.#map;
+    const columns = ["time", "open", "high", "low", "close", "volume_usd", "open_interest_usd", "coverage"];
+    const cells = ["price_low", "price_high", "long_usd", "short_usd"];
+    if (!map) return { columns, rows: [] };
+    const rows: Sheet["rows"] = [];
+    for (let column = 0; column < map.columns; column++) {
+      const bar = [
+        new Date(map.time[column]! * 1000).toISOString(),
+        ...columns.slice(1).map((name) => map.table.at(name, column)),
+      ];
+      if (column !== map.last) rows.push([...bar, null, null, null, null]);
+      else {
+        for (let row = 0; row < map.rows; row++) {
+          const at = column * map.rows + row;
+          if (map.usd(column, row) > 0) {
+            rows.push([...bar, map.edges[row], map.edges[row + 1], map.long[at], map.short[at]]);
+          }
+        }
+      }
+    }
+    return { columns: [...columns, ...cells], rows };
+  }
+}
