@@ -42,6 +42,12 @@ export function exchangesOf(symbol: string): string[] {
   return [...new Set(found as string[])].sort();
 }
 
+/** Whether anything of a kind is stored, of a coin or symbol if one is named. */
+export function isStored(kind: string, symbol?: string): boolean {
+  if (symbol !== undefined) return symbolsOf(kind, symbol).length > 0;
+  return markets.value.status.words("kind").includes(kind);
+}
+
 /** The newest row of a kind for a coin or symbol, in seconds; NaN where there is none. */
 export function lastOf(kind: string, symbol: string): number {
   const { status } = markets.value;

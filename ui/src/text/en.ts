@@ -98,6 +98,14 @@ export const en = {
       `Open interest of ${total} over all coins; ${top} has ${share} of it.`,
     emptyTodo: "Import files, record an exchange, or run plimsoll demo.",
   },
+  kinds: {
+    candle: "Prices",
+    open_interest: "Open interest",
+    funding: "Funding",
+    liquidation: "Liquidations",
+    long_short_ratio: "Long/short",
+    option_quote: "Options",
+  },
   completeness: {
     complete: "complete",
     throttled: "throttled: a lower bound",
@@ -178,7 +186,8 @@ export const en = {
     title: "Funding by market",
     note: "last settlement",
     history: "Funding, a year",
-    historyNote: "weighted by open interest",
+    historyNote: "a year, simple; what was settled last holds until the next; the farthest few are cut off",
+    weighted: "weighted by open interest",
     columns: {
       exchange: "Exchange",
       symbol: "Contract",
@@ -201,6 +210,9 @@ export const en = {
     gapsTitle: "Gaps",
     gapsNote: "what may have been missed, and why",
     noGaps: "No gap is recorded",
+    noGapsWhy: "Only recorded streams know of gaps; holes in regular series are counted below.",
+    noMatch: "No series matches",
+    shown: (shown: string, all: string) => `${shown} of ${all} series`,
     columns: {
       kind: "Kind",
       exchange: "Exchange",

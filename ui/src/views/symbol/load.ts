@@ -4,7 +4,7 @@ import { Refusal, ask, askOrEmpty } from "../../api/client";
 import { Table } from "../../api/columns";
 import { HeatMap } from "../../charts/heatmap/data";
 import type { Address, Pane, Range } from "../../state/address";
-import { lastOf, symbolsOf } from "../../state/markets";
+import { isStored, lastOf, symbolsOf } from "../../state/markets";
 
 const MINUTE = 60;
 const HOUR = 3_600;
@@ -91,7 +91,9 @@ export function loadPane(
     case "interest":
       return askOrEmpty("/open-interest", { ...asked, every: span.step }, signal);
     case "funding":
-      return askOrEmpty("/weighted-funding", asked, signal);
+      return isStored("funding", shown.symbol)
+        ? askOrEmpty("/weighted-funding", asked, signal)
+        : Promise.resolve(Table.empty);
     case "ratio":
       return rowsOf("long_short_ratio", shown, span, signal);
     case "liquidations":
