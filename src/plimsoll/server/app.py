@@ -13,9 +13,10 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from plimsoll.errors import PlimsollError
-from plimsoll.server import counters, page, schemas
+from plimsoll.server import counters, page, schemas, stream
 from plimsoll.server.forms import JSON, text
 from plimsoll.server.guard import COOKIE, Guard
+from plimsoll.server.hub import Hub
 from plimsoll.server.problems import PROBLEM, Problem, of_error, of_validation
 from plimsoll.server.questions import QUESTIONS, ROWS
 from plimsoll.server.routes import question_route, rows_route
@@ -45,16 +46,18 @@ def create_app(session: Session, settings: Settings | None = None) -> FastAPI:
     settings : Settings, optional
     """
     service = Service(session, settings or Settings())
+    hub = Hub(service)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        warm = asyncio.ensure_future(service.desk.run(lambda: _warm(session)))
+        warm = service.desk.run(lambda: _warm(session))
+        tasks = [asyncio.ensure_future(work) for work in (warm, hub.run())]
         try:
             yield
         finally:
-            warm.cancel()
-            with suppress(asyncio.CancelledError):
-                await warm
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             service.desk.close()
 
     app = FastAPI(
@@ -71,7 +74,8 @@ def create_app(session: Session, settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Guard, service=service)
     _say_problems(app)
     app.include_router(_api(service), prefix="/api/v1")
-    app.include_router(counters.router(service))
+    app.include_router(stream.router(service, hub), prefix="/api/v1")
+    app.include_router(counters.router(service, hub))
     app.include_router(page.router())
     return app
 

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Response
 from plimsoll.server.forms import JSON, text
 
 if TYPE_CHECKING:
+    from plimsoll.server.hub import Hub
     from plimsoll.server.service import Service
 
 __all__ = ["router"]
 
 
-def router(service: Service) -> APIRouter:
+def router(service: Service, hub: Hub) -> APIRouter:
     """Return the routes ``/healthz`` and ``/metrics``."""
     routes = APIRouter(include_in_schema=False)
 
@@ -28,12 +29,12 @@ def router(service: Service) -> APIRouter:
 
     @routes.get("/metrics")
     async def metrics() -> Response:
-        return Response(exposition(service), media_type="text/plain; version=0.0.4")
+        return Response(exposition(service, hub), media_type="text/plain; version=0.0.4")
 
     return routes
 
 
-def exposition(service: Service) -> str:
+def exposition(service: Service, hub: Hub) -> str:
     """Return what was counted, in Prometheus' text format."""
     desk = service.desk
     running = (datetime.now(tz=UTC) - service.began).total_seconds()
@@ -43,6 +44,10 @@ def exposition(service: Service) -> str:
         "plimsoll_server_answers_kept_total": ("counter", "Answers given again.", desk.reused),
         "plimsoll_server_answers_waiting": ("gauge", "Questions being answered.", desk.waiting),
         "plimsoll_server_answers_bytes": ("gauge", "Bytes of answers kept.", desk.held),
+        "plimsoll_server_streams": ("gauge", "Streams open.", hub.streams.total()),
+        "plimsoll_server_subjects": ("gauge", "Subjects listened to.", hub.topics),
+        "plimsoll_server_messages_total": ("counter", "Messages streamed.", hub.sent),
+        "plimsoll_server_slow_total": ("counter", "Streams dropped as too slow.", hub.dropped),
     }
     lines = []
     for name, (kind, words, value) in figures.items():

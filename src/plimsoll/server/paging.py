@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from plimsoll.session import Session
 
-__all__ = ["Cursor", "page"]
+__all__ = ["Cursor", "page", "recent"]
 
 _HOUR = timedelta(hours=1)
 _WIDER = 4
@@ -123,3 +123,28 @@ def _read(
         height += frame.height
         since, width = end, width * (1 if _WIDER * frame.height > enough else _WIDER)
     return pl.concat(frames)
+
+
+def recent(
+    session: Session,
+    kind: str,
+    arguments: Mapping[str, Any],
+    span: tuple[datetime, datetime],
+    enough: int,
+) -> pl.DataFrame:
+    """Return the last rows of a table, by time; arguments as of `page`.
+
+    Read backwards, in ever longer stretches of time.
+    """
+    order = list(dict.fromkeys(["time", *TABLES[kind].key]))
+    asked = {name: arguments.get(name) for name in ("symbol", "exchange", "as_of")}
+    frames: list[pl.DataFrame] = []
+    until, width, height = span[1], _HOUR, 0
+    while until > span[0] and height < enough:
+        begin = max(until - width, span[0])
+        frame = session.read(kind, since=begin, until=until, **asked)
+        frames.insert(0, frame.sort(order))
+        height += frame.height
+        until, width = begin, width * _WIDER
+    empty = pl.DataFrame(schema=TABLES[kind].schema)
+    return pl.concat([empty, *frames]).tail(enough)

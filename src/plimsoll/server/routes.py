@@ -129,10 +129,13 @@ def _parameter(one: Asked) -> inspect.Parameter:
         hint, default = list[name], []
         rules: dict[str, Any] = {"max_length": 32}
     elif hint in (str, str | None):
+        hint = str
         rules = {"max_length": 80, "min_length": 1, "pattern": r"^[^\x00-\x1f\x7f]*$"}
     elif hint in (int, int | None):
+        hint = int
         rules = {"ge": 1, "le": 10_000}
     else:
+        hint = bool if hint is bool else float
         rules = {} if hint is bool else {"allow_inf_nan": False}
     query = Query(description=one.words, **rules)
     return inspect.Parameter(

@@ -28,7 +28,7 @@ class Told(NamedTuple):
     description : str
         What stands between that and its sections, and what is returned.
     parameters : dict of str to str
-        Of each parameter its type, with its unit, and its words.
+        Of each parameter its words, with its unit.
     """
 
     summary: str
@@ -50,7 +50,7 @@ def told(method: Callable[..., object]) -> Told:
     ...         Not zero.
     ...     '''
     >>> told(near).parameters
-    {'price': 'float, quote per base. Not zero.'}
+    {'price': 'Not zero. Unit: quote per base.'}
     """
     text = (inspect.getdoc(method) or "") + "\n"
     pieces = _SECTION.split(text)
@@ -62,12 +62,20 @@ def told(method: Callable[..., object]) -> Told:
     for entry in _ENTRY.finditer(sections.get("Parameters", "")):
         words = _paragraph(entry["words"])
         for name in entry["names"].split(", "):
-            parameters[name] = f"{entry['type']}. {words}" if words else f"{entry['type']}."
+            unit = _unit(entry["type"])
+            parameters[name] = " ".join(part for part in (words, unit and f"Unit: {unit}.") if part)
     return Told(first.rstrip("."), description, parameters)
+
+
+def _unit(kind: str) -> str:
+    """Return what follows a type that is not said of it in Python alone."""
+    _, _, rest = kind.partition(", ")
+    return rest.removeprefix("optional").removeprefix(", ")
 
 
 def _paragraph(text: str) -> str:
     """Return text without line breaks inside its paragraphs."""
     parts = re.split(r"\n\s*\n", inspect.cleandoc(text))
     plain = (" ".join(part.split()) for part in parts)
-    return _ROLES.sub(r"`\1`", "\n\n".join(part for part in plain if part))
+    whole = "\n\n".join(part for part in plain if part)
+    return _ROLES.sub(r"`\1`", whole).replace("``", "`")
