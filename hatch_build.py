@@ -68,6 +68,4 @@ def _npm(cwd: Path, *arguments: str) -> None:
     environment = {**os.environ, "PATH": path}
     if certificates := os.environ.get("SSL_CERT_FILE"):  # node does not read it by itself
         environment.setdefault("NODE_EXTRA_CA_CERTS", certificates)
-    subprocess.run(
-        [node, cli, *arguments], cwd=cwd, check=True, stdout=sys.stderr, env=environment
-    )
+    subprocess.run([node, cli, *arguments], cwd=cwd, check=True, stdout=sys.stderr, env=environment)

@@ -33,9 +33,18 @@ export function fill(element: Element, ...children: Child[]): void {
   element.replaceChildren(...shown(children));
 }
 
-/** Return the value of a custom property of the theme. */
+const tokens = new Map<string, string>();
+
+/** Return the value of a custom property of the theme; canvases ask often. */
 export function token(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const root = document.documentElement;
+  const key = `${root.dataset["theme"]} ${name}`;
+  let value = tokens.get(key);
+  if (value === undefined) {
+    value = getComputedStyle(root).getPropertyValue(`--${name}`).trim();
+    if (value) tokens.set(key, value);
+  }
+  return value;
 }
 
 /** What has to be undone when a view goes. */

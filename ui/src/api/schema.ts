@@ -4,204 +4,32 @@
  */
 
 export interface paths {
-    "/api/v1/status": {
+    "/api/v1/about": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /**
-         * Return what is stored, a row for each series
-         * @description DataFrame `kind`, `exchange`, `symbol`, `detail`, `rows`, `first`, `last`, `gaps` (holes in a regular series; null where it has no usual step), `missing` rows, `revisions`.
-         */
-        get: operations["status"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/overview": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
+        /** About */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
         };
-        /**
-         * Return the load on the whole market at a glance, a row for each coin
-         * @description DataFrame By falling open interest: `coin`, `time`, `price` and `price_change` (of a day); `open_interest_usd`, `open_interest_change` (of a day, in coin), its `coverage` and `exchanges`; `funding_apr` (weighted by open interest); `long_short` (accounts, median over markets); `liquidated_usd` (of a day, as published) with the weakest `liquidated_completeness`; from the maps, estimates: `load` (share of all open interest that would be liquidated within 5 % of the price), `map_coverage` (share of what can be liquidated that stands on a price, markets without a map as none), and price and dollars of the nearest large cluster of longs and of shorts; and for sparklines `price_history`, `open_interest_history` (hourly) and `funding_history` (every eight hours) of 30 days. Null where nothing is known.
-         */
-        get: operations["overview"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/show": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Return the load on one market at a glance
-         * @description dict of str to DataFrame or None The latest rows of `open_interest`, `funding` (one for each market), `long_short` (one for each exchange and population), `liquidations` (sums of the last stored day by side and completeness) and `load` (dollars the map holds within 2, 5 and 10 % of the price, by side); None where nothing is stored.
-         */
-        get: operations["show"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/open-interest": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Return open interest summed over markets, one side of each contract counted
-         * @description DataFrame `time`, `amount` (base units) and `value_usd`, with `coverage` and `coverage_usd` (share of the markets seen so far that are in the sum), `markets`, `exchanges`, `change` and `relative_change` over a day (base units; fraction), and the concentration over exchanges.
-         */
-        get: operations["open_interest"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/position-coverage": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Return what share of a market's open interest is seen in wallets' positions
-         * @description DataFrame What `analytics.positions.coverage` returns; a position counts for a day.
-         */
-        get: operations["position_coverage"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/funding": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Return what each settlement cost, and how long such a cost has lasted
-         * @description DataFrame What `analytics.funding.history` returns.
-         */
-        get: operations["funding"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/weighted-funding": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Return annual funding over markets, weighted by their open interest
-         * @description DataFrame What `analytics.funding.oi_weighted` returns; `apr` is null where no market has both a rate and an open interest.
-         */
-        get: operations["weighted_funding"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/heatmap": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Return the map of predicted liquidations, of one market or of several together
-         * @description Each column is what stood just before its bar, from what was known then. The map is an estimate; its leverage mix is a prior unless `fitted` or `measured`, and then the same in all columns: what the liquidations or the positions of the whole span say.
-         *
-         *     HeatMap Of several markets, `markets` says which are in each column.
-         */
-        get: operations["heatmap"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/heatmap/profile": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Return the map of predicted liquidations, of one market or of several together
-         * @description Each column is what stood just before its bar, from what was known then. The map is an estimate; its leverage mix is a prior unless `fitted` or `measured`, and then the same in all columns: what the liquidations or the positions of the whole span say.
-         *
-         *     HeatMap Of several markets, `markets` says which are in each column.
-         */
-        get: operations["heatmap_profile"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/heatmap/coinglass": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Return the map of predicted liquidations, of one market or of several together
-         * @description Each column is what stood just before its bar, from what was known then. The map is an estimate; its leverage mix is a prior unless `fitted` or `measured`, and then the same in all columns: what the liquidations or the positions of the whole span say.
-         *
-         *     HeatMap Of several markets, `markets` says which are in each column.
-         */
-        get: operations["heatmap_coinglass"];
         put?: never;
         post?: never;
         delete?: never;
@@ -217,471 +45,40 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Return where predicted liquidations stand close together, and what they are made of
-         * @description DataFrame What `analytics.provenance.peaks` returns, by falling dollars.
-         */
-        get: operations["clusters"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/provenance": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
+        /** Return where predicted liquidations stand close together, and what they are made of */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol of a perpetual or future, or a coin (`BTC`) for all of its in dollars. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description How far off a cluster may begin. Unit: fraction of the price. */
+                    reach?: number;
+                    /** @description Over which the mass is smoothed. Unit: log price. */
+                    width?: number;
+                    /** @description Fit the leverage mix of each market, and say what each cluster holds at least and most. */
+                    fitted?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
         };
-        /**
-         * Return what makes up a range of prices of the map's last column
-         * @description DataFrame A row for each market, side, leverage and age class, with dollars, the prices those positions were entered at, and when the price was there: see `analytics.provenance.Standing.make_up`.
-         */
-        get: operations["provenance"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/leverage": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Fit the leverage of new positions to the liquidations of each market
-         * @description list of Fitted One for each market: `mix()` is the table, `describe()` what has to be known of it. Without liquidations it is the prior, and `identified` says so.
-         */
-        get: operations["leverage"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/measured": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Return where wallets' positions really stand, beside what the map says
-         * @description Measured Its `rows` are both columns; `coverage` and `match` say how much is seen and how alike they are. A position counts for a day after it was read.
-         */
-        get: operations["measured"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/score": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Return how good a market's map was found when it was last scored
-         * @description dict What `score` found in short, as it goes with every map of that market.
-         */
-        get: operations["score"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/trade": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table trade
-         * @description An exchange of one amount at one price. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_trade"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/candle": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table candle
-         * @description A bar; `time` is its opening, and it is known at its close. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_candle"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/open_interest": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table open_interest
-         * @description Contracts that stand open, one side counted. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_open_interest"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/open_interest_total": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table open_interest_total
-         * @description What stands open of all contracts of a protocol together; `symbol` is the protocol. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_open_interest_total"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/funding": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table funding
-         * @description What longs pay shorts for one interval. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_funding"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/mark_price": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table mark_price
-         * @description The prices that liquidation and funding go by. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_mark_price"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/liquidation": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table liquidation
-         * @description A position closed by force. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_liquidation"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/liquidation_total": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table liquidation_total
-         * @description Liquidations summed over a bucket that opens at `time`. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_liquidation_total"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/long_short_ratio": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table long_short_ratio
-         * @description How many, or how much, stands long for each short. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_long_short_ratio"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/taker_volume": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table taker_volume
-         * @description What aggressors bought and sold in a bucket that opens at `time`. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_taker_volume"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/book_level": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table book_level
-         * @description One level of a book snapshot; level 0 is the best quote. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_book_level"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/book_depth": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table book_depth
-         * @description All that rests between the mid price and a distance from it. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_book_depth"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/option_quote": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table option_quote
-         * @description An option's market at one moment. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_option_quote"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/volatility_index": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table volatility_index
-         * @description An exchange's own index of implied volatility. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_volatility_index"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/position": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table position
-         * @description A wallet's public position. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_position"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/stablecoin_supply": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table stablecoin_supply
-         * @description Dollars of a stablecoin in circulation; `symbol` is the coin, or ``TOTAL``. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_stablecoin_supply"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/commitment": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table commitment
-         * @description A trader category's futures positions in the CFTC's weekly report. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_commitment"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/rows/gap": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * Rows of the table gap
-         * @description A stretch, from `time` to `until`, in which a stream was not seen. By time, page by page: see `cursor`.
-         */
-        get: operations["rows_gap"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/about": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * About
-         * @description Say what is served, and between which times rows are stored.
-         */
-        get: operations["about_api_v1_about_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -697,11 +94,25 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /**
-         * Exchanges
-         * @description Say what each exchange publishes, a row for each exchange and kind.
-         */
-        get: operations["exchanges_api_v1_exchanges_get"];
+        /** Exchanges */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
         put?: never;
         post?: never;
         delete?: never;
@@ -710,20 +121,1518 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/sign-in": {
+    "/api/v1/funding": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Return what each settlement cost, and how long such a cost has lasted */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
         put?: never;
-        /**
-         * Sign In
-         * @description Give a browser that knows the token a cookie; other clients send it in a header.
-         */
-        post: operations["sign_in_api_v1_sign_in_post"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/heatmap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return the map of predicted liquidations, of one market or of several together */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol of a perpetual or future, or a coin (`BTC`) for all of its in dollars. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The length of a bar; if left out the shortest that open interest and prices of all markets allow. */
+                    interval?: string;
+                    /** @description Join price rows to at most this many; by default each spans 0.1 %. */
+                    rows?: number;
+                    /** @description Fit the leverage mix of each market to its liquidations; see `leverage`. */
+                    fitted?: boolean;
+                    /** @description In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
+                    measured?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/heatmap/coinglass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return the map of predicted liquidations, of one market or of several together */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol of a perpetual or future, or a coin (`BTC`) for all of its in dollars. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The length of a bar; if left out the shortest that open interest and prices of all markets allow. */
+                    interval?: string;
+                    /** @description Join price rows to at most this many; by default each spans 0.1 %. */
+                    rows?: number;
+                    /** @description Fit the leverage mix of each market to its liquidations; see `leverage`. */
+                    fitted?: boolean;
+                    /** @description In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
+                    measured?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/heatmap/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return the map of predicted liquidations, of one market or of several together */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol of a perpetual or future, or a coin (`BTC`) for all of its in dollars. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The length of a bar; if left out the shortest that open interest and prices of all markets allow. */
+                    interval?: string;
+                    /** @description Join price rows to at most this many; by default each spans 0.1 %. */
+                    rows?: number;
+                    /** @description Fit the leverage mix of each market to its liquidations; see `leverage`. */
+                    fitted?: boolean;
+                    /** @description In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
+                    measured?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/leverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Fit the leverage of new positions to the liquidations of each market */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol of a perpetual or future, or a coin (`BTC`) for all of its in dollars. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The length of a bar. */
+                    interval?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/measured": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return where wallets' positions really stand, beside what the map says */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol of a perpetual whose wallets can be read. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string;
+                    /** @description The last column before this time; written as `since`. */
+                    at?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/open-interest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return open interest summed over markets, one side of each contract counted */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time, such as `1h`. */
+                    every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return the load on the whole market at a glance, a row for each coin */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/position-coverage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what share of a market's open interest is seen in wallets' positions */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A market whose wallets can be read. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange: string;
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time. */
+                    every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/provenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what makes up a range of prices of the map's last column */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol of a perpetual or future, or a coin (`BTC`) for all of its in dollars. */
+                    symbol: string;
+                    /** @description Liquidation prices. Unit: quote per base. */
+                    low: number;
+                    /** @description Liquidation prices. Unit: quote per base. */
+                    high: number;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/book_depth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table book_depth */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/book_level": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table book_level */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/candle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table candle */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/commitment": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table commitment */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/funding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table funding */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/gap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table gap */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/liquidation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table liquidation */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/liquidation_total": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table liquidation_total */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/long_short_ratio": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table long_short_ratio */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/mark_price": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table mark_price */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/open_interest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table open_interest */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/open_interest_total": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table open_interest_total */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/option_quote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table option_quote */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/position": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table position */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/stablecoin_supply": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table stablecoin_supply */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/taker_volume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table taker_volume */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/trade": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table trade */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rows/volatility_index": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Rows of the table volatility_index */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description A unified symbol; all if left out. */
+                    symbol?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Rows on a page. */
+                    limit?: number;
+                    /** @description What the page before said in `facts.next`. */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/score": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return how good a market's map was found when it was last scored */
+        get: {
+            parameters: {
+                query: {
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/show": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return the load on one market at a glance */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what is stored, a row for each series */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/weighted-funding": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return annual funding over markets, weighted by their open interest */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time. */
+                    every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -741,6304 +1650,4 @@ export interface components {
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export interface operations {
-    status: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description DataFrame `kind`, `exchange`, `symbol`, `detail`, `rows`, `first`, `last`, `gaps` (holes in a regular series; null where it has no usual step), `missing` rows, `revisions`. */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    overview: {
-        parameters: {
-            query?: {
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description DataFrame By falling open interest: `coin`, `time`, `price` and `price_change` (of a day); `open_interest_usd`, `open_interest_change` (of a day, in coin), its `coverage` and `exchanges`; `funding_apr` (weighted by open interest); `long_short` (accounts, median over markets); `liquidated_usd` (of a day, as published) with the weakest `liquidated_completeness`; from the maps, estimates: `load` (share of all open interest that would be liquidated within 5 % of the price), `map_coverage` (share of what can be liquidated that stands on a price, markets without a map as none), and price and dollars of the nearest large cluster of longs and of shorts; and for sparklines `price_history`, `open_interest_history` (hourly) and `funding_history` (every eight hours) of 30 days. Null where nothing is known. */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    show: {
-        parameters: {
-            query: {
-                /** @description str. A unified symbol. */
-                symbol: string;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description dict of str to DataFrame or None The latest rows of `open_interest`, `funding` (one for each market), `long_short` (one for each exchange and population), `liquidations` (sums of the last stored day by side and completeness) and `load` (dollars the map holds within 2, 5 and 10 % of the price, by side); None where nothing is stored. */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    open_interest: {
-        parameters: {
-            query: {
-                /** @description str. A unified symbol, or a coin (``BTC``) for all its contracts. */
-                symbol: string;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description str. The step of the grid of time, such as ``1h``. */
-                every?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description DataFrame `time`, `amount` (base units) and `value_usd`, with `coverage` and `coverage_usd` (share of the markets seen so far that are in the sum), `markets`, `exchanges`, `change` and `relative_change` over a day (base units; fraction), and the concentration over exchanges. */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    position_coverage: {
-        parameters: {
-            query: {
-                /** @description str. A market whose wallets can be read. */
-                symbol: string;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange: string;
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description str. The step of the grid of time. */
-                every?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description DataFrame What `analytics.positions.coverage` returns; a position counts for a day. */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    funding: {
-        parameters: {
-            query: {
-                /** @description str. A unified symbol, or a coin (``BTC``) for all its contracts. */
-                symbol: string;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description DataFrame What `analytics.funding.history` returns. */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    weighted_funding: {
-        parameters: {
-            query: {
-                /** @description str. A unified symbol, or a coin (``BTC``) for all its contracts. */
-                symbol: string;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description str. The step of the grid of time. */
-                every?: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description DataFrame What `analytics.funding.oi_weighted` returns; `apr` is null where no market has both a rate and an open interest. */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    heatmap: {
-        parameters: {
-            query: {
-                /** @description str. A unified symbol of a perpetual or future, or a coin (``BTC``) for all of its in dollars. */
-                symbol: string;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description str, optional. The length of a bar; if left out the shortest that open interest and prices of all markets allow. */
-                interval?: string | null;
-                /** @description int, optional. Join price rows to at most this many; by default each spans 0.1 %. */
-                rows?: number | null;
-                /** @description bool. Fit the leverage mix of each market to its liquidations; see `leverage`. */
-                fitted?: boolean;
-                /** @description bool. In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
-                measured?: boolean;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /**
-                         * @description Each column is what stood just before its bar, from what was known then. The map is an estimate; its leverage mix is a prior unless `fitted` or `measured`, and then the same in all columns: what the liquidations or the positions of the whole span say.
-                         *
-                         *     HeatMap Of several markets, `markets` says which are in each column.
-                         */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    heatmap_profile: {
-        parameters: {
-            query: {
-                /** @description str. A unified symbol of a perpetual or future, or a coin (``BTC``) for all of its in dollars. */
-                symbol: string;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description str, optional. The length of a bar; if left out the shortest that open interest and prices of all markets allow. */
-                interval?: string | null;
-                /** @description int, optional. Join price rows to at most this many; by default each spans 0.1 %. */
-                rows?: number | null;
-                /** @description bool. Fit the leverage mix of each market to its liquidations; see `leverage`. */
-                fitted?: boolean;
-                /** @description bool. In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
-                measured?: boolean;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /**
-                         * @description Each column is what stood just before its bar, from what was known then. The map is an estimate; its leverage mix is a prior unless `fitted` or `measured`, and then the same in all columns: what the liquidations or the positions of the whole span say.
-                         *
-                         *     HeatMap Of several markets, `markets` says which are in each column.
-                         */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    heatmap_coinglass: {
-        parameters: {
-            query: {
-                /** @description str. A unified symbol of a perpetual or future, or a coin (``BTC``) for all of its in dollars. */
-                symbol: string;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description str, optional. The length of a bar; if left out the shortest that open interest and prices of all markets allow. */
-                interval?: string | null;
-                /** @description int, optional. Join price rows to at most this many; by default each spans 0.1 %. */
-                rows?: number | null;
-                /** @description bool. Fit the leverage mix of each market to its liquidations; see `leverage`. */
-                fitted?: boolean;
-                /** @description bool. In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
-                measured?: boolean;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /**
-                         * @description Each column is what stood just before its bar, from what was known then. The map is an estimate; its leverage mix is a prior unless `fitted` or `measured`, and then the same in all columns: what the liquidations or the positions of the whole span say.
-                         *
-                         *     HeatMap Of several markets, `markets` says which are in each column.
-                         */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    clusters: {
-        parameters: {
-            query: {
-                /** @description str. A unified symbol of a perpetual or future, or a coin (``BTC``) for all of its in dollars. */
-                symbol: string;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description float, fraction of the price. How far off a cluster may begin. */
-                reach?: number;
-                /** @description float, log price. Over which the mass is smoothed. */
-                width?: number;
-                /** @description bool. Fit the leverage mix of each market, and say what each cluster holds at least and most. */
-                fitted?: boolean;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description DataFrame What `analytics.provenance.peaks` returns, by falling dollars. */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    provenance: {
-        parameters: {
-            query: {
-                /** @description str. A unified symbol of a perpetual or future, or a coin (``BTC``) for all of its in dollars. */
-                symbol: string;
-                /** @description float, quote per base. Liquidation prices. */
-                low: number;
-                /** @description float, quote per base. Liquidation prices. */
-                high: number;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description DataFrame A row for each market, side, leverage and age class, with dollars, the prices those positions were entered at, and when the price was there: see `analytics.provenance.Standing.make_up`. */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    leverage: {
-        parameters: {
-            query: {
-                /** @description str. A unified symbol of a perpetual or future, or a coin (``BTC``) for all of its in dollars. */
-                symbol: string;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description str, optional. The length of a bar. */
-                interval?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description list of Fitted One for each market: `mix()` is the table, `describe()` what has to be known of it. Without liquidations it is the prior, and `identified` says so. */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    measured: {
-        parameters: {
-            query: {
-                /** @description str. A unified symbol of a perpetual whose wallets can be read. */
-                symbol: string;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string | null;
-                /** @description The last column before this time; written as `since`. */
-                at?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description Measured Its `rows` are both columns; `coverage` and `match` say how much is seen and how alike they are. A position counts for a day after it was read. */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    score: {
-        parameters: {
-            query: {
-                /** @description str. */
-                symbol: string;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange: string;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description dict What `score` found in short, as it goes with every map of that market. */
-                        columns: {
-                            [key: string]: unknown[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_trade: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description An exchange of one amount at one price. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description the exchange's number; of a UUID, the first 60 bits */
-                            id: number[];
-                            /** @description the aggressor's side */
-                            side: ("buy" | "sell")[];
-                            /** @description Unit: quote per base. */
-                            price: number[];
-                            /** @description Unit: base units. */
-                            amount: number[];
-                            /** @description aggregate: fills of one order at one price, counted once */
-                            grain: ("single" | "aggregate")[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_candle: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description A bar; `time` is its opening, and it is known at its close. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description Unit: seconds. */
-                            interval: number[];
-                            price_kind: ("trade" | "mark" | "index" | "premium")[];
-                            /** @description Unit: quote per base; premium: fraction. */
-                            open: number[];
-                            /** @description Unit: quote per base; premium: fraction. */
-                            high: number[];
-                            /** @description Unit: quote per base; premium: fraction. */
-                            low: number[];
-                            /** @description Unit: quote per base; premium: fraction. */
-                            close: number[];
-                            /** @description Unit: base units. */
-                            volume: (number | null)[];
-                            /** @description Unit: quote units. */
-                            quote_volume: (number | null)[];
-                            /** @description Unit: count. */
-                            trades: (number | null)[];
-                            /** @description Unit: base units. */
-                            taker_buy_volume: (number | null)[];
-                            /** @description Unit: quote units. */
-                            taker_buy_quote_volume: (number | null)[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_open_interest: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description Contracts that stand open, one side counted. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description Unit: base units. */
-                            amount: (number | null)[];
-                            /** @description Unit: US dollars. */
-                            value_usd: (number | null)[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_open_interest_total: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description What stands open of all contracts of a protocol together; `symbol` is the protocol. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description Unit: US dollars. */
-                            open_interest_usd: number[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_funding: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description What longs pay shorts for one interval. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description Unit: fraction of notional per interval. */
-                            rate: number[];
-                            /** @description as stated by the exchange Unit: hours. */
-                            interval_hours: (number | null)[];
-                            status: ("settled" | "predicted")[];
-                            /** @description Unit: fraction of the index. */
-                            premium: (number | null)[];
-                            /** @description the settlement that a prediction is for Unit: UTC. */
-                            settles: (string | null)[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_mark_price: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description The prices that liquidation and funding go by. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description Unit: quote per base. */
-                            mark_price: (number | null)[];
-                            /** @description Unit: quote per base. */
-                            index_price: (number | null)[];
-                            /** @description Unit: quote per base. */
-                            last_price: (number | null)[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_liquidation: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description A position closed by force. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description the side liquidated */
-                            side: ("long" | "short")[];
-                            /** @description Unit: quote per base. */
-                            price: number[];
-                            /** @description Unit: base units. */
-                            amount: number[];
-                            /** @description Unit: US dollars. */
-                            value_usd: (number | null)[];
-                            price_kind: ("fill" | "bankruptcy" | "mark")[];
-                            /** @description what the feed lets through */
-                            completeness: ("complete" | "throttled" | "sampled" | "aggregated" | "unknown")[];
-                            id: (string | null)[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_liquidation_total: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description Liquidations summed over a bucket that opens at `time`. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description Unit: seconds. */
-                            interval: number[];
-                            /** @description Unit: US dollars. */
-                            long_usd: (number | null)[];
-                            /** @description Unit: US dollars. */
-                            short_usd: (number | null)[];
-                            /** @description Unit: count. */
-                            count: (number | null)[];
-                            /** @description what the sum covers */
-                            completeness: ("complete" | "throttled" | "sampled" | "aggregated" | "unknown")[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_long_short_ratio: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description How many, or how much, stands long for each short. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description who is counted: all accounts, the largest, or the largest by size */
-                            population: ("accounts" | "top_accounts" | "top_positions")[];
-                            /** @description Unit: dimensionless. */
-                            ratio: (number | null)[];
-                            /** @description Unit: fraction. */
-                            long_share: (number | null)[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_taker_volume: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description What aggressors bought and sold in a bucket that opens at `time`. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description Unit: seconds. */
-                            interval: number[];
-                            /** @description Unit: base units. */
-                            buy_amount: (number | null)[];
-                            /** @description Unit: base units. */
-                            sell_amount: (number | null)[];
-                            /** @description Unit: bought per sold. */
-                            ratio: (number | null)[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_book_level: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description One level of a book snapshot; level 0 is the best quote. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            side: ("bid" | "ask")[];
-                            /** @description 0 is the best price Unit: count. */
-                            level: number[];
-                            /** @description Unit: quote per base. */
-                            price: number[];
-                            /** @description Unit: base units. */
-                            amount: number[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_book_depth: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description All that rests between the mid price and a distance from it. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description negative: bids, below the mid Unit: fraction of the mid price. */
-                            distance: number[];
-                            /** @description Unit: base units. */
-                            amount: number[];
-                            /** @description Unit: US dollars. */
-                            value_usd: (number | null)[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_option_quote: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description An option's market at one moment. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description Unit: quote per base. */
-                            underlying_price: (number | null)[];
-                            /** @description Unit: quote per base. */
-                            index_price: (number | null)[];
-                            /** @description Unit: settlement units per base. */
-                            bid_price: (number | null)[];
-                            /** @description Unit: base units. */
-                            bid_amount: (number | null)[];
-                            /** @description Unit: settlement units per base. */
-                            ask_price: (number | null)[];
-                            /** @description Unit: base units. */
-                            ask_amount: (number | null)[];
-                            /** @description Unit: settlement units per base. */
-                            mark_price: (number | null)[];
-                            /** @description Unit: settlement units per base. */
-                            last_price: (number | null)[];
-                            /** @description Unit: fraction per square root of a year. */
-                            bid_iv: (number | null)[];
-                            /** @description Unit: fraction per square root of a year. */
-                            ask_iv: (number | null)[];
-                            /** @description Unit: fraction per square root of a year. */
-                            mark_iv: (number | null)[];
-                            /** @description Unit: base units. */
-                            open_interest: (number | null)[];
-                            /** @description Unit: US dollars. */
-                            open_interest_usd: (number | null)[];
-                            /** @description Unit: base units in 24 hours. */
-                            volume: (number | null)[];
-                            /** @description Unit: US dollars in 24 hours. */
-                            volume_usd: (number | null)[];
-                            /** @description Unit: dimensionless. */
-                            delta: (number | null)[];
-                            /** @description Unit: delta per dollar of the underlying. */
-                            gamma: (number | null)[];
-                            /** @description Unit: dollars per point of volatility. */
-                            vega: (number | null)[];
-                            /** @description Unit: dollars per day. */
-                            theta: (number | null)[];
-                            /** @description Unit: dollars per point of interest. */
-                            rho: (number | null)[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_volatility_index: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description An exchange's own index of implied volatility. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description Unit: fraction per square root of a year. */
-                            value: number[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_position: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description A wallet's public position. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            wallet: string[];
-                            /** @description the side held */
-                            side: ("long" | "short")[];
-                            /** @description Unit: base units. */
-                            amount: number[];
-                            /** @description Unit: quote per base. */
-                            entry_price: number[];
-                            /** @description Unit: notional over margin. */
-                            leverage: (number | null)[];
-                            /** @description Unit: settlement units. */
-                            margin: (number | null)[];
-                            margin_mode: ("isolated" | "cross" | null)[];
-                            /** @description Unit: quote per base. */
-                            liquidation_price: (number | null)[];
-                            /** @description Unit: US dollars. */
-                            value_usd: (number | null)[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_stablecoin_supply: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description Dollars of a stablecoin in circulation; `symbol` is the coin, or ``TOTAL``. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description Unit: US dollars. */
-                            supply_usd: number[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_commitment: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description A trader category's futures positions in the CFTC's weekly report. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description the CFTC's contract market code */
-                            market: string[];
-                            category: ("dealer" | "asset_manager" | "leveraged_funds" | "other_reportable" | "nonreportable")[];
-                            /** @description Unit: contracts. */
-                            long: number[];
-                            /** @description Unit: contracts. */
-                            short: number[];
-                            /** @description Unit: contracts. */
-                            spread: (number | null)[];
-                            /** @description of the whole market Unit: contracts. */
-                            open_interest: number[];
-                            /** @description Unit: base units per contract. */
-                            contract_size: (number | null)[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    rows_gap: {
-        parameters: {
-            query?: {
-                /** @description str, optional. A unified symbol; all if left out. */
-                symbol?: string | null;
-                /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                exchange?: string[];
-                /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                since?: string | null;
-                /** @description Before this time, `time < until`; written as `since`. */
-                until?: string | null;
-                /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                as_of?: string | null;
-                /** @description Rows on a page. */
-                limit?: number;
-                /** @description What the page before said in `facts.next`. */
-                cursor?: string | null;
-            };
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The answer, as columns. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": {
-                        /** @description What the numbers were made with. */
-                        facts: Record<string, never>;
-                        /** @description A stretch, from `time` to `until`, in which a stream was not seen. */
-                        columns: {
-                            exchange: string[];
-                            symbol: string[];
-                            /** @description Unit: UTC. */
-                            time: string[];
-                            /** @description Unit: UTC. */
-                            received: (string | null)[];
-                            /** @description Unit: UTC. */
-                            known_at: (string | null)[];
-                            /** @description the kind of event that is missing */
-                            stream: string[];
-                            /** @description Unit: UTC. */
-                            until: string[];
-                            reason: string[];
-                        };
-                    };
-                    "application/vnd.plimsoll.columns": string;
-                    "application/vnd.apache.arrow.stream": string;
-                };
-            };
-            /** @description What the client has is current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Nothing stored answers the question. */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The answer has none of the forms that Accept names. */
-            406: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question, or its answer, is larger than this server takes. */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description Too much is asked at once, or the store cannot be read; try again. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    about_api_v1_about_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description What is served. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    exchanges_api_v1_exchanges_get: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description Offers, as rows. */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": Record<string, never>;
-                };
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-    sign_in_api_v1_sign_in_post: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": {
-                    token: string;
-                };
-            };
-        };
-        responses: {
-            /** @description Successful Response */
-            204: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /** @description A token is needed, or the one given is wrong. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description The question cannot be read; the detail says what to write. */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-            /** @description This client asks too often; Retry-After says when to come back. */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": {
-                        /** @description Names the problem; stays the same. */
-                        type: string;
-                        /** @description What this kind of problem is. */
-                        title: string;
-                        /** @description The HTTP status. */
-                        status: number;
-                        /** @description What was wrong, and what to do. */
-                        detail: string;
-                    };
-                };
-            };
-        };
-    };
-}
+export type operations = Record<string, never>;

@@ -34,6 +34,11 @@ export function openHelp(): void {
       h("section", {}, h("h3", {}, words.chart), list(words.chartKeys)),
       h("section", {}, h("h3", {}, words.pointer), list(words.pointerMoves)),
     ),
+    h(
+      "p",
+      { class: "help-foot" },
+      h("a", { href: "https://www.tradingview.com/", rel: "noreferrer" }, say().shell.charts),
+    ),
   );
   dialog.addEventListener("close", () => {
     dialog.remove();

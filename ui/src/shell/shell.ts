@@ -3,7 +3,7 @@
 import { h, fill } from "../dom";
 import { clock, lasting, moment } from "../format";
 import { VIEWS, type View, address, go } from "../state/address";
-import { link, newest } from "../state/feed";
+import { link, newest, simulated } from "../state/feed";
 import { say } from "../text";
 import { openHelp } from "./help";
 import { settings } from "./settings";
@@ -35,6 +35,7 @@ export function shell(): Shell {
       navigation(),
       picker(),
       h("span", { class: "spring" }),
+      origin(),
       freshness(),
       settings(),
       h(
@@ -82,6 +83,15 @@ function tab(view: View, number: number): HTMLElement {
     },
     say().views[view],
   );
+}
+
+/** Say that a market is simulated: nobody should take it for a real one. */
+function origin(): HTMLElement {
+  const words = say().shell;
+  const element = h("span", { class: "tag", title: words.simulatedWhy }, words.simulated);
+  element.hidden = !simulated.value;
+  simulated.subscribe((is) => (element.hidden = !is));
+  return element;
 }
 
 /** Say how old the newest number is, and whether the server is there. */

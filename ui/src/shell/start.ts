@@ -4,7 +4,7 @@ import { Refusal, ask } from "../api/client";
 import { follow as followNews } from "../api/news";
 import { fill } from "../dom";
 import { type Address, type View as Name, address, follow } from "../state/address";
-import { link, news } from "../state/feed";
+import { link, news, simulated } from "../state/feed";
 import { take } from "../state/markets";
 import { dataView } from "../views/data/view";
 import { fundingView } from "../views/funding/view";
@@ -71,7 +71,8 @@ function titled({ view, symbol }: Address): void {
 /** Learn what is stored; where a token is needed, ask for it. */
 async function status(): Promise<void> {
   try {
-    take(await ask("/status"));
+    const [stored] = await Promise.all([ask("/status"), about()]);
+    take(stored);
     link.set("live");
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) {
@@ -80,6 +81,11 @@ async function status(): Promise<void> {
     }
     link.set(error instanceof Refusal && error.isSilence ? "lost" : "live");
   }
+}
+
+async function about(): Promise<void> {
+  const response = await fetch("/api/v1/about");
+  if (response.ok) simulated.set(((await response.json()) as { simulated: boolean }).simulated);
 }
 
 async function renew(): Promise<void> {

@@ -12,3 +12,6 @@ export const news = new Cell(0);
 
 /** The newest moment that is stored, in seconds; null before it is known. */
 export const newest = new Cell<number | null>(null);
+
+/** Whether what is stored was simulated. */
+export const simulated = new Cell(false);

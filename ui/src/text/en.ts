@@ -175,6 +175,8 @@ export const en = {
     byMarket: "Market",
     byLeverage: "Leverage",
     byAge: "Age",
+    byPrior: "Made up as the prior mix has it: what is fitted or measured is not known by position.",
+    younger: (age: string) => `under ${age}`,
     older: (age: string) => `over ${age}`,
     entered: "Where it was entered",
     enteredHead: ["Leverage", "Entry", "Traded", "Dollars"],

@@ -52,6 +52,7 @@ export class MarketChart {
   readonly gestures: Gestures;
   panes: PaneState[] = [];
   map: HeatMap | null = null;
+  #shown: HeatMap | null = null;
   readonly #heat: HeatMapPrimitive;
   readonly #marks = new Marks();
   #series: ISeriesApi<SeriesType>[] = [];
@@ -79,7 +80,8 @@ export class MarketChart {
 
   /** Show a map's candles; the map itself under them if it is wanted. */
   show(map: HeatMap, shown: Address, look: Look): void {
-    this.map = map;
+    const before = this.#shown;
+    this.map = this.#shown = map;
     const night = shown.map;
     const [open, high, low, close] = ["open", "high", "low", "close"].map((name) =>
       map.table.numbers(name),
@@ -104,6 +106,7 @@ export class MarketChart {
       priceLineColor: token("faint"),
       priceFormat: { type: "custom", formatter: priced, minMove: 10 ** -decimals },
     });
+    const range = this.chart.timeScale().getVisibleLogicalRange();
     this.candles.setData(bars);
     this.look(shown, look);
     this.candles.priceScale().applyOptions({
@@ -113,7 +116,19 @@ export class MarketChart {
     if (!this.#fitted) {
       this.#fitted = true;
       this.fit(shown);
+    } else if (before && range && before !== map) this.#keep(range, before, map);
+  }
+
+  /** Show the same span of another map, or all of it where all was shown. */
+  #keep(range: { from: number; to: number }, before: HeatMap, map: HeatMap): void {
+    if (range.from <= 0 && range.to >= before.columns - 1) {
+      this.chart.timeScale().fitContent();
+      return;
     }
+    const [from, to] = [range.from, range.to].map(
+      (at) => (before.time[0]! + at * before.interval - map.time[0]!) / map.interval,
+    );
+    this.chart.timeScale().setVisibleLogicalRange({ from: from!, to: to! });
   }
 
   look(shown: Address, look: Look): void {

@@ -61,7 +61,7 @@ export class Legend {
       this.tip,
       h("b", {}, known(usd) ? dollars(usd) : words.unknownCell),
       known(usd) && usd > 0 ? h("span", { class: side }, words.sides[side]) : null,
-      limits ? h("span", {}, `p10 ${dollars(limits[0])} · p90 ${dollars(limits[1])}`) : null,
+      limits && usd > 0 ? h("span", {}, `p10 ${dollars(limits[0])} · p90 ${dollars(limits[1])}`) : null,
       h("span", {}, `${priced(map.edges[row])} – ${priced(map.edges[row + 1])}`),
       h("span", { class: "dim" }, words.fromPrice(percent(at.price / open - 1, 1, true))),
     );
@@ -120,6 +120,11 @@ export function key(map: HeatMap, look: Look): HTMLElement {
       ...fact(words.coverage, last < 0 ? "–" : percent(map.coverage[last], 0)),
       ...fact(words.unknownColumns, String(facts["unknown_columns"] ?? "–")),
       ...fact(words.pricesFrom, String(facts["prices"] ?? "–")),
+    ),
+    h(
+      "p",
+      { class: "drawn-by" },
+      h("a", { href: "https://www.tradingview.com/", rel: "noreferrer" }, say().shell.charts),
     ),
   );
 }

@@ -124,7 +124,8 @@ async function rowsOf(
 }
 
 export function loadClusters(shown: Address, signal: AbortSignal): Promise<Table> {
-  return askOrEmpty("/clusters", { symbol: shown.symbol, exchange: shown.exchanges }, signal);
+  const fitted = shown.model === "fitted" ? { fitted: true } : {};
+  return askOrEmpty("/clusters", { symbol: shown.symbol, exchange: shown.exchanges, ...fitted }, signal);
 }
 
 export function loadProvenance(

@@ -76,7 +76,7 @@ export class Marks implements ISeriesPrimitive<Time> {
       const [x, y] = [scales.x(bubble.at), scales.y(bubble.price)];
       if (x === null || y === null) continue;
       const radius = Math.max(1.5, 15 * Math.sqrt(bubble.usd / most));
-      const colour = token(bubble.side === "long" ? "long" : "short");
+      const colour = token(bubble.side === "long" ? "night-long" : "night-short");
       context.beginPath();
       context.arc(x, y, radius, 0, 7);
       context.globalAlpha = 0.22;
@@ -103,7 +103,7 @@ export class Marks implements ISeriesPrimitive<Time> {
       const top = at.series.priceToCoordinate(label.high);
       const bottom = at.series.priceToCoordinate(label.low);
       if (y === null || top === null || bottom === null) continue;
-      const colour = token(label.side === "long" ? "long" : "short");
+      const colour = token(label.side === "long" ? "night-long" : "night-short");
       context.fillStyle = colour;
       context.fillRect(width - 3, top, 3, Math.max(2, bottom - top));
       if (label.chosen) {

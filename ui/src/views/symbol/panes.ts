@@ -44,6 +44,13 @@ export class Grid {
     return this.#gathered(times, values, (_, value) => value, take);
   }
 
+  /** What holds until something else does: up to the last bar. */
+  held(points: Point[]): Point[] {
+    const last = points.at(-1);
+    const end = (this.start + (this.columns - 1) * this.step) as UTCTimestamp;
+    return last && last.time < end ? [...points, { time: end, value: last.value }] : points;
+  }
+
   /** The sum of each bar. */
   sum(times: Float64Array, values: ArrayLike<number>, take?: (row: number) => boolean): Point[] {
     return this.#gathered(times, values, (before, value) => before + value, take);
@@ -82,7 +89,7 @@ export const DRAWN: Partial<Record<Pane, Drawn>> = {
   },
   funding: {
     format: (value) => percent(value, 1, true),
-    lines: (table, grid) => new Map([["", grid.last(table.times(), table.numbers("apr"))]]),
+    lines: (table, grid) => new Map([["", grid.held(grid.last(table.times(), table.numbers("apr")))]]),
     make: (chart, pane) =>
       chart.addSeries(
         BaselineSeries,

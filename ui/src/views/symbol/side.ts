@@ -3,7 +3,7 @@
 import type { Table } from "../../api/columns";
 import { fill, h } from "../../dom";
 import { day, dollars, known, lasting, percent, price as priced } from "../../format";
-import { go } from "../../state/address";
+import { address, go } from "../../state/address";
 import { say } from "../../text";
 import type { Label } from "./marks";
 
@@ -55,7 +55,7 @@ export function clusterList(clusters: Table): HTMLElement {
     "section",
     { class: "clusters" },
     h("h3", {}, words.clusters),
-    rows.length ? h("ul", {}, ...rows.slice(0, 12)) : h("p", { class: "dim" }, words.noClusters),
+    rows.length ? h("ul", {}, ...rows.slice(0, 8)) : h("p", { class: "dim" }, words.noClusters),
   );
 }
 
@@ -104,6 +104,7 @@ function madeOf(table: Table): HTMLElement {
     "div",
     {},
     h("p", { class: "total" }, dollars(total), h("span", { class: "dim" }, words.estimate)),
+    address.value.model === "prior" ? null : h("p", { class: "dim" }, words.byPrior),
     shares(words.bySide, by((row) => words.sides[sides[row] as "long" | "short"]), total),
     shares(words.byMarket, by((row) => `${exchanges[row]} ${symbols[row]}`), total),
     shares(words.byLeverage, by((row) => `${table.at("leverage", row)}×`), total),
@@ -115,7 +116,8 @@ function madeOf(table: Table): HTMLElement {
 function age(table: Table, row: number): string {
   const [from, until] = [table.at("age_from", row), table.at("age_until", row)];
   const start = lasting(from * 3600);
-  return known(until) ? `${start} – ${lasting(until * 3600)}` : say().symbol.older(start);
+  if (!known(until)) return say().symbol.older(start);
+  return from > 0 ? `${start} – ${lasting(until * 3600)}` : say().symbol.younger(lasting(until * 3600));
 }
 
 function shares(title: string, parts: [string, number][], total: number): HTMLElement {

@@ -52,8 +52,9 @@ class SymbolView implements View {
     this.#panel.body.append(
       h("div", { class: "chart-area" }, this.#host, this.#legend.element, this.#legend.tip),
       h("div", { class: "beside" }, this.#profile.canvas, this.#side),
+      this.#drawer,
     );
-    this.element = h("div", { class: "view symbol" }, this.#bar.element, this.#panel.element, this.#drawer);
+    this.element = h("div", { class: "view symbol" }, this.#bar.element, this.#panel.element);
     this.#chart = new MarketChart(this.#host, {
       drawn: (scales, height) => this.#profile.draw(scales, height),
       pointed: (at) => this.#pointed(at),
@@ -127,8 +128,7 @@ class SymbolView implements View {
       this.#span = span;
       this.#top = address.value.top ?? map.top();
       this.#panel.ready();
-      this.#chart.map = map;
-      this.#draw();
+      this.#draw(map);
       this.#tables.clear();
       await Promise.all([this.#loadPanes(address.value.panes), this.#loadClusters(signal)]);
     } catch (error) {
@@ -169,8 +169,7 @@ class SymbolView implements View {
     return { palette, threshold, top: this.#top };
   }
 
-  #draw(): void {
-    const map = this.#map;
+  #draw(map = this.#map): void {
     if (!map) return;
     this.#chart.show(map, address.value, this.#lookNow());
     this.#profile.show(map);
