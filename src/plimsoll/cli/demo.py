@@ -19,7 +19,7 @@ from plimsoll import session
 from plimsoll.cli import flags
 from plimsoll.cli.output import document
 from plimsoll.cli.overview import console, summary
-from plimsoll.cli.serve import announce
+from plimsoll.cli.serve import PORT, announce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,8 +35,6 @@ _REFRESH = 3.0
 _FASTEST = 20_000
 """What the machine this was made on keeps up with: six hours of three coins in a second."""
 _COINS = "BTC,ETH,SOL"
-_PORT = 8_686
-_FIRST = asyncio.FIRST_COMPLETED
 
 
 def _names(_context: click.Context, _option: click.Parameter, text: str) -> tuple[str, ...]:
@@ -63,11 +61,11 @@ def _simulated(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--speed", default=600.0, show_default=True, help="Live: market seconds in one of ours."
 )
-@click.option("--once", is_flag=True, help="Stop after the first overview; serve no page.")
+@click.option("--once", is_flag=True, help="Stop after the first overview.")
+@click.option("--page/--no-page", default=True, show_default=True, help="Live: serve the page.")
 @click.option(
     "--port", type=click.IntRange(0, 65_535), help="Of the page (else 8686, or any free)."
 )
-@click.option("--open/--no-open", "opens", default=True, help="Open the page in a browser.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -82,17 +80,17 @@ def demo(
     coins: tuple[str, ...],
     speed: float,
     once: bool,
+    page: bool,
     port: int | None,
-    opens: bool,
     out: Path | None,
     store: Path | None,
 ) -> None:
     """Show the whole product at work on a simulated market.
 
     Needs no data and no network. Simulates and stores a market, shows its
-    load, draws its heat map, opens the page, and goes on live until Ctrl-C. The
-    store is one of its own, unless --store names another empty one; every
-    other command works on it.
+    load, draws its heat map, and goes on live until Ctrl-C, with the page that
+    shows it opened in a browser. The store is one of its own, unless --store
+    names another empty one; every other command works on it.
     """
     if not 0 < speed <= _FASTEST:
         words = f"must be above 0 and at most {_FASTEST:,}; got {speed}"
@@ -110,9 +108,7 @@ def demo(
     screen.print(f"heat map of {coins[0]}: {picture}", soft_wrap=True, highlight=False)
     screen.print(f"store: {root}", soft_wrap=True, highlight=False)
     if not once:
-        running = _running(opened, port)
-        announce(running, shows_token=False, opens=opens and screen.is_terminal)
-        _go_on(opened, made, speed, running)
+        _go_on(opened, made, speed, _served(opened, port) if page else None)
 
 
 @click.command()
@@ -210,19 +206,21 @@ def _draw(opened: Session, coin: str, path: Path) -> None:
     pictures.draw(drawn, path, title=title, source=source)
 
 
-def _running(opened: Session, port: int | None) -> Running:
-    """Return the page's server: on the port asked for, else on the usual one or any."""
-    from plimsoll.server.running import Running  # noqa: PLC0415 (brings the server)
+def _served(opened: Session, port: int | None) -> Running:
+    """Return a server of the page, and say where it is."""
+    from plimsoll.server.running import Running  # noqa: PLC0415 (not needed for --once)
 
     try:
-        return Running(opened, port=_PORT if port is None else port)
+        running = Running(opened, port=PORT if port is None else port)
     except OSError:
         if port is not None:
             raise
-        return Running(opened)
+        running = Running(opened)
+    announce(running, shows_token=False, opens=sys.stdout.isatty())
+    return running
 
 
-def _go_on(opened: Session, made: Simulated, speed: float, running: Running) -> None:
+def _go_on(opened: Session, made: Simulated, speed: float, page: Running | None) -> None:
     """Let the market go on, faster than real time, until Ctrl-C."""
     screen = console()
     counted = [0]
@@ -232,7 +230,7 @@ def _go_on(opened: Session, made: Simulated, speed: float, running: Running) -> 
 
     screen.print(f"live at {speed:g} times real time; Ctrl-C stops", highlight=False)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_live(opened, made, speed, kept, running))
+        asyncio.run(_live(opened, made, speed, kept, page))
     click.echo(f"\nstopped; {counted[0]:,} live events are kept in {opened.path}")
 
 
@@ -241,19 +239,19 @@ async def _live(
     made: Simulated,
     speed: float,
     kept: Callable[[list[Event]], None],
-    running: Running,
+    page: Running | None,
 ) -> None:
-    """Record the stream, and show the market as it is kept, here and on the page."""
+    """Record the stream, and show the market as it is kept."""
     from rich.live import Live  # noqa: PLC0415 (not needed for --once)
 
     last = opened.read("candle").select(pl.col("time").max()).item()
     made.simulation.skip(last + timedelta(minutes=1))  # where an earlier demonstration stopped
     recording = asyncio.ensure_future(opened.record(opened.live(made, speed=speed), kept=kept))
-    serving = asyncio.ensure_future(running.serve())
+    serving = asyncio.ensure_future(page.serve()) if page else None
     screen = console()
     try:
         with Live(console=screen, auto_refresh=False, transient=False) as shown:
-            while not (recording.done() or serving.done()):
+            while not (recording.done() or (serving and serving.done())):
                 began = monotonic()
                 table = summary(await asyncio.to_thread(opened.overview), screen.width)
                 if screen.is_terminal:
@@ -261,10 +259,13 @@ async def _live(
                 else:
                     screen.print(table)
                 wait = max(_REFRESH - (monotonic() - began), 0.2)
-                await asyncio.wait({recording, serving}, timeout=wait, return_when=_FIRST)
+                await asyncio.wait({recording}, timeout=wait)
         if recording.done():
             recording.result()
     finally:
-        running.stop()
         recording.cancel()
-        await asyncio.gather(recording, serving, return_exceptions=True)
+        with contextlib.suppress(asyncio.CancelledError):
+            await recording
+        if serving is not None and page is not None:
+            page.stop()
+            await serving

@@ -10,6 +10,7 @@ import { type Address, address, go } from "../../state/address";
 import { newest } from "../../state/feed";
 import { coinOf, isStored, markets } from "../../state/markets";
 import { say } from "../../text";
+import { Loader } from "../loader";
 import { type View, changed } from "../view";
 
 interface Series {
@@ -56,7 +57,7 @@ class DataView implements View {
   #gaps: Gap[] = [];
   #exchangeSort = "exchange";
   #gapSort = "-since";
-  #aborted = new AbortController();
+  readonly #gapLoader = new Loader((signal) => this.#loadGaps(signal));
   readonly #exchanges: Panel;
   readonly #series: Panel;
   readonly #gapPanel: Panel;
@@ -94,11 +95,11 @@ class DataView implements View {
   renew(): void {
     this.#showExchanges();
     this.#showSeries();
-    void this.#loadGaps();
+    this.#gapLoader.renew();
   }
 
   dispose(): void {
-    this.#aborted.abort();
+    this.#gapLoader.dispose();
   }
 
   #showExchanges(): void {
@@ -145,14 +146,13 @@ class DataView implements View {
     else this.#series.empty(say().data.noMatch, say().market.noMatchTodo);
   }
 
-  async #loadGaps(): Promise<void> {
-    const { signal } = this.#aborted;
+  async #loadGaps(signal: AbortSignal): Promise<void> {
     try {
       const stored = isStored("gap");
       this.#gaps = read(stored ? await askOrEmpty("/rows/gap", { limit: 1_000 }, signal) : Table.empty);
       this.#showGaps();
     } catch (error) {
-      if (!signal.aborted) this.#gapPanel.failed(error, () => void this.#loadGaps());
+      if (!signal.aborted) this.#gapPanel.failed(error, () => this.#gapLoader.start());
     }
   }
 

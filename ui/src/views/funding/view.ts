@@ -9,6 +9,7 @@ import { type Column, place, sheetOf, table } from "../../panel/table";
 import { type Address, RANGES, address, go } from "../../state/address";
 import { coinOf, markets } from "../../state/markets";
 import { say } from "../../text";
+import { Loader } from "../loader";
 import { type View, changed } from "../view";
 import { type Market, loadMarkets, loadWeighted } from "./load";
 
@@ -26,7 +27,7 @@ class FundingView implements View {
   #markets: Market[] = [];
   #sort = "exchange";
   #undo: (() => void)[] = [];
-  #aborted = new AbortController();
+  readonly #loader = new Loader((signal) => this.#load(signal));
 
   constructor() {
     const words = say().funding;
@@ -49,28 +50,25 @@ class FundingView implements View {
     });
     this.element = h("div", { class: "view funding" }, this.#bar, this.#history.element, this.#table.element);
     this.#showBar();
-    void this.#load();
+    this.#loader.start();
   }
 
   follow(now: Address, before: Address): void {
     if (!changed(now, before, "symbol", "range", "exchanges")) return;
     this.#showBar();
-    void this.#load();
+    this.#loader.start();
   }
 
   renew(): void {
-    void this.#load();
+    this.#loader.renew();
   }
 
   dispose(): void {
-    this.#aborted.abort();
+    this.#loader.dispose();
     for (const undo of this.#undo) undo();
   }
 
-  async #load(): Promise<void> {
-    this.#aborted.abort();
-    this.#aborted = new AbortController();
-    const { signal } = this.#aborted;
+  async #load(signal: AbortSignal): Promise<void> {
     try {
       const [found, weighted] = await Promise.all([
         loadMarkets(address.value, signal),
@@ -85,7 +83,7 @@ class FundingView implements View {
       this.#showHistory(weighted);
     } catch (error) {
       if (signal.aborted) return;
-      for (const panel of [this.#table, this.#history]) panel.failed(error, () => void this.#load());
+      for (const panel of [this.#table, this.#history]) panel.failed(error, () => this.#loader.start());
     }
   }
 

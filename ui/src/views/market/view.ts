@@ -6,6 +6,7 @@ import { Panel } from "../../panel/panel";
 import { ordered, place, sheetOf, table } from "../../panel/table";
 import { type Address, address, go } from "../../state/address";
 import { say } from "../../text";
+import { Loader } from "../loader";
 import { type View, changed } from "../view";
 import { columns } from "./coins";
 import { figures, totals } from "./figures";
@@ -25,7 +26,7 @@ class MarketView implements View {
   #coins: Coin[] = [];
   #settled: Settled[] = [];
   #effective = Number.NaN;
-  #aborted = new AbortController();
+  readonly #loader = new Loader((signal) => this.#load(signal));
   readonly #figures: Panel;
   readonly #table: Panel;
   readonly #heat: Panel;
@@ -55,7 +56,7 @@ class MarketView implements View {
       this.#table.element,
       h("div", { class: "halves" }, this.#heat.element, this.#fresh.element),
     );
-    void this.#load();
+    this.#loader.start();
   }
 
   follow(now: Address, before: Address): void {
@@ -63,17 +64,14 @@ class MarketView implements View {
   }
 
   renew(): void {
-    void this.#load();
+    this.#loader.renew();
   }
 
   dispose(): void {
-    this.#aborted.abort();
+    this.#loader.dispose();
   }
 
-  async #load(): Promise<void> {
-    this.#aborted.abort();
-    this.#aborted = new AbortController();
-    const { signal } = this.#aborted;
+  async #load(signal: AbortSignal): Promise<void> {
     this.#showFresh();
     try {
       this.#coins = await loadCoins(signal);
@@ -91,7 +89,7 @@ class MarketView implements View {
     } catch (error) {
       if (signal.aborted) return;
       for (const panel of [this.#figures, this.#table, this.#heat]) {
-        panel.failed(error, () => void this.#load());
+        panel.failed(error, () => this.#loader.start());
       }
     }
   }

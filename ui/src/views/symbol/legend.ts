@@ -3,11 +3,11 @@
 import { gradient } from "../../charts/heatmap/palette";
 import type { Look } from "../../charts/heatmap/bitmap";
 import type { HeatMap } from "../../charts/heatmap/data";
-import { fill, h } from "../../dom";
+import { fill, h, token } from "../../dom";
 import { dollars, known, moment, percent, price as priced, tone } from "../../format";
 import { say } from "../../text";
 import type { MarketChart, Pointed } from "./chart";
-import { DRAWN } from "./panes";
+import { COLOURS, DRAWN } from "./panes";
 
 /** The lines of numbers over the panes. */
 export class Legend {
@@ -78,12 +78,15 @@ function paneLine(
   const format = DRAWN[pane]!.format;
   const words = say().symbol;
   const time = map.time[column]!;
-  const parts = [...lines].map(([name, points]) => {
+  const several = lines.size > 1 && !lines.has("long");
+  const parts = [...lines].map(([name, points], index) => {
     const found = points.findLast((point) => point.time <= time);
     const exact = pane === "liquidations" && found?.time !== time;
     const value = found && !exact ? format(found.value) : "–";
     const label = name === "long" || name === "short" ? words.sides[name] : name;
-    return h("span", { class: name === "long" || name === "short" ? name : "" }, h("i", {}, label), value);
+    const colour = several ? `color:${token(COLOURS[index]!)}` : null;
+    const side = name === "long" || name === "short" ? name : "";
+    return h("span", { class: side }, h("i", { style: colour }, label), value);
   });
   return h("div", { class: "legend" }, h("b", {}, words.panes[pane]), ...parts);
 }

@@ -73,7 +73,7 @@ export class Grid {
   }
 }
 
-const COLOURS = ["series", "series-2", "series-3", "series-4"];
+export const COLOURS = ["series", "series-2", "series-3", "series-4"];
 const QUIET = { priceLineVisible: false, lastValueVisible: false, crosshairMarkerVisible: false };
 
 function line(chart: IChartApi, pane: number, colour: string): ISeriesApi<SeriesType> {

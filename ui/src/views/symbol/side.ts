@@ -25,8 +25,11 @@ export function labels(clusters: Table, chosen: [number, number] | null): Label[
 }
 
 /** The clusters, by falling dollars; each opens what it is made of. */
-export function clusterList(clusters: Table): HTMLElement {
+export function clusterList(clusters: Table | null): HTMLElement {
   const words = say().symbol;
+  if (!clusters) {
+    return h("section", { class: "clusters" }, h("h3", {}, words.clusters), h("p", { class: "dim" }, say().panel.loading));
+  }
   const rows = clusters.words("side").map((side, row) => {
     const range: [number, number] = [clusters.at("price_low", row), clusters.at("price_high", row)];
     const away = clusters.at("distance", row) * (side === "long" ? -1 : 1);

@@ -9,6 +9,7 @@ import { Panel } from "../../panel/panel";
 import type { Sheet } from "../../panel/export";
 import { type Address, type Pane, RANGES, address, go } from "../../state/address";
 import { say } from "../../text";
+import { Loader } from "../loader";
 import { type View, changed } from "../view";
 import { MarketChart, type Pointed } from "./chart";
 import { Legend, key } from "./legend";
@@ -35,9 +36,9 @@ class SymbolView implements View {
   readonly #profile = new Profile();
   readonly #bar = toolbar(() => void this.#share());
   readonly #chart: MarketChart;
-  #aborted = new AbortController();
+  readonly #loader = new Loader((signal) => this.#load(signal));
   #tables = new Map<Pane, Table>();
-  #clusters = Table.empty;
+  #clusters: Table | null = null;
   #top = 1;
   #moving = 0;
 
@@ -61,8 +62,8 @@ class SymbolView implements View {
       clicked: (at) => this.#clicked(at),
       moved: () => this.#moved(),
     });
-    void this.#load();
-    this.#openCell(address.value);
+    this.#loader.start();
+    void this.#openCell(address.value);
   }
 
   get keys(): NonNullable<View["keys"]> {
@@ -95,32 +96,30 @@ class SymbolView implements View {
     this.#bar.update();
     if (changed(now, before, ...ASKED)) {
       if (changed(now, before, "symbol", "range")) this.#chart.refit();
+      this.#clusters = null;
       this.#panel.element.querySelector("h2")!.textContent = say().symbol.title(now.symbol);
-      void this.#load();
+      this.#loader.start();
     } else if (changed(now, before, "map", "log")) this.#draw();
     else if (changed(now, before, "palette", "threshold")) this.#look();
     if (changed(now, before, "panes")) void this.#loadPanes(now.panes.filter((pane) => !this.#tables.has(pane)));
     if (changed(now, before, "bubbles", "clusters", "cell")) this.#mark();
-    if (changed(now, before, "cell", "symbol", "exchanges")) this.#openCell(now);
+    if (changed(now, before, "cell", "symbol", "exchanges")) void this.#openCell(now);
     if (changed(now, before, "zone")) this.#legend.update(this.#chart, null);
   }
 
   renew(): void {
-    void this.#load();
+    this.#loader.renew();
   }
 
   dispose(): void {
-    this.#aborted.abort();
+    this.#loader.dispose();
     clearTimeout(this.#moving);
     this.#chart.dispose();
   }
 
   #span: Span | null = null;
 
-  async #load(): Promise<void> {
-    this.#aborted.abort();
-    this.#aborted = new AbortController();
-    const { signal } = this.#aborted;
+  async #load(signal: AbortSignal): Promise<void> {
     this.#panel.loading();
     this.#panel.element.setAttribute("aria-busy", "true");
     try {
@@ -132,14 +131,14 @@ class SymbolView implements View {
       this.#tables.clear();
       await Promise.all([this.#loadPanes(address.value.panes), this.#loadClusters(signal)]);
     } catch (error) {
-      if (!signal.aborted) this.#panel.failed(error, () => void this.#load());
+      if (!signal.aborted) this.#panel.failed(error, () => this.#loader.start());
     } finally {
       if (!signal.aborted) this.#panel.element.removeAttribute("aria-busy");
     }
   }
 
   async #loadPanes(wanted: Pane[]): Promise<void> {
-    const { signal } = this.#aborted;
+    const { signal } = this.#loader;
     const span = this.#span;
     if (!span) return;
     // Bubbles are liquidations too.
@@ -192,7 +191,7 @@ class SymbolView implements View {
     const { bubbles, clusters, cell } = address.value;
     this.#chart.marks(
       bubbles ? this.#bubbles() : [],
-      clusters ? labels(this.#clusters, cell) : [],
+      clusters ? labels(this.#clusters ?? Table.empty, cell) : [],
     );
     this.#sideNow();
   }
@@ -224,7 +223,7 @@ class SymbolView implements View {
   #clicked(at: Pointed): void {
     const map = this.#map;
     if (!map || at.price === null || at.pane !== 0) return;
-    const hit = labels(this.#clusters, null).find(({ low, high }) => at.price! >= low && at.price! <= high);
+    const hit = labels(this.#clusters ?? Table.empty, null).find(({ low, high }) => at.price! >= low && at.price! <= high);
     const row = map.rowOf(at.price);
     if (row < 0) return;
     go({ cell: hit ? [hit.low, hit.high] : [at.price * 0.9975, at.price * 1.0025] });
@@ -237,7 +236,7 @@ class SymbolView implements View {
     provenance(this.#drawer, cell, null, null);
     this.#drawer.focus({ preventScroll: true });
     try {
-      const table = await loadProvenance(shown, cell, this.#aborted.signal);
+      const table = await loadProvenance(shown, cell, this.#loader.signal);
       if (address.value.cell === cell) provenance(this.#drawer, cell, table, null);
     } catch (error) {
       if (address.value.cell === cell) provenance(this.#drawer, cell, null, error);
