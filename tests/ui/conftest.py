@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from plimsoll.session import Session
+    from plimsoll.simulate import Simulated
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -29,8 +34,8 @@ PATIENCE = 60_000
 class Served:
     """A server of a store in a process of its own, that can be killed and started again."""
 
-    def __init__(self, session: Session) -> None:
-        self.session, self.port = session, 0
+    def __init__(self, session: Session, made: Simulated) -> None:
+        self.session, self.made, self.port = session, made, 0
         self.start()
 
     def start(self) -> None:
@@ -46,6 +51,20 @@ class Served:
         found = re.search(r"http://\S+:(\d+)/", self.process.stdout.readline())
         assert found is not None
         self.url, self.port = found[0], int(found[1])
+
+    def live(self, seconds: float) -> None:
+        """Let the market go on for a while, and record it."""
+        last = self.session.read("candle")["time"].max()
+        self.made.simulation.skip(last + timedelta(minutes=1))
+        recording = self.session.record(self.session.live(self.made, speed=600))
+
+        def record() -> None:  # in a thread of its own: the browser has the loop of this one
+            with contextlib.suppress(TimeoutError):
+                asyncio.run(asyncio.wait_for(recording, seconds))
+
+        thread = Thread(target=record)
+        thread.start()
+        thread.join()
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -67,19 +86,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """What a demonstration keeps: two coins over two weeks, with options."""
-    session = plimsoll.open(tmp_path_factory.mktemp("page") / "store")
-    session.simulate("crash", coins=("BTC", "SOL"), days=11)
-    return session
-
-
-@pytest.fixture(scope="session")
-def served(browser: Browser, store: Session) -> Iterator[Served]:
+def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server of what a demonstration keeps: two coins, with options."""
     del browser  # without one nothing need be served
     if find_spec("plimsoll_ui") is None:
         pytest.skip("the page is not built: uv sync without PLIMSOLL_SKIP_UI builds it")
-    server = Served(store)
+    session = plimsoll.open(tmp_path_factory.mktemp("page") / "store")
+    server = Served(session, session.simulate("crash", coins=("BTC", "SOL"), days=11))
     yield server
     server.kill()
 

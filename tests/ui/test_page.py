@@ -129,15 +129,15 @@ def test_the_walk_by_keyboard_alone(opened: Opened) -> None:
     assert opened.said == []
 
 
-def test_news_arrive_without_reload(opened: Opened, served: Served, tmp_path: Path) -> None:
-    page = opened.go("?view=data")
-    assert "2025-01-12 00:00" in page.locator(".fresh").inner_text()
-    news = tmp_path / "new_open_interest.csv"
-    news.write_text(
-        "time,exchange,symbol,amount,value_usd\n2025-01-12T00:00:00+00:00,new,NEW/USDT:USDT,1,1\n"
+def test_news_arrive_without_reload(opened: Opened, served: Served) -> None:
+    page = opened.go("?view=market")
+    before = page.locator(".fresh").inner_text()
+    row = page.locator("tr.opens").first.inner_text()
+    served.live(4)
+    page.wait_for_function(
+        "(before) => document.querySelector('.fresh').innerText !== before", arg=before
     )
-    served.session.import_files([news])
-    page.get_by_role("cell", name="NEW/USDT:USDT").first.wait_for()
+    page.wait_for_function("(row) => document.querySelector('tr.opens').innerText !== row", arg=row)
     assert opened.said == []
 
 

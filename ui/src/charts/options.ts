@@ -38,6 +38,7 @@ export function chartOptions(): DeepPartial<ChartOptions> {
       timeVisible: true,
       rightOffset: 3,
       minBarSpacing: 0.2,
+      lockVisibleTimeRangeOnResize: true,
       tickMarkFormatter: (time: Time, kind: TickMarkType) => tick(time as number, kind),
     },
     localization: { timeFormatter: (time: Time) => moment(time as number) },

@@ -65,7 +65,7 @@ function configuration(options: PlotOptions, size: { width: number; height: numb
   const { lines, time = false } = options;
   return {
     ...size,
-    padding: [12, 12, 0, 0],
+    padding: [22, 26, 0, 0],
     scales: {
       x: { time: false },
       y: options.zero ? { range: (made, low, high) => withZero(...(options.cut ? most(made) : [low, high] as const)) } : {},

@@ -81,7 +81,8 @@ function tab(view: View, number: number): HTMLElement {
       title: `${say().views[view]} (${number})`,
       onClick: () => go({ view, span: null, prices: null, cell: null }, true),
     },
-    say().views[view],
+    h("span", { class: "wide" }, say().views[view]),
+    h("span", { class: "narrow" }, say().tabs[view]),
   );
 }
 

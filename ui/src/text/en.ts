@@ -8,6 +8,7 @@ export const en = {
     funding: "Funding & basis",
     data: "Exchanges & data",
   },
+  tabs: { market: "Market", symbol: "Symbol", options: "Options", funding: "Funding", data: "Data" },
   shell: {
     skip: "Skip to the content",
     views: "Views",
@@ -90,6 +91,8 @@ export const en = {
     heat: "Funding by exchange",
     heatNote: "a year, simple, of the last settlement",
     heatPerHours: (hours: string) => `every ${hours} h`,
+    growth: "Growth of open interest",
+    growthNote: "in dollars, since 30 days; one side counted",
     freshness: "Freshness",
     freshnessNote: "newest row of each exchange",
     noMatch: "No coin matches",
@@ -165,8 +168,7 @@ export const en = {
     unknownColumns: "Columns not known",
     pricesFrom: "Prices from",
     noClusters: "None within 10 % of the price",
-    clusterSaid: (side: string, usd: string, price: string) =>
-      `Cluster of ${side}: ${usd} at ${price}. Open what it is made of.`,
+    openCluster: "What it is made of",
     madeOf: "What it is made of",
     close: "Close",
     nothingThere: "Nothing stands in this range of prices.",

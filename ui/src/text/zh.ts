@@ -4,6 +4,7 @@ import type { Words } from "./index";
 
 export const zh: Words = {
   views: { market: "市场", symbol: "品种", options: "期权", funding: "资金费与基差", data: "交易所与数据" },
+  tabs: { market: "市场", symbol: "品种", options: "期权", funding: "资金费", data: "数据" },
   shell: {
     skip: "跳到内容",
     views: "视图",
@@ -101,6 +102,8 @@ export const zh: Words = {
     heat: "各交易所资金费率",
     heatNote: "最近一次结算，单利年化",
     heatPerHours: (hours) => `每 ${hours} 小时`,
+    growth: "持仓量增长",
+    growthNote: "按美元计，近 30 天；单边计算",
     freshness: "数据新鲜度",
     freshnessNote: "各交易所最新一行",
     noMatch: "没有匹配的币种",
@@ -160,7 +163,7 @@ export const zh: Words = {
     unknownColumns: "未知的列",
     pricesFrom: "价格来源",
     noClusters: "价格 10 % 以内没有",
-    clusterSaid: (side, usd, price) => `${side}聚集区：${price} 处 ${usd}。打开查看构成。`,
+    openCluster: "查看构成",
     madeOf: "构成",
     close: "关闭",
     nothingThere: "此价格区间内没有持仓。",

@@ -8,7 +8,7 @@ import { say } from "../../text";
 import type { Settled } from "./load";
 
 /** The rate that is coloured fully, a year. */
-const FULL = 0.5;
+const FULL = 0.3;
 
 export function heat(settled: Settled[], coins: string[]): HTMLElement {
   const words = say().market;

@@ -11,6 +11,7 @@ import { type View, changed } from "../view";
 import { columns } from "./coins";
 import { figures, totals } from "./figures";
 import { fresh, freshSheet } from "./fresh";
+import { growth } from "./growth";
 import { heat, heatSheet } from "./heat";
 import { type Coin, type Settled, loadCoins, loadEffective, loadFunding } from "./load";
 
@@ -31,6 +32,8 @@ class MarketView implements View {
   readonly #table: Panel;
   readonly #heat: Panel;
   readonly #fresh: Panel;
+  readonly #growth: Panel;
+  #undo = (): void => {};
 
   constructor() {
     const words = say().market;
@@ -49,12 +52,24 @@ class MarketView implements View {
     });
     this.#heat = new Panel({ title: words.heat, note: words.heatNote, name: "funding-by-exchange", sheet: () => heatSheet(this.#settled) });
     this.#fresh = new Panel({ title: words.freshness, note: words.freshnessNote, name: "freshness", sheet: freshSheet });
+    this.#growth = new Panel({
+      title: words.growth,
+      note: words.growthNote,
+      name: "growth",
+      sheet: () => ({
+        columns: ["coin", "hours_before", "open_interest_usd"],
+        rows: this.#coins.flatMap(({ coin, open_interest_history: history }) =>
+          history.map((value, hour) => [coin, history.length - 1 - hour, value]),
+        ),
+      }),
+    });
     this.element = h(
       "div",
       { class: "view market" },
       this.#figures.element,
       this.#table.element,
       h("div", { class: "halves" }, this.#heat.element, this.#fresh.element),
+      this.#growth.element,
     );
     this.#loader.start();
   }
@@ -69,6 +84,7 @@ class MarketView implements View {
 
   dispose(): void {
     this.#loader.dispose();
+    this.#undo();
   }
 
   async #load(signal: AbortSignal): Promise<void> {
@@ -77,6 +93,7 @@ class MarketView implements View {
       this.#coins = await loadCoins(signal);
       this.#showTable();
       this.#showFigures();
+      this.#showGrowth();
       const names = this.#coins.slice(0, HEATED).map(({ coin }) => coin);
       [this.#settled, this.#effective] = await Promise.all([
         loadFunding(names, signal),
@@ -88,7 +105,7 @@ class MarketView implements View {
       else this.#heat.empty(say().panel.nothing);
     } catch (error) {
       if (signal.aborted) return;
-      for (const panel of [this.#figures, this.#table, this.#heat]) {
+      for (const panel of [this.#figures, this.#table, this.#heat, this.#growth]) {
         panel.failed(error, () => this.#loader.start());
       }
     }
@@ -129,6 +146,12 @@ class MarketView implements View {
       this.#figures.summary(say().market.said(dollars(interest), largest.coin, share));
     }
     this.#figures.ready();
+  }
+
+  #showGrowth(): void {
+    this.#undo();
+    this.#undo = growth(this.#growth.body, this.#coins);
+    this.#growth.ready();
   }
 
   #showFresh(): void {

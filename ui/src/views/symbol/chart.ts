@@ -121,7 +121,7 @@ export class MarketChart {
 
   /** Show the same span of another map, or all of it where all was shown. */
   #keep(range: { from: number; to: number }, before: HeatMap, map: HeatMap): void {
-    if (range.from <= 0 && range.to >= before.columns - 1) {
+    if (range.from <= 0.5 && range.to >= before.columns - 1.5) {
       this.chart.timeScale().fitContent();
       return;
     }
@@ -189,7 +189,7 @@ export class MarketChart {
     const range = this.chart.timeScale().getVisibleLogicalRange();
     const { map } = this;
     if (!range || !map) return null;
-    if (range.from <= 0 && range.to >= map.columns - 1) return null;
+    if (range.from <= 0.5 && range.to >= map.columns - 1.5) return null;
     const start = map.time[0]!;
     return [Math.round(start + range.from * map.interval), Math.round(start + range.to * map.interval)];
   }

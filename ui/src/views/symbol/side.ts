@@ -40,14 +40,11 @@ export function clusterList(clusters: Table | null): HTMLElement {
         "button",
         {
           class: "cluster",
-          "aria-label": words.clusterSaid(
-            words.sides[side as "long" | "short"],
-            dollars(clusters.at("value_usd", row)),
-            priced(clusters.at("price", row)),
-          ),
+          title: words.openCluster,
           onClick: () => go({ cell: range }, true),
         },
-        h("i", { class: side ?? "" }, side === "long" ? "▼" : "▲"),
+        h("span", { class: "unseen" }, words.sides[side as "long" | "short"]),
+        h("i", { class: side ?? "", "aria-hidden": "true" }, side === "long" ? "▼" : "▲"),
         h("span", { class: "number" }, priced(clusters.at("price", row))),
         h("span", { class: "number dim" }, percent(away, 1, true)),
         h("span", { class: "number strong" }, dollars(clusters.at("value_usd", row))),

@@ -247,12 +247,25 @@ class SymbolView implements View {
   #moved(): void {
     clearTimeout(this.#moving);
     this.#moving = setTimeout(() => {
-      if (this.#map) go({ span: this.#chart.span(), prices: this.#chart.prices() });
+      if (this.#map) go(this.#seen());
     }, 400) as unknown as number;
   }
 
+  /** What is visible; as the address has it where that is the same to a bar. */
+  #seen(): Pick<Address, "span" | "prices"> {
+    const said = address.value;
+    const [span, prices] = [this.#chart.span(), this.#chart.prices()];
+    const same = (one: [number, number] | null, other: [number, number] | null, least: number): boolean =>
+      !!one && !!other && one.every((end, index) => Math.abs(end - other[index]!) < least);
+    const pixel = prices ? (prices[1] - prices[0]) / 200 : 0;
+    return {
+      span: same(span, said.span, this.#map?.interval ?? 1) ? said.span : span,
+      prices: same(prices, said.prices, pixel) ? said.prices : prices,
+    };
+  }
+
   async #share(): Promise<void> {
-    go({ span: this.#chart.span(), prices: this.#chart.prices() });
+    go(this.#seen());
     const words = say().symbol;
     try {
       await navigator.clipboard.writeText(location.href);
