@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from plimsoll import maps
+from plimsoll.analytics.liquidations import dollars, weakest
 from plimsoll.analytics.provenance import peaks
 from plimsoll.errors import NoSuchData
 from plimsoll.measures import carry, interest
@@ -176,15 +177,11 @@ def _liquidated(
     rows = rows_of(reader, "liquidation", coin, day)
     if rows.is_empty():
         return None, None
-    value: float = rows.select(
-        pl.coalesce("value_usd", pl.col("price") * pl.col("amount")).sum()
-    ).item()
-    told = set(rows["completeness"])
-    weakest = next((word for word in _WEAKEST if word in told), "complete")
-    return value, weakest
+    return rows.select(_WORTH.alias("usd"), weakest()).row(0)
 
 
-_WEAKEST = ("unknown", "sampled", "throttled", "aggregated")
+_WORTH = pl.when(dollars().count() > 0).then(dollars().sum())
+"""Dollars of those whose dollars are known; null where none are."""
 
 
 def show(
@@ -251,6 +248,6 @@ def _day_by_side(frame: pl.DataFrame) -> pl.DataFrame:
         .agg(
             time=pl.col("time").max(),
             count=pl.len(),
-            value_usd=pl.coalesce("value_usd", pl.col("price") * pl.col("amount")).sum(),
+            value_usd=_WORTH,
         )
     )

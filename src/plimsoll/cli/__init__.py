@@ -29,6 +29,11 @@ COMMANDS = {
     "show": ("plimsoll.cli.show:show", "Show the load on one market at a glance."),
     "open-interest": ("plimsoll.cli.interest:open_interest", "Open interest over exchanges."),
     "funding": ("plimsoll.cli.carry:funding", "What leverage costs, and for how long."),
+    "liquidations": (
+        "plimsoll.cli.liquidations:liquidations",
+        "What was closed by force, and in bursts.",
+    ),
+    "macro": ("plimsoll.cli.macro:macro", "Stablecoins, chains, and regulated futures."),
     "heatmap": ("plimsoll.cli.heatmap:heatmap", "Where leveraged positions would be liquidated."),
     "clusters": ("plimsoll.cli.heatmap:clusters", "Where they would be closest together."),
     "leverage": ("plimsoll.cli.score:leverage", "Which leverage liquidations tell of."),

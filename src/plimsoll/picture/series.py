@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
+    from matplotlib.axes import Axes
 
-__all__ = ["draw"]
+__all__ = ["BACK", "FAINT", "INK", "LINES", "draw", "dress", "money"]
 
-_BACK, _INK, _FAINT = "#0e0b16", "#e9e6f2", "#8d87a3"
-_LINES = ("#f5c542", "#6ec1e4", "#e4776e", "#7ee0a3", "#b48ef0", "#f29e4c", "#c9d1d9")
+BACK, INK, FAINT = "#0e0b16", "#e9e6f2", "#8d87a3"
+LINES = ("#f5c542", "#6ec1e4", "#e4776e", "#7ee0a3", "#b48ef0", "#f29e4c", "#c9d1d9")
 _STYLES = ("-", "--", ":", "-.")
 
 
@@ -41,13 +42,13 @@ def draw(frame: pl.DataFrame, path: Path, *, title: str, unit: str, area: bool =
     """
     if not frame.height:
         raise ValueError(f"{title}: nothing to draw")
-    figure = Figure(figsize=(16, 7), dpi=110, facecolor=_BACK, layout="constrained")
-    axes = figure.add_subplot(facecolor=_BACK)
+    figure = Figure(figsize=(16, 7), dpi=110, facecolor=BACK, layout="constrained")
+    axes = figure.add_subplot(facecolor=BACK)
     times = frame["time"].dt.replace_time_zone(None).to_numpy()
     names = [name for name in frame.columns if name != "time"]
     for number, name in enumerate(names):
-        color, values = _LINES[number % len(_LINES)], frame[name].to_numpy()
-        style = _STYLES[number // len(_LINES) % len(_STYLES)]
+        color, values = LINES[number % len(LINES)], frame[name].to_numpy()
+        style = _STYLES[number // len(LINES) % len(_STYLES)]
         known = frame[name].is_not_null().to_numpy()
         # A line that settles more rarely than another is not full of holes.
         sparse = known.mean() < 1 and len(names) > 1
@@ -58,18 +59,31 @@ def draw(frame: pl.DataFrame, path: Path, *, title: str, unit: str, area: bool =
     if area:
         axes.set_ylim(bottom=0)
     else:
-        axes.axhline(0, color=_FAINT, linewidth=0.8)
+        axes.axhline(0, color=FAINT, linewidth=0.8)
+    dress(axes, title=title, unit=unit)
+    if len(names) > 1:
+        axes.legend(facecolor=BACK, edgecolor=BACK, labelcolor=INK, loc="upper left")
+    figure.savefig(path)
+
+
+def dress(axes: Axes, *, title: str, unit: str) -> None:
+    """Give axes whose x is time the looks of all pictures of lines."""
     locator = mdates.AutoDateLocator()  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     axes.yaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.set_ylabel(unit, color=_FAINT)
-    axes.set_title(title, color=_INK, loc="left", fontsize=15, pad=12)
-    axes.tick_params(colors=_FAINT)
-    axes.grid(color=_FAINT, alpha=0.15)
+    axes.set_ylabel(unit, color=FAINT)
+    axes.set_title(title, color=INK, loc="left", fontsize=15, pad=12)
+    axes.tick_params(colors=FAINT)
+    axes.grid(color=FAINT, alpha=0.15)
     axes.margins(x=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    if len(names) > 1:
-        axes.legend(facecolor=_BACK, edgecolor=_BACK, labelcolor=_INK, loc="upper left")
-    figure.savefig(path)
+
+
+def money(value: float) -> str:
+    """Return dollars as a label of a picture: ``$8.06bn``; the sign of money is no mathematics."""
+    for size, unit in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        if abs(value) >= size:
+            return rf"\${value / size:.3g}{unit}"
+    return rf"\${value:.3g}"
