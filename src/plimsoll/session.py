@@ -14,6 +14,7 @@ from plimsoll import ingest, sql
 from plimsoll import overview as glance
 from plimsoll.chains import Chains
 from plimsoll.costs import Costs
+from plimsoll.crowds import Crowds
 from plimsoll.estimates import Estimates
 from plimsoll.exchanges import EXCHANGES, exchange
 from plimsoll.market.symbols import Symbol
@@ -61,7 +62,7 @@ def offers() -> list[dict[str, Any]]:
     return found
 
 
-class Session(Estimates, States, Costs, Chains):
+class Session(Estimates, States, Crowds, Costs, Chains):
     """A store, and everything that can be asked of it.
 
     Every method takes times as `datetime` or text: an ISO date or time, or a

@@ -28,6 +28,11 @@ COMMANDS = {
     "overview": ("plimsoll.cli.overview:overview", "Show the load on the market at a glance."),
     "show": ("plimsoll.cli.show:show", "Show the load on one market at a glance."),
     "open-interest": ("plimsoll.cli.interest:open_interest", "Open interest over exchanges."),
+    "consensus": ("plimsoll.cli.interest:consensus", "Whose open interest can be believed."),
+    "quadrant": ("plimsoll.cli.interest:quadrant", "Does open interest confirm the price?"),
+    "entries": ("plimsoll.cli.interest:entries", "At which prices it was entered."),
+    "positioning": ("plimsoll.cli.crowd:positioning", "Which side is crowded, and by what."),
+    "flow": ("plimsoll.cli.crowd:flow", "What takers bought and sold."),
     "funding": ("plimsoll.cli.carry:funding", "What leverage costs, and for how long."),
     "liquidations": (
         "plimsoll.cli.liquidations:liquidations",

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import matplotlib.dates as mdates
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from plimsoll.picture.series import BACK, FAINT, INK, LINES, dress, money
+from plimsoll.picture import style
+from plimsoll.picture.style import BACK, FAINT, INK, LINES, dollars
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -49,15 +49,12 @@ def draw(
     if not frame.height:
         raise ValueError(f"{title}: nothing to draw")
     names = frame["exchange"].unique(maintain_order=True).sort().to_list()
-    figure = Figure(figsize=(16, 8), dpi=110, facecolor=BACK, layout="constrained")
-    bars, seen = figure.subplots(
-        2, 1, sharex=True, height_ratios=(12, 0.5 + 0.5 * len(names)),
-        subplot_kw={"facecolor": BACK},
-    )  # fmt: skip
+    figure = style.figure(8)
+    bars, seen = figure.subplots(2, 1, sharex=True, height_ratios=(12, 0.5 + 0.5 * len(names)))
     _bars(bars, frame, names, every)
-    dress(bars, title=title, unit="US dollars, shorts up, longs down")
+    style.dated(style.dressed(bars, title=title, unit="US dollars, shorts up, longs down"))
     bars.axhline(0, color=FAINT, linewidth=0.8)
-    bars.yaxis.set_major_formatter(FuncFormatter(lambda value, _: money(abs(value))))
+    bars.yaxis.set_major_formatter(FuncFormatter(lambda value, _: dollars(abs(value))))
     _mark(bars, bursts)
     bars.legend(
         facecolor=BACK, edgecolor=BACK, labelcolor=INK, loc="lower right",
@@ -89,7 +86,7 @@ def _bars(axes: Axes, frame: pl.DataFrame, names: list[str], every: timedelta) -
 def _label(name: str, rows: pl.DataFrame) -> str:
     """Return an exchange with its feeds' labels, how long they were seen, and what was closed."""
     labels = sorted(rows.filter(rows["long_usd"].is_not_null())["completeness"].unique())
-    long, short = (money(float(rows[f"{side}_usd"].sum())) for side in ("long", "short"))
+    long, short = (dollars(float(rows[f"{side}_usd"].sum())) for side in ("long", "short"))
     seen = rows["seen"].fill_null(0).to_numpy().mean()
     when = "" if seen == 1 else f", seen {seen:.0%} of the time"
     return f"{name} ({', '.join(labels) or 'unknown'}{when}): longs {long}, shorts {short}"
@@ -122,7 +119,7 @@ def _strips(axes: Axes, frame: pl.DataFrame, names: list[str], every: timedelta)
             axes.broken_barh(
                 spans, (number - 0.35, 0.7), color=LINES[number % len(LINES)], alpha=alpha, lw=0
             )
-    dress(axes, title="", unit="")
+    style.dated(style.dressed(axes, money=False))
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.6, len(names) - 0.4)
     axes.grid(visible=False)

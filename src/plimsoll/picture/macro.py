@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import polars as pl
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from plimsoll.picture.series import BACK, FAINT, INK, LINES, dress, money
+from plimsoll.picture import style
+from plimsoll.picture.style import BACK, FAINT, INK, LINES, dollars
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,10 +51,8 @@ def draw(
     parts = [part for part in (stablecoins, commitments) if part is not None]
     if not parts:
         raise ValueError(f"{title}: neither stablecoins nor reports of the CFTC are stored to draw")
-    figure = Figure(figsize=(16, 5.5 * len(parts)), dpi=110, facecolor=BACK, layout="constrained")
+    figure = style.figure(5.5 * len(parts))
     axes = list(figure.subplots(len(parts), 1, squeeze=False)[:, 0])
-    for one in axes:
-        one.set_facecolor(BACK)
     if stablecoins is not None:
         _stablecoins(axes.pop(0), stablecoins)
     if commitments is not None:
@@ -70,10 +68,15 @@ def _stablecoins(axes: Axes, frame: pl.DataFrame) -> None:
         rows = frame.filter(
             (pl.col("symbol") == name) & (pl.col("exchange") == frame["exchange"][-1])
         )
-        times = rows["time"].dt.replace_time_zone(None).to_numpy()
         whole = name == "TOTAL"
         color, label = (INK, "all") if whole else (LINES[number % len(LINES)], name)
-        axes.plot(times, rows["supply_usd"].to_numpy(), color=color, linewidth=1.4, label=label)
+        axes.plot(
+            style.times(rows),
+            rows["supply_usd"].to_numpy(),
+            color=color,
+            linewidth=1.4,
+            label=label,
+        )
     last = frame.filter(pl.col("symbol") == "TOTAL").tail(1)
     growth = last.select("growth_7d", "growth_30d").to_dicts()[0] if last.height else {}
     spans = {"growth_7d": "7 days", "growth_30d": "30 days"}
@@ -82,8 +85,8 @@ def _stablecoins(axes: Axes, frame: pl.DataFrame) -> None:
         for name, span in spans.items()
         if growth.get(name) is not None
     )
-    dress(axes, title=f"Stablecoins in circulation{grown}", unit="US dollars")
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: money(value)))
+    style.dated(style.dressed(axes, title=f"Stablecoins in circulation{grown}", unit="US dollars"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: dollars(value)))
     axes.set_ylim(bottom=0)
     _legend(axes)
 
@@ -99,7 +102,7 @@ def _commitments(axes: Axes, frame: pl.DataFrame, coin: str) -> None:
         axes.plot(times, net.to_numpy(), color=LINES[number], linewidth=1.3, label=words)
     axes.axhline(0, color=FAINT, linewidth=0.8)
     title = f"Who holds regulated futures of {coin}, net (CFTC, from each report's publication on)"
-    dress(axes, title=title, unit=coin)
+    style.dated(style.dressed(axes, title=title, unit=coin))
     _legend(axes)
 
 
