@@ -31,7 +31,6 @@ __all__ = [
     "from_jump_wings",
     "jump_wings",
     "repaired",
-    "ssvi",
     "total_variance",
 ]
 
@@ -55,7 +54,7 @@ def total_variance(curve: ArrayLike, k: ArrayLike) -> Floats:
     0.141443
     """
     a, b, rho, m, s = _parts(curve)
-    away = k - m
+    away = np.asarray(k, dtype=np.float64) - m
     return a + b * (rho * away + np.sqrt(away**2 + s**2))
 
 
@@ -77,12 +76,13 @@ def butterfly(curve: ArrayLike, k: ArrayLike) -> Floats:
     ndarray, dimensionless
     """
     _, b, rho, m, s = _parts(curve)
+    k = np.asarray(k, dtype=np.float64)
     away = k - m
     root = np.sqrt(away**2 + s**2)
     w = total_variance(curve, k)
     first, second = b * (rho + away / root), b * s**2 / root**3
-    level: Floats = (1 - np.asarray(k) * first / (2 * w)) ** 2
-    return level - first**2 / 4 * (1 / w + 0.25) + second / 2
+    density: Floats = (1 - k * first / (2 * w)) ** 2 - first**2 / 4 * (1 / w + 0.25) + second / 2
+    return density
 
 
 def jump_wings(curve: ArrayLike, years: ArrayLike) -> Floats:
@@ -102,6 +102,7 @@ def jump_wings(curve: ArrayLike, years: ArrayLike) -> Floats:
         and the call's :math:`c`, and the least variance :math:`\tilde v`; variances for a year.
     """
     a, b, rho, m, s = _parts(curve)
+    years = np.asarray(years, dtype=np.float64)
     w = total_variance(curve, 0.0)
     root = np.sqrt(w)
     skew = b / (2 * root) * (rho - m / np.sqrt(m**2 + s**2))
@@ -169,32 +170,6 @@ def repaired(curve: ArrayLike, years: ArrayLike) -> Floats:
     right = np.where(right > 0, right, np.nan)
     least = 4 * v * left * right / (left + right) ** 2
     return from_jump_wings(np.stack([v, skew, left, right, least], axis=-1), years)
-
-
-def ssvi(theta: ArrayLike, rho: ArrayLike, phi: ArrayLike) -> Floats:
-    r"""Return the curves of a surface that has one form at all expiries (SSVI).
-
-    .. math:: w(k) = \frac{\theta}{2} \left(1 + \rho \varphi k
-              + \sqrt{(\varphi k + \rho)^2 + 1 - \rho^2}\right)
-
-    Parameters
-    ----------
-    theta : array_like, variance to expiry
-        At the money.
-    rho : array_like, dimensionless
-        Skew, in (-1, 1).
-    phi : array_like, per unit of log moneyness
-        How curved the smile is.
-
-    Returns
-    -------
-    ndarray, shape (…, 5)
-        Parameters a, b, ρ, m, s.
-    """
-    theta, rho, phi = (np.asarray(one, dtype=np.float64) for one in (theta, rho, phi))
-    flat = np.sqrt(1 - rho**2)
-    parts = theta / 2 * flat**2, theta * phi / 2, rho, -rho / phi, flat / phi
-    return np.stack(np.broadcast_arrays(*parts), axis=-1)
 
 
 def _parts(curve: ArrayLike) -> tuple[Floats, Floats, Floats, Floats, Floats]:

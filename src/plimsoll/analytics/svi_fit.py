@@ -6,10 +6,10 @@ For a given vertex :math:`m` and width :math:`s` the curve is linear in what rem
 
 and the best of it, within :math:`|d| < c` and Lee's bound :math:`c + |d| \le 2 s`, is found
 without search: inside, or else on one of four edges. Search goes over :math:`m` and :math:`\ln s`
-alone [1]_, by simplexes [2]_ from the best places of a grid.
+alone [1]_, by triangles [2]_ from the best places of a grid.
 
-A curve with a butterfly, or one that crosses that of the expiry before, is searched for again in
-all five parameters, from its own best fit and from its repair, with a penalty on both.
+A curve with a butterfly, or one that crosses that of the expiry before, is searched for again:
+each that is tried is raised until it no longer crosses, and butterflies are penalized.
 
 References
 ----------
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = ["crossing", "fit", "lowest", "refit"]
+__all__ = ["FEWEST", "check", "crossing", "fit", "lowest", "refit"]
+
+FEWEST = 6
+"""Quotes that a curve of its own is fitted to."""
 
 _RHO = 0.999
 """The most that skew can be: at 1 a wing is flat."""
@@ -48,14 +51,14 @@ _SHARED = 41
 _MARGIN = 1e-3
 """A penalty begins this far before the border."""
 _STRENGTHS = (1.0, 1e4)
-_FORBIDDEN = 1e30
 _SETTLED = 1e-7
-_EVALUATIONS = 120
-"""Of a search, for each parameter."""
+_TURNS = 240
+_SIDES = (0.25, 0.35)
+"""Of the first triangle, in standard deviations and their logarithms."""
 
 
 @njit(cache=True, nogil=True)
-def fit(k: Floats, w: Floats, weight: Floats, start: Ints, curves: Floats) -> None:
+def fit(k: Floats, w: Floats, weight: Floats, start: Ints, scale: Floats, curves: Floats) -> None:
     """Write the best curve of each slice.
 
     Parameters
@@ -66,57 +69,80 @@ def fit(k: Floats, w: Floats, weight: Floats, start: Ints, curves: Floats) -> No
         Of a squared error of `w`; the loss is the sum.
     start : ndarray of int, shape (slices + 1,)
         Where the quotes of each slice begin, and the last end.
+    scale : ndarray, shape (slices,), standard deviation to expiry
+        Of a typical quote; distances are measured in it.
     curves : ndarray, shape (slices, 5)
-        Written: a, b, ρ, m, s.
+        Written: a, b, ρ, m, s; left alone where quotes are fewer than `FEWEST`.
     """
-    nothing = np.empty(0)
+    nothing = np.full(7, math.nan)
     for i in range(len(curves)):
         quotes = slice(start[i], start[i + 1])
-        scale = math.sqrt(np.median(w[quotes]))
-        _fit((k[quotes], w[quotes], weight[quotes], scale, nothing, 0.0, curves[i]))
+        if start[i + 1] - start[i] < FEWEST:
+            continue
+        _fit((k[quotes], w[quotes], weight[quotes], scale[i], nothing, 0.0, curves[i]))
 
 
 @njit(cache=True, nogil=True)
 def refit(
-    quotes: tuple[Floats, Floats, Floats],
+    k: Floats,
+    w: Floats,
+    weight: Floats,
     start: Ints,
+    scale: Floats,
     shared: Floats,
-    repairs: Floats,
     curves: Floats,
 ) -> None:
-    """Write curves anew that have a butterfly, or cross the one before.
+    """Write curves anew that have a butterfly, or cross the one before; not those of few quotes.
 
     Parameters
     ----------
-    quotes : tuple of ndarray
-        `k`, `w` and `weight`, as for `fit`.
-    start : ndarray of int, shape (slices + 1,)
+    k, w, weight, start, scale : ndarray
+        As for `fit`.
     shared : ndarray, shape (slices, 2), log of strike over forward
         Between which a slice and the one before are compared; NaN where none is before.
-    repairs : ndarray, shape (slices, 5)
-        Curves to search from as well; NaN for none.
     curves : ndarray, shape (slices, 5)
         Read and written.
     """
-    k, w, weight = quotes
     for i in range(len(curves)):
-        before = np.empty(0)
-        if shared[i, 0] < shared[i, 1]:
-            before = np.append(curves[i - 1], shared[i])
-        if lowest(curves[i]) >= 0.0 and crossing(curves[i], before) <= 0.0:
+        before = np.append(curves[i - 1], shared[i]) if i > 0 else np.full(7, math.nan)
+        free = lowest(curves[i]) >= 0.0 and not crossing(curves[i], before) > 0.0
+        if free or start[i + 1] - start[i] < FEWEST:
             continue
-        one = slice(start[i], start[i + 1])
-        scale = math.sqrt(np.median(w[one]))
+        quotes = slice(start[i], start[i + 1])
         for strength in _STRENGTHS:
-            problem = (k[one], w[one], weight[one], scale, before, strength, curves[i])
-            _fit(problem)
-            if lowest(curves[i]) >= 0.0 and crossing(curves[i], before) <= 0.0:
+            _fit((k[quotes], w[quotes], weight[quotes], scale[i], before, strength, curves[i]))
+            if lowest(curves[i]) >= 0.0 and not crossing(curves[i], before) > 0.0:
                 break
 
 
 @njit(cache=True, nogil=True)
+def check(curves: Floats, quoted: Floats, shared: Floats, found: Floats) -> None:
+    """Write what arbitrage each curve has.
+
+    Parameters
+    ----------
+    curves : ndarray, shape (slices, 5)
+    quoted : ndarray, shape (slices, 2), log of strike over forward
+        The lowest and the highest strike.
+    shared : ndarray, shape (slices, 2)
+        As for `refit`.
+    found : ndarray, shape (slices, 3)
+        Written: the least g (`svi.butterfly`) anywhere, the least within the strikes, and
+        `crossing`.
+    """
+    for i in range(len(curves)):
+        before = np.append(curves[i - 1], shared[i]) if i > 0 else np.full(7, math.nan)
+        found[i, 0] = lowest(curves[i])
+        found[i, 1] = math.inf
+        for u in _LINE:
+            k = quoted[i, 0] + (quoted[i, 1] - quoted[i, 0]) * (1.0 + u) / 2.0
+            found[i, 1] = min(found[i, 1], _g(curves[i], k))
+        found[i, 2] = crossing(curves[i], before)
+
+
+@njit(cache=True, nogil=True)
 def lowest(curve: Floats) -> float:
-    """Return the least g of a curve, which is negative where it has a butterfly.
+    """Return the least g of a curve, on a line of points dense about the vertex.
 
     Parameters
     ----------
@@ -125,21 +151,13 @@ def lowest(curve: Floats) -> float:
     Returns
     -------
     float
-        On a line of points that are dense about the vertex.
+        Negative where there is a butterfly; the line reaches far beyond all strikes.
     """
-    a, b, rho, m, s = curve
+    m, s = curve[3], curve[4]
     least = math.inf
     for u in _LINE:
         away = s * u / (1.0 - (1.0 - s / _TAIL) * abs(u))
-        root = math.sqrt(away * away + s * s)
-        w = a + b * (rho * away + root)
-        if w <= 0.0:
-            return -math.inf
-        slope = b * (rho + away / root)
-        level = 1.0 - (away + m) * slope / (2.0 * w)
-        bend = b * s * s / (root * root * root)
-        g = level * level - slope * slope / 4.0 * (1.0 / w + 0.25) + bend / 2.0
-        least = min(least, g)
+        least = min(least, _g(curve, m + away))
     return least
 
 
@@ -150,18 +168,19 @@ def crossing(curve: Floats, before: Floats) -> float:
     Parameters
     ----------
     curve : ndarray, shape (5,)
-    before : ndarray, shape (7,) or (0,)
-        The other curve, and between which log moneyness they are compared; empty for none.
+    before : ndarray, shape (7,)
+        The other curve, and between which log moneynesses they are compared.
 
     Returns
     -------
     float
-        Fraction of the other's variance; not above zero where they do not cross.
+        Fraction of the other's variance; not above zero where they do not cross, NaN where they
+        share no strikes.
     """
-    if len(before) == 0:
-        return -math.inf
-    most = -math.inf
     low, high = before[5], before[6]
+    if not low < high:
+        return math.nan
+    most = -math.inf
     for i in range(_SHARED):
         k = low + (high - low) * i / (_SHARED - 1)
         most = max(most, 1.0 - _variance(curve, k) / _variance(before, k))
@@ -169,7 +188,21 @@ def crossing(curve: Floats, before: Floats) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _variance(curve: Floats, k: float) -> float:
+def _g(curve: Floats, k: float) -> Any:
+    _, b, rho, m, s = curve
+    away = k - m
+    root = math.sqrt(away * away + s * s)
+    w = _variance(curve, k)
+    if not w > 0.0:
+        return -math.inf
+    slope = b * (rho + away / root)
+    level = 1.0 - k * slope / (2.0 * w)
+    bend = b * s * s / (root * root * root)
+    return level * level - slope * slope / 4.0 * (1.0 / w + 0.25) + bend / 2.0
+
+
+@njit(cache=True, nogil=True)
+def _variance(curve: Floats, k: float) -> Any:
     away = k - curve[3]
     return curve[0] + curve[1] * (curve[2] * away + math.sqrt(away * away + curve[4] ** 2))
 
@@ -184,41 +217,56 @@ def _fit(problem: Any) -> None:
         places[i, 1] = _WIDTHS[i % len(_WIDTHS)]
         losses[i] = _loss(places[i], problem)
     best, at = math.inf, places[0]
-    for i in np.argsort(losses)[:_STARTS]:
-        loss = _descend(places[i], np.array([0.25, 0.35]), problem)
+    for _ in range(_STARTS):
+        i = int(losses.argmin())
+        losses[i] = math.inf
+        loss = _descend(places[i], problem)
         if loss < best:
             best, at = loss, places[i]
     _loss(at, problem)
 
 
 @njit(cache=True, nogil=True)
-def _loss(x: Floats, problem: Any) -> float:
-    """Return the squared error of a curve, and what its arbitrage costs it."""
-    _, _, _, _, before, strength, curve = problem
-    error = _best(x, problem)
-    if strength == 0.0:
-        return error
-    deep = max(0.0, _MARGIN - lowest(curve))
-    crossed = max(0.0, _MARGIN + crossing(curve, before))
-    return error + strength * (deep * deep + crossed * crossed)
+def _loss(x: Floats, problem: Any) -> Any:
+    """Write the best curve of a vertex and a width; return its error and what butterflies cost."""
+    k, w, weight, _, before, strength, curve = problem
+    _best(x, problem)
+    deep = 0.0
+    if strength > 0.0:
+        curve[0] += max(0.0, _short(curve, before))
+        deep = max(0.0, _MARGIN - lowest(curve))
+    error = 0.0
+    for i in range(len(k)):
+        error += weight[i] * (_variance(curve, k[i]) - w[i]) ** 2
+    return error + strength * deep * deep
 
 
 @njit(cache=True, nogil=True)
-def _best(x: Floats, problem: Any) -> float:
-    """Write the best curve of a vertex and a width, and return its error."""
+def _short(curve: Floats, before: Floats) -> float:
+    """Return by how much variance a curve must rise not to cross the one before."""
+    most = -math.inf
+    low, high = before[5], before[6]
+    for i in range(_SHARED if low < high else 0):
+        k = low + (high - low) * i / (_SHARED - 1)
+        most = max(most, (1.0 + _MARGIN) * _variance(before, k) - _variance(curve, k))
+    return most
+
+
+@njit(cache=True, nogil=True)
+def _best(x: Floats, problem: Any) -> None:
     k, w, weight, scale, _, _, curve = problem
     m = scale * min(_FARTHEST, max(-_FARTHEST, x[0]))
     s = scale * math.exp(min(_WIDEST, max(_NARROWEST, x[1])))
-    total = weight.sum()
     y, z = np.empty(len(k)), np.empty(len(k))
+    total, mean_y, mean_z, mean_w = 0.0, 0.0, 0.0, 0.0
     for i in range(len(k)):
         y[i] = (k[i] - m) / s
         z[i] = math.sqrt(y[i] * y[i] + 1.0)
-    mean_y, mean_z, mean_w = (
-        (weight * y).sum() / total,
-        (weight * z).sum() / total,
-        (weight * w).sum() / total,
-    )
+        total += weight[i]
+        mean_y += weight[i] * y[i]
+        mean_z += weight[i] * z[i]
+        mean_w += weight[i] * w[i]
+    mean_y, mean_z, mean_w = mean_y / total, mean_z / total, mean_w / total
     moments = np.zeros(5)
     for i in range(len(k)):
         one, two, rest = y[i] - mean_y, z[i] - mean_z, weight[i] * (w[i] - mean_w)
@@ -230,10 +278,6 @@ def _best(x: Floats, problem: Any) -> float:
     d, c = _inside(moments, s)
     a = max(mean_w - d * mean_y - c * mean_z, -math.sqrt(max(0.0, c * c - d * d)))
     curve[:] = a, c / s, (d / c if c > 0.0 else 0.0), m, s
-    error = 0.0
-    for i in range(len(k)):
-        error += weight[i] * (a + d * y[i] + c * z[i] - w[i]) ** 2
-    return error
 
 
 @njit(cache=True, nogil=True)
@@ -262,47 +306,43 @@ def _inside(moments: Floats, s: float) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True)
-def _descend(x: Floats, steps: Floats, problem: Any) -> float:
+def _descend(x: Floats, problem: Any) -> Any:
     """Move x to where the loss is least nearby, and return that."""
-    size = len(x)
-    corners, losses = np.empty((size + 1, size)), np.empty(size + 1)
-    for i in range(size + 1):
+    corners, losses = np.empty((3, 2)), np.empty(3)
+    for i in range(3):
         corners[i] = x
         if i > 0:
-            corners[i, i - 1] += steps[i - 1]
+            corners[i, i - 1] += _SIDES[i - 1]
         losses[i] = _loss(corners[i], problem)
-    for _ in range(_EVALUATIONS * size):
-        order = np.argsort(losses)
-        corners, losses = corners[order], losses[order]
-        if losses[size] - losses[0] <= _SETTLED * losses[0]:
+    for _ in range(_TURNS):
+        best, worst = losses.argmin(), losses.argmax()
+        if losses[worst] - losses[best] <= _SETTLED * losses[best]:
             break
-        _turn(corners, losses, problem)
-    at = np.argmin(losses)
-    x[:] = corners[at]
-    return losses[at]
+        _turn(corners, losses, best, worst, problem)
+    x[:] = corners[losses.argmin()]
+    return losses.min()
 
 
 @njit(cache=True, nogil=True)
-def _turn(corners: Floats, losses: Floats, problem: Any) -> None:
-    """Replace the worst corner of a simplex, or draw all to the best; they are in order."""
-    size = len(corners) - 1
-    center = corners[:size].sum(axis=0) / size
-    away = center - corners[size]
+def _turn(corners: Floats, losses: Floats, best: Any, worst: Any, problem: Any) -> None:
+    """Replace the worst corner of a triangle, or draw all to the best."""
+    between = 3 - best - worst
+    center = (corners[best] + corners[between]) / 2.0
+    away = center - corners[worst]
     tried = center + away
     loss = _loss(tried, problem)
-    if loss < losses[0]:
+    if loss < losses[best]:
         farther = center + 2.0 * away
         far_loss = _loss(farther, problem)
         if far_loss < loss:
             tried, loss = farther, far_loss
-    elif loss >= losses[size - 1]:
-        tried = center + 0.5 * away if loss < losses[size] else center - 0.5 * away
-        limit = min(loss, losses[size])
+    elif loss >= losses[between]:
+        limit = min(loss, losses[worst])
+        tried = center + (0.5 if loss < losses[worst] else -0.5) * away
         loss = _loss(tried, problem)
         if loss >= limit:
-            for i in range(1, size + 1):
-                corners[i] = (corners[i] + corners[0]) / 2.0
+            for i in (between, worst):
+                corners[i] = (corners[i] + corners[best]) / 2.0
                 losses[i] = _loss(corners[i], problem)
             return
-    corners[size] = tried
-    losses[size] = loss
+    corners[worst], losses[worst] = tried, loss
