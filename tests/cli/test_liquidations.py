@@ -193,3 +193,16 @@ def test_macro_tells_each_part_and_what_is_missing(run, tmp_path):
     picture = tmp_path / "macro.png"
     assert run("macro", "BTC", "--out", str(picture))[0] == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("store")
+def test_show_gathers_liquidations_with_their_labels_and_the_last_burst(run):
+    found = json.loads(run("show", SYMBOL, "--json")[1])
+    assert found["liquidations"]["exchange"] == ["binance", "bybit"]
+    assert found["liquidations"]["completeness"] == ["throttled", "complete"]
+    assert found["bursts"]["start"] == ["2026-01-08T00:10:00Z"]
+    assert found["options"] is None
+    assert found["macro"] is None
+    code, out, _ = run("show", SYMBOL)
+    assert code == 0
+    assert "Liquidations, the last day with any, at least" in out
