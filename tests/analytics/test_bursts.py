@@ -1,5 +1,6 @@
 """Bursts of liquidations: what is usual by hand, when one begins, and nothing of the future."""
 
+import json
 import math
 from datetime import UTC, datetime, timedelta
 
@@ -204,6 +205,26 @@ def test_which_exchange_told_it_does_not_matter(events):
     one, other = liquidations(rows[:half], venue="a"), liquidations(rows[half:], venue="b")
     found, turned = (bursts(pl.concat(parts), NONE) for parts in ((one, other), (other, one)))
     assert found.equals(turned)
+
+
+@pytest.mark.real
+def test_the_crash_of_2025_10_10_on_hyperliquid_is_one_burst(real):
+    """Counts of forced orders each six seconds or so, beside one a minute in days before."""
+    told = json.loads((real / "hyperliquid_2025-10-10" / "cascade_timing_results.json").read_text())
+    begin = datetime.fromisoformat(told["event_start"])
+    counts = [
+        (begin + timedelta(seconds=row["second"]), "long", row["liquidations"])
+        for row in told["timeline"]
+    ]
+    past = [(begin - n * HOUR, "long", 60.0) for n in range(1, 24 * DAYS)]
+    later = [(begin + HOUR, "long", 60.0)]
+    found = bursts(liquidations(past + counts + later), NONE)
+    row = found.row(0, named=True)
+    assert found.height == 1
+    assert row["start"] == datetime(2025, 10, 10, 21, 15, tzinfo=UTC)
+    assert row["until"] <= datetime(2025, 10, 10, 21, 28, tzinfo=UTC)
+    assert row["long_usd"] == pytest.approx(63_637, rel=1e-3)  # as its publisher counts them
+    assert row["known_at"] <= row["start"] + 2 * MINUTE
 
 
 def candles(closes, first=CRASH - 10 * MINUTE):

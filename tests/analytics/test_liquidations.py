@@ -154,6 +154,15 @@ def test_after_a_day_of_silence_nothing_is_known():
     assert set(found["completeness"][25:30]) == {"unknown"}
 
 
+def test_silence_of_a_sample_says_nothing():
+    found = totals(
+        liquidations((0, "long", 100.0), (130, "long", 1.0), label="sampled"), NONE, HOUR
+    )
+    assert found["long_usd"].to_list() == [100, None, 1]
+    assert found["completeness"].to_list() == ["sampled", "unknown", "sampled"]
+    assert found["seen"].to_list() == [1, None, 1]
+
+
 def test_another_symbol_of_the_exchange_proves_that_the_feed_lives():
     rows = pl.concat(
         [

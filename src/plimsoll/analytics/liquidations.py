@@ -73,7 +73,8 @@ def totals(
         The length of a step.
     quiet : timedelta
         For how long silence of an exchange counts as nothing liquidated. A feed that is silent
-        for longer cannot be told from one that has stopped.
+        for longer cannot be told from one that has stopped; silence of a ``sampled`` one says
+        nothing at all.
 
     Returns
     -------
@@ -102,9 +103,10 @@ def totals(
         .sort(*_MARKET, "time")
         .with_columns(pl.col("completeness", "heard").forward_fill().over(_MARKET))
         .with_columns(
-            seen=pl.when(pl.col("time") - pl.col("heard") <= quiet).then(
-                1 - pl.col("missing").fill_null(0)
-            )
+            seen=pl.when(
+                pl.col("time") - pl.col("heard") <= quiet,
+                (pl.col("completeness") != "sampled") | pl.col("told").is_not_null(),
+            ).then(1 - pl.col("missing").fill_null(0))
         )
     )
     unseen = quietly & ~(pl.col("seen") > 0).fill_null(value=False)
