@@ -5,18 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.dates as mdates
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import FuncFormatter
 
 if TYPE_CHECKING:
     import polars as pl
     from matplotlib.axes import Axes
 
-__all__ = ["BACK", "FAINT", "INK", "LINES", "LONG", "SHORT", "dated", "dressed", "figure", "times"]
+__all__ = [
+    "BACK",
+    "FAINT",
+    "INK",
+    "LINES",
+    "LONG",
+    "SHORT",
+    "SIDES",
+    "dated",
+    "dressed",
+    "figure",
+    "large",
+    "legend",
+    "times",
+]
 
 BACK, INK, FAINT = "#0e0b16", "#e9e6f2", "#8d87a3"
 LINES = ("#f5c542", "#6ec1e4", "#e4776e", "#7ee0a3", "#b48ef0", "#f29e4c", "#c9d1d9")
 LONG, SHORT = "#3fb68b", "#e8a33d"
+SIDES = LinearSegmentedColormap.from_list("sides", [SHORT, "#241d35", LONG])
+"""From shorts to longs, dark between them."""
 
 
 def figure(height: float = 7.0) -> Figure:
@@ -37,8 +54,24 @@ def dressed(axes: Axes, *, title: str = "", unit: str = "", money: bool = True) 
     if unit:
         axes.set_ylabel(unit, color=FAINT)
     if money:
-        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.yaxis.set_major_formatter(FuncFormatter(large))
     return axes
+
+
+def large(value: float, _at: int | None = None) -> str:
+    """Return a large number as people say it: ``35bn``, ``1.5m``."""
+    for size, unit in ((1e12, "tn"), (1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.4g}{unit}"
+    return f"{value:.4g}"
+
+
+def legend(axes: Axes, *, reverse: bool = False) -> None:
+    """Name the lines of axes, where there are any."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            facecolor=BACK, edgecolor=BACK, labelcolor=INK, loc="upper left", reverse=reverse
+        )
 
 
 def dated(axes: Axes) -> Axes:
