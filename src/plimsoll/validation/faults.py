@@ -73,7 +73,7 @@ def faults(store: Path, coin: str) -> pl.DataFrame:
         `fault` (``none`` where nothing is planted), `exchange`, `symbol`, `grade` (of the market it
         was planted in) and `reasons`, `accused` (how many others are C or D), `hours` from the
         start of the fault to the first D (null if there was none), and `error`: how far the last
-        sum of those believed lies from that of the sound markets, an absolute fraction.
+        sum lies from what the markets in it really held, an absolute fraction.
 
     Raises
     ------
@@ -93,9 +93,10 @@ def faults(store: Path, coin: str) -> pl.DataFrame:
 
     markets = rows.select("exchange", "symbol").unique().sort("exchange", "symbol")
     perpetuals = [(e, s) for e, s in markets.iter_rows() if "-" not in s]
-    found = [_found(panel(rows), "none", perpetuals[0])]
+    real = panel(rows)
+    found = [_found(real, real, "none", perpetuals[0])]
     found += [
-        _found(panel(planted(rows, fault, *market)), fault, market)
+        _found(panel(planted(rows, fault, *market)), real, fault, market)
         for fault in FAULTS
         for market in perpetuals
     ]
@@ -105,16 +106,18 @@ def faults(store: Path, coin: str) -> pl.DataFrame:
 _TYPES: dict[str, Any] = {"reasons": pl.List(pl.String), "hours": pl.Float64}
 
 
-def _found(held: grading.Panel, fault: str, market: tuple[str, str]) -> dict[str, Any]:
+def _found(
+    held: grading.Panel, real: grading.Panel, fault: str, market: tuple[str, str]
+) -> dict[str, Any]:
     """Return what the grades say of a market with a fault, and of the others."""
     own = (pl.col("exchange") == market[0]) & (pl.col("symbol") == market[1])
     given, again = grading.grades(held, ("open_interest",)), consensus.graded(held)
     first: datetime | None = again.filter(own, pl.col("grade") == "D")["time"].min()  # type: ignore[assignment]
     last: datetime = held.time[-1]
     begun: datetime = last - timedelta(days=1) if "since" in fault else held.time[0]
-    told = consensus.sound(held, again)["value_usd"][-1]
-    now = held.reports().filter(pl.col("time") == last)
-    right = now if fault == "none" else now.filter(~own)
+    told = consensus.sound(held, again).row(-1, named=True)
+    name = pl.format("{} {}", "exchange", "symbol")
+    right = real.reports().filter(pl.col("time") == last, ~name.is_in(told["left_out"]))
     return {
         "fault": fault,
         "exchange": market[0],
@@ -123,5 +126,5 @@ def _found(held: grading.Panel, fault: str, market: tuple[str, str]) -> dict[str
         "reasons": given.filter(own)["reasons"].first(),
         "accused": given.filter(~own & pl.col("grade").is_in(["C", "D"])).height,
         "hours": None if first is None else (first - begun) / timedelta(hours=1),
-        "error": abs(told / right["value_usd"].sum() - 1),
+        "error": abs(told["value_usd"] / right["value_usd"].sum() - 1),
     }
