@@ -87,6 +87,8 @@ def weighted_median(values: ArrayLike, weight: ArrayLike) -> Floats:
     value, mass = np.broadcast_arrays(
         np.asarray(values, dtype=np.float64), np.asarray(weight, dtype=np.float64)
     )
+    if not value.shape[-1]:
+        return np.full(value.shape[:-1], np.nan)
     known = ~(np.isnan(value) | np.isnan(mass))
     order = np.argsort(np.where(known, value, np.inf), axis=-1)
     sort = np.take_along_axis(np.where(known, value, np.nan), order, axis=-1)
@@ -136,8 +138,8 @@ def unchanged(values: ArrayLike, traded: ArrayLike) -> Whole:
     Returns
     -------
     ndarray of int, shape (instants, markets)
-        A run is not broken by an instant at which the market or most of the others are unknown,
-        or at which most of the others stood still too; such instants are not counted.
+        A run is not broken by an instant at which the market is unknown, or at which more than
+        half of the others stood still too; such instants are not counted.
     """
     value = np.asarray(values, dtype=np.float64)
     volume = np.asarray(traded, dtype=np.float64)
@@ -145,7 +147,7 @@ def unchanged(values: ArrayLike, traded: ArrayLike) -> Whole:
     known, moved = ~np.isnan(step), np.abs(np.nan_to_num(step)) > 0
     others_known = known.sum(axis=1, keepdims=True) - known
     others_moved = moved.sum(axis=1, keepdims=True) - moved
-    awake = (others_known > 0) & (2 * others_moved > others_known)
+    awake = (others_moved > 0) & (2 * others_moved >= others_known)
     still = known & ~moved & awake & ~(volume == 0)
     runs = np.zeros(value.shape, dtype=np.int64)
     run = np.zeros(value.shape[1], dtype=np.int64)

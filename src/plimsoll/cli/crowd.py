@@ -74,7 +74,7 @@ def _terms(frame: pl.DataFrame, title: str) -> None:
     ]
     table(pl.DataFrame(rows), title=f"{title}, {now['time']:%Y-%m-%d %H:%M} UTC", right=_RIGHT)
     score = "–" if now["crowding"] is None else f"{now['crowding']:+.0f} of ±100"
-    click.echo(f"crowding {score}, of {now['terms']} terms")
+    click.echo(f"crowding {score}, of {now['terms']} of {len(TERMS)} terms")
     if now.get("gap") is not None:
         click.echo(
             f"top positions stand {now['gap'] * 100:+.1f} points more long than all accounts"

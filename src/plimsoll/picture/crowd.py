@@ -50,7 +50,7 @@ def positioning(frame: pl.DataFrame, path: Path, *, title: str) -> None:
         np.append(x, x[-1] + (x[-1] - x[-2] if len(x) > 1 else 1)),
         np.arange(len(TERMS) + 1),
         ranks,
-        cmap="PuOr_r",
+        cmap=style.SIDES,
         vmin=0,
         vmax=1,
     )
@@ -85,8 +85,5 @@ def flow(frame: pl.DataFrame, path: Path, *, title: str) -> None:
             axes[1].plot(style.times(frame), frame[f"net_{name}"], color=color, label=name)
     for one in axes:
         one.axhline(0, color=style.FAINT, lw=0.8)
-        if one.get_legend_handles_labels()[0]:
-            one.legend(
-                facecolor=style.BACK, edgecolor=style.BACK, labelcolor=style.INK, loc="upper left"
-            )
+        style.legend(one)
     page.savefig(path)

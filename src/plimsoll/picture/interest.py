@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 from matplotlib.patches import Patch
-from matplotlib.ticker import EngFormatter, FuncFormatter
+from matplotlib.ticker import FuncFormatter
 
 from plimsoll.picture import style
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from matplotlib.axes import Axes
 
     from plimsoll.measures.interest import Consensus
 
@@ -57,7 +55,7 @@ def candles(frame: pl.DataFrame, path: Path, *, title: str) -> None:
     )
     below.set_ylim(0, 1.05)
     below.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value:.0%}"))
-    below.set_xticks(x[::step], [f"{time:%d %b %y}" for time in known["time"][::step]])
+    below.set_xticks(x[::step], [f"{time:%d %b}\n{time:%Y}" for time in known["time"][::step]])
     page.savefig(path)
 
 
@@ -84,8 +82,8 @@ def parts(frame: pl.DataFrame, path: Path, *, title: str) -> None:
     axes = style.dated(style.dressed(page.add_subplot(), title=title, unit="US dollars"))
     colors = [style.LINES[n % len(style.LINES)] for n in range(len(shown))]
     axes.stackplot(style.times(wide), *layers, labels=shown, colors=colors, alpha=0.8)
-    axes.set_ylim(bottom=0)
-    _legend(axes, reverse=True)
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.15)  # room for the names
+    style.legend(axes, reverse=True)
     page.savefig(path)
 
 
@@ -114,7 +112,7 @@ def consensus(found: Consensus, path: Path, *, title: str) -> None:
         above.plot(style.times(one), index, line, color=color, label=name, lw=1.3)
     spread = above.get_ylim()
     above.set_ylim(max(spread[0], 0), min(spread[1], 400))
-    _legend(above)
+    style.legend(above)
     style.dated(style.dressed(below, unit="sum of those believed, US dollars"))
     total, color = found.total, style.LINES[0]
     below.plot(style.times(total), total["value_usd"], color=color, lw=1.3)
@@ -185,19 +183,8 @@ def entries(frame: pl.DataFrame, path: Path, *, title: str) -> None:
         transform=axes.get_yaxis_transform(),
     )
     axes.margins(x=0.05)
-    money = EngFormatter(sep="")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _at: money(abs(value))))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _at: style.large(abs(value))))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _at: f"{value:,.6g}"))
     axes.set_xlabel("US dollars, an estimate", color=style.FAINT)
-    _legend(axes)
+    style.legend(axes)
     page.savefig(path)
-
-
-def _legend(axes: Axes, *, reverse: bool = False) -> None:
-    axes.legend(
-        facecolor=style.BACK,
-        edgecolor=style.BACK,
-        labelcolor=style.INK,
-        loc="upper left",
-        reverse=reverse,
-    )

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import FuncFormatter
 
 from plimsoll.picture import style
-from plimsoll.picture.style import BACK, FAINT, INK, LINES, dollars
+from plimsoll.picture.style import BACK, FAINT, INK, LINES, large
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -54,7 +54,7 @@ def draw(
     _bars(bars, frame, names, every)
     style.dated(style.dressed(bars, title=title, unit="US dollars, shorts up, longs down"))
     bars.axhline(0, color=FAINT, linewidth=0.8)
-    bars.yaxis.set_major_formatter(FuncFormatter(lambda value, _: dollars(abs(value))))
+    bars.yaxis.set_major_formatter(FuncFormatter(lambda value, _: large(abs(value))))
     _mark(bars, bursts)
     bars.legend(
         facecolor=BACK, edgecolor=BACK, labelcolor=INK, loc="lower right",
@@ -86,7 +86,7 @@ def _bars(axes: Axes, frame: pl.DataFrame, names: list[str], every: timedelta) -
 def _label(name: str, rows: pl.DataFrame) -> str:
     """Return an exchange with its feeds' labels, how long they were seen, and what was closed."""
     labels = sorted(rows.filter(rows["long_usd"].is_not_null())["completeness"].unique())
-    long, short = (dollars(float(rows[f"{side}_usd"].sum())) for side in ("long", "short"))
+    long, short = (large(float(rows[f"{side}_usd"].sum())) for side in ("long", "short"))
     seen = rows["seen"].fill_null(0).to_numpy().mean()
     when = "" if seen == 1 else f", seen {seen:.0%} of the time"
     return f"{name} ({', '.join(labels) or 'unknown'}{when}): longs {long}, shorts {short}"

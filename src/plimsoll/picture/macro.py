@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import polars as pl
-from matplotlib.ticker import FuncFormatter
 
 from plimsoll.picture import style
-from plimsoll.picture.style import BACK, FAINT, INK, LINES, dollars
+from plimsoll.picture.style import BACK, FAINT, INK, LINES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +85,6 @@ def _stablecoins(axes: Axes, frame: pl.DataFrame) -> None:
         if growth.get(name) is not None
     )
     style.dated(style.dressed(axes, title=f"Stablecoins in circulation{grown}", unit="US dollars"))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: dollars(value)))
     axes.set_ylim(bottom=0)
     _legend(axes)
 

@@ -56,7 +56,5 @@ def draw(frame: pl.DataFrame, path: Path, *, title: str, unit: str, area: bool =
     else:
         axes.axhline(0, color=style.FAINT, linewidth=0.8)
     if len(names) > 1:
-        axes.legend(
-            facecolor=style.BACK, edgecolor=style.BACK, labelcolor=style.INK, loc="upper left"
-        )
+        style.legend(axes)
     figure.savefig(path)

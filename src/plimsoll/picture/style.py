@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.dates as mdates
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import FuncFormatter
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,16 +20,20 @@ __all__ = [
     "LINES",
     "LONG",
     "SHORT",
+    "SIDES",
     "dated",
-    "dollars",
     "dressed",
     "figure",
+    "large",
+    "legend",
     "times",
 ]
 
 BACK, INK, FAINT = "#0e0b16", "#e9e6f2", "#8d87a3"
 LINES = ("#f5c542", "#6ec1e4", "#e4776e", "#7ee0a3", "#b48ef0", "#f29e4c", "#c9d1d9")
 LONG, SHORT = "#3fb68b", "#e8a33d"
+SIDES = LinearSegmentedColormap.from_list("sides", [SHORT, "#241d35", LONG])
+"""From shorts to longs, dark between them."""
 
 
 def figure(height: float = 7.0) -> Figure:
@@ -49,8 +54,24 @@ def dressed(axes: Axes, *, title: str = "", unit: str = "", money: bool = True) 
     if unit:
         axes.set_ylabel(unit, color=FAINT)
     if money:
-        axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.yaxis.set_major_formatter(FuncFormatter(large))
     return axes
+
+
+def large(value: float, _at: int | None = None) -> str:
+    """Return a large number as people say it: ``35bn``, ``1.5m``."""
+    for size, unit in ((1e12, "tn"), (1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.4g}{unit}"
+    return f"{value:.4g}"
+
+
+def legend(axes: Axes, *, reverse: bool = False) -> None:
+    """Name the lines of axes, where there are any."""
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            facecolor=BACK, edgecolor=BACK, labelcolor=INK, loc="upper left", reverse=reverse
+        )
 
 
 def dated(axes: Axes) -> Axes:
@@ -65,11 +86,3 @@ def dated(axes: Axes) -> Axes:
 def times(frame: pl.DataFrame) -> Any:
     """Return the times of a frame as matplotlib takes them."""
     return frame["time"].dt.replace_time_zone(None).to_numpy()
-
-
-def dollars(value: float) -> str:
-    """Return dollars as a label of a picture: ``$8.06bn``; the sign of money is no mathematics."""
-    for size, unit in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
-        if abs(value) >= size:
-            return rf"\${value / size:.3g}{unit}"
-    return rf"\${value:.3g}"

@@ -7,7 +7,7 @@ and the markets are graded as if nobody knew.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -24,12 +24,20 @@ __all__ = ["FAULTS", "faults", "planted"]
 
 _MAX_AGE = timedelta(hours=2)
 _BOTH = pl.col("amount", "value_usd")
+_DAY = 288
+_LAST_DAY = pl.int_range(pl.len()) >= pl.len() - _DAY
 FAULTS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "stale": lambda rows: rows.with_columns(_BOTH.first()),
+    "stale since a day": lambda rows: rows.with_columns(
+        pl.when(_LAST_DAY).then(_BOTH.get(-_DAY)).otherwise(_BOTH).name.keep()
+    ),
     "contracts as coins": lambda rows: rows.with_columns(pl.col("amount") * 1_000),
     "amount and value times 1000": lambda rows: rows.with_columns(_BOTH * 1_000),
     "amount and value by 1000": lambda rows: rows.with_columns(_BOTH / 1_000),
     "both sides counted": lambda rows: rows.with_columns(_BOTH * 2),
+    "both sides counted since a day": lambda rows: rows.with_columns(
+        pl.when(_LAST_DAY).then(_BOTH * 2).otherwise(_BOTH).name.keep()
+    ),
     "an hour late": lambda rows: rows.with_columns(_BOTH.shift(12)),
 }
 """What a publisher may do wrong, applied to all five-minute reports of one market."""
@@ -63,8 +71,9 @@ def faults(store: Path, coin: str) -> pl.DataFrame:
     -------
     DataFrame
         `fault` (``none`` where nothing is planted), `exchange`, `symbol`, `grade` (of the market it
-        was planted in) and `reasons`, `accused` (how many others are C or D), and `error` (how far
-        the sum of the last day lies from that of the sound markets, mean of absolute fractions).
+        was planted in) and `reasons`, `accused` (how many others are C or D), `hours` from the
+        start of the fault to the first D (null if there was none), and `error`: how far the last
+        sum lies from what the markets in it really held, an absolute fraction.
 
     Raises
     ------
@@ -82,37 +91,40 @@ def faults(store: Path, coin: str) -> pl.DataFrame:
     def panel(reports: pl.DataFrame) -> grading.Panel:
         return grading.panel(reports, volumes, step, _MAX_AGE, sizes)
 
-    def row(fault: str, exchange: str, symbol: str) -> dict[str, object]:
-        clean = rows if fault == "none" else planted(rows, fault, exchange, symbol)
-        held = panel(clean)
-        given = grading.grades(held, ("open_interest",))
-        own = (pl.col("exchange") == exchange) & (pl.col("symbol") == symbol)
-        accused = given.filter(~own & pl.col("grade").is_in(["C", "D"]))
-        told = given.filter(own)
-        right = rows if fault == "none" else rows.filter(~own)
-        return {
-            "fault": fault,
-            "exchange": exchange,
-            "symbol": symbol,
-            "grade": told["grade"].first(),
-            "reasons": told["reasons"].first(),
-            "accused": accused.height,
-            "error": _error(held, panel(right)),
-        }
-
     markets = rows.select("exchange", "symbol").unique().sort("exchange", "symbol")
     perpetuals = [(e, s) for e, s in markets.iter_rows() if "-" not in s]
-    found = [row("none", *perpetuals[0])]
-    found += [row(fault, *market) for fault in FAULTS for market in perpetuals]
-    return pl.DataFrame(found, schema_overrides={"reasons": pl.List(pl.String)})
-
-
-def _error(held: grading.Panel, right: grading.Panel) -> float:
-    """Return how far the sum with a fault is from that of the sound markets, in the last day."""
-    sums = [
-        consensus.sound(one, consensus.graded(one)).select("time", "value_usd")
-        for one in (held, right)
+    real = panel(rows)
+    found = [_found(real, real, "none", perpetuals[0])]
+    found += [
+        _found(panel(planted(rows, fault, *market)), real, fault, market)
+        for fault in FAULTS
+        for market in perpetuals
     ]
-    both = sums[0].join(sums[1], on="time", suffix="_right").tail(288)
-    apart = (pl.col("value_usd") / pl.col("value_usd_right") - 1).abs().mean()
-    return float(both.select(apart).item())
+    return pl.DataFrame(found, schema_overrides=_TYPES)
+
+
+_TYPES: dict[str, Any] = {"reasons": pl.List(pl.String), "hours": pl.Float64}
+
+
+def _found(
+    held: grading.Panel, real: grading.Panel, fault: str, market: tuple[str, str]
+) -> dict[str, Any]:
+    """Return what the grades say of a market with a fault, and of the others."""
+    own = (pl.col("exchange") == market[0]) & (pl.col("symbol") == market[1])
+    given, again = grading.grades(held, ("open_interest",)), consensus.graded(held)
+    first: datetime | None = again.filter(own, pl.col("grade") == "D")["time"].min()  # type: ignore[assignment]
+    last: datetime = held.time[-1]
+    begun: datetime = last - timedelta(days=1) if "since" in fault else held.time[0]
+    told = consensus.sound(held, again).row(-1, named=True)
+    name = pl.format("{} {}", "exchange", "symbol")
+    right = real.reports().filter(pl.col("time") == last, ~name.is_in(told["left_out"]))
+    return {
+        "fault": fault,
+        "exchange": market[0],
+        "symbol": market[1],
+        "grade": given.filter(own)["grade"].first(),
+        "reasons": given.filter(own)["reasons"].first(),
+        "accused": given.filter(~own & pl.col("grade").is_in(["C", "D"])).height,
+        "hours": None if first is None else (first - begun) / timedelta(hours=1),
+        "error": abs(told["value_usd"] / right["value_usd"].sum() - 1),
+    }
