@@ -45,7 +45,8 @@ def term_structure(
     quotes = pl.concat([dated, told.join(dated, on=["exchange", "symbol"], how="anti")])
     if not quotes.height:
         raise NoSuchData(
-            f"no dated future of {market} is stored, nor an option that says its forward"
+            f"no dated future of {market} is stored, nor an option that says its forward; "
+            "name a coin, or a contract without its expiry"
         )
     if every is None:
         return basis.structure(basis.latest(quotes, STALE), band)
