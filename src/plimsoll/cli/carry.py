@@ -71,8 +71,18 @@ def funding(
     last = None if by in {"market", "year"} else 24
     empty = [c for c in shown.columns if shown[c].null_count() == shown.height]
     shown = shown.drop(*_NEVER_SHOWN, *empty, strict=False)
-    words = _words(shown, title=title, last=last)
+    words = _words(shown, title=title, last=last, foot=_undecayed(frame))
     answer(output, frame, parameters, words, _funding_picture(frame, by, title))
+
+
+def _undecayed(frame: pl.DataFrame) -> list[str]:
+    """Return why a half-life is not known."""
+    if "half_life_hours" not in frame.columns:
+        return []
+    rows = frame.filter(pl.col("reason").is_not_null())
+    year = pl.format(" in {}", "year").fill_null("")
+    words = pl.format("half-life of {} {}{}: {}", "exchange", "symbol", year, "reason")
+    return rows.select(words).to_series().to_list()
 
 
 def _funding_picture(frame: pl.DataFrame, by: str, title: str) -> Callable[[Path], None] | None:

@@ -9,7 +9,6 @@ import polars as pl
 
 from plimsoll.analytics import basis
 from plimsoll.errors import NoSuchData
-from plimsoll.market.symbols import Symbol
 from plimsoll.measures.asking import rows_of
 from plimsoll.measures.prices import closes, spot_of
 
@@ -46,48 +45,44 @@ def term_structure(
     quotes = pl.concat([dated, told.join(dated, on=["exchange", "symbol"], how="anti")])
     if not quotes.height:
         raise NoSuchData(
-            f"no dated future of {market} is stored, nor an option that says its forward"
+            f"no dated future of {market} is stored, nor an option that says its forward; "
+            "name a coin, or a contract without its expiry"
         )
     if every is None:
         return basis.structure(basis.latest(quotes, STALE), band)
     return basis.structure(basis.on_grid(quotes, every, STALE), band)
 
 
-def _of(series: Series, market: str) -> bool:
-    """Return whether a series is of the coin, or of the contract, that was asked for."""
-    name = series.symbol.split("-")[0]
-    return market == (name if "/" in market else name.split("/")[0])
-
-
-def _futures(reader: Reader, market: str, asked: Asked) -> list[tuple[str, str]]:
-    found = {
-        (series.exchange, series.symbol)
-        for kind in ("mark_price", "candle")
-        for series in reader.series(kind, asked.exchanges)
-        if _of(series, market) and Symbol.parse(series.symbol).kind == "future"
-    }
-    return sorted(found)
-
-
-def _chains(reader: Reader, market: str, asked: Asked) -> list[Series]:
-    return [s for s in reader.series("option_quote", asked.exchanges) if _of(s, market)]
+def _stored(reader: Reader, market: str, asked: Asked) -> list[Series]:
+    """Return the series that tell of dated futures of the coin, or contract, asked for."""
+    found = []
+    for kind in ("mark_price", "candle", "option_quote"):
+        for series in reader.series(kind, asked.exchanges):
+            name, _, expiry = series.symbol.partition("-")
+            wanted = market == (name if "/" in market else name.split("/")[0])
+            if wanted and (expiry or kind == "option_quote"):
+                found.append(series)
+    return found
 
 
 def _lately(reader: Reader, market: str, asked: Asked) -> datetime | None:
-    """Return from when on rows matter if only the newest are wanted."""
+    """Return from when on rows matter if only each exchange's newest are wanted."""
     if asked.since is not None:
         return asked.since
-    ends = [asked.until, asked.as_of]
-    for series in _chains(reader, market, asked):
+    ends: dict[str, datetime] = {}
+    for series in _stored(reader, market, asked):
         span = reader.span(series.kind, [series.exchange], series.symbol)
-        ends.append(span and span[1])
-    known = [end for end in ends if end is not None]
+        if span is not None:
+            ends[series.exchange] = max(span[1], ends.get(series.exchange, span[1]))
+    known = [end for end in (asked.until, asked.as_of, *ends.values()) if end is not None]
     return min(known) - _LATELY if known else None
 
 
 def _quotes_of_futures(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
     parts = [pl.DataFrame(schema=_QUOTE)]
-    for exchange, symbol in _futures(reader, market, asked):
+    stored = _stored(reader, market, asked)
+    dated = {(s.exchange, s.symbol) for s in stored if s.kind != "option_quote"}
+    for exchange, symbol in sorted(dated):
         found = _marks(reader, exchange, symbol, asked)
         if not found.height:
             found = _trades(reader, exchange, symbol, asked)
@@ -124,7 +119,8 @@ def _trades(reader: Reader, exchange: str, symbol: str, asked: Asked) -> pl.Data
 def _quotes_of_options(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
     """Return the forward of each expiry that the exchange prices its options on."""
     parts = [pl.DataFrame(schema=_QUOTE)]
-    for series in _chains(reader, market, asked):
+    chains = [s for s in _stored(reader, market, asked) if s.kind == "option_quote"]
+    for series in chains:
         here = asked._replace(exchanges=[series.exchange])
         rows = rows_of(reader, "option_quote", series.symbol, here)
         whole = rows.drop_nulls(["underlying_price", "index_price"])

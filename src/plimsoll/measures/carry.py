@@ -125,8 +125,9 @@ def _perpetuals(reader: Reader, coin: str, asked: Asked) -> list[tuple[tuple[str
     """Return exchange and symbol of each perpetual with funding, and whether it has prices."""
     found = []
     for series in reader.series("funding", asked.exchanges):
-        contract = Symbol.parse(series.symbol)
-        if contract.base == coin and contract.settlement != "quanto":
+        if not series.symbol.startswith(f"{coin}/"):
+            continue
+        if Symbol.parse(series.symbol).settlement != "quanto":
             kinds = ("candle", "mark_price")
             held = any(reader.series(k, [series.exchange], series.symbol) for k in kinds)
             found.append(((series.exchange, series.symbol), held))

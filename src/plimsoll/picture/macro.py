@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from plimsoll.picture import style
-from plimsoll.picture.style import BACK, FAINT, INK, LINES
+from plimsoll.picture.style import FAINT, INK, LINES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,7 +86,7 @@ def _stablecoins(axes: Axes, frame: pl.DataFrame) -> None:
     )
     style.dated(style.dressed(axes, title=f"Stablecoins in circulation{grown}", unit="US dollars"))
     axes.set_ylim(bottom=0)
-    _legend(axes)
+    style.legend(axes)
 
 
 def _commitments(axes: Axes, frame: pl.DataFrame, coin: str) -> None:
@@ -101,8 +101,4 @@ def _commitments(axes: Axes, frame: pl.DataFrame, coin: str) -> None:
     axes.axhline(0, color=FAINT, linewidth=0.8)
     title = f"Who holds regulated futures of {coin}, net (CFTC, from each report's publication on)"
     style.dated(style.dressed(axes, title=title, unit=coin))
-    _legend(axes)
-
-
-def _legend(axes: Axes) -> None:
-    axes.legend(facecolor=BACK, edgecolor=BACK, labelcolor=INK, loc="center left")
+    style.legend(axes)
