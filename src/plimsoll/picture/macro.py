@@ -99,6 +99,6 @@ def _commitments(axes: Axes, frame: pl.DataFrame, coin: str) -> None:
         times = rows["known_at"].dt.replace_time_zone(None).to_numpy()
         axes.plot(times, net.to_numpy(), color=LINES[number], linewidth=1.3, label=words)
     axes.axhline(0, color=FAINT, linewidth=0.8)
-    title = f"Who holds regulated futures of {coin}, net (CFTC, from each report's publication on)"
+    title = f"Regulated futures of {coin}, net, when published (CFTC)"
     style.dated(style.dressed(axes, title=title, unit=coin))
     style.legend(axes)

@@ -32,8 +32,8 @@ __all__ = [
 BACK, INK, FAINT = "#0e0b16", "#e9e6f2", "#8d87a3"
 LINES = ("#f5c542", "#6ec1e4", "#e4776e", "#7ee0a3", "#b48ef0", "#f29e4c", "#c9d1d9")
 LONG, SHORT = "#3fb68b", "#e8a33d"
-_ROOM = 90
-"""Letters of a legend that fit beside a title."""
+_ROOM = 205
+"""Letters of a legend and its title that fit on one line."""
 SIDES = LinearSegmentedColormap.from_list("sides", [SHORT, "#241d35", LONG])
 """From shorts to longs, dark between them."""
 
@@ -72,7 +72,8 @@ def legend(axes: Axes, *, reverse: bool = False) -> None:
     """Name the lines of axes, where there are any: beside the title where there is room for it."""
     names = axes.get_legend_handles_labels()[1]
     if names:
-        beside = sum(map(len, names)) < _ROOM
+        taken = sum(map(len, names)) + 9 * len(names) + 1.6 * len(axes.get_title(loc="left"))
+        beside = taken < _ROOM
         where: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1)}
         axes.legend(
             facecolor=BACK,
