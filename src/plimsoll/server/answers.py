@@ -14,13 +14,17 @@ if TYPE_CHECKING:
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.heatmap import HeatMap
     from plimsoll.analytics.measured import Measured
+    from plimsoll.measures.interest import Consensus
+    from plimsoll.measures.options import OptionState
 
 __all__ = [
     "of_coinglass",
+    "of_consensus",
     "of_fits",
     "of_frame",
     "of_map",
     "of_measured",
+    "of_options",
     "of_parts",
     "of_profile",
     "of_score",
@@ -97,3 +101,13 @@ def of_measured(found: Measured) -> Answer:
 def of_score(found: Mapping[str, Any]) -> Answer:
     """Return a score."""
     return Answer(facts=found)
+
+
+def of_consensus(found: Consensus) -> Answer:
+    """Return the sum of the markets that can be believed, and the grades of all as a fact."""
+    return Answer(found.total.to_dict(), {"grades": found.grades})
+
+
+def of_options(found: OptionState) -> Answer:
+    """Return what options say: several frames, each as a fact."""
+    return Answer(facts={name: getattr(found, name) for name in found.__dataclass_fields__})

@@ -139,6 +139,14 @@ QUESTIONS = (
     Question("/leverage", "leverage", answers.of_fits, CELLS),
     Question("/measured", "measured", answers.of_measured),
     Question("/score", "last_score", answers.of_score),
+    Question("/consensus", "consensus", answers.of_consensus),
+    Question("/quadrant", "quadrant"),
+    Question("/liquidations", "liquidations"),
+    Question("/funding-dispersion", "funding_dispersion"),
+    Question("/basis", "basis"),
+    Question("/arbitrage", "arbitrage"),
+    Question("/options", "options", answers.of_options),
+    Question("/option-history", "option_history"),
 )
 """What can be asked of the measures."""
 ROWS = tuple(Question(f"/rows/{kind}", "read", fixed={"kind": kind}) for kind in TABLES)
