@@ -24,6 +24,18 @@ export class Table {
 
   static readonly empty = new Table({}, new Map(), new Map());
 
+  /** A table that stands among the facts of another, as lists; empty if there is none. */
+  inner(name: string): Table {
+    const lists = (this.facts[name] ?? {}) as Record<string, unknown[]>;
+    const columns = new Map<string, Values>();
+    const shapes = new Map<string, number[]>();
+    for (const [column, values] of Object.entries(lists)) {
+      columns.set(column, plain(values));
+      shapes.set(column, [values.length]);
+    }
+    return new Table({}, columns, shapes);
+  }
+
   /** Several tables of the same columns, one after the other. */
   static joined(tables: Table[]): Table {
     const [first, ...rest] = tables.filter((table) => table.length);
@@ -91,6 +103,16 @@ export class Table {
     const value = this.columns.get(name)?.[row];
     return value === undefined || (typeof value === "number" && Number.isNaN(value)) ? null : value;
   }
+}
+
+const TIME = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
+
+/** Lists as they stand in JSON: numbers as an array of them, times as milliseconds. */
+function plain(values: unknown[]): Values {
+  const first = values.find((value) => value !== null);
+  if (first === undefined || typeof first === "number") return Float64Array.from(values, numberOf);
+  if (typeof first !== "string" || !TIME.test(first)) return values;
+  return Float64Array.from(values, (value) => Date.parse(String(value)));
 }
 
 function numberOf(value: unknown): number {

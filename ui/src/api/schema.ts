@@ -38,6 +38,104 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/arbitrage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what each pair of a coin's markets has earned, long one and short the other */
+        get: {
+            parameters: {
+                query: {
+                    /** @description Its spot markets and its perpetuals, on all exchanges. */
+                    coin: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Fractions of what is traded; each side is traded twice. */
+                    spot_fee?: number;
+                    /** @description Fractions of what is traded; each side is traded twice. */
+                    perpetual_fee?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/basis": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what dated futures pay over spot: each expiry, constant maturities, the slope */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A coin (`BTC`), or one contract without its expiry (`BTC/USD:BTC`). */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of a history of curves; the newest curve alone if left out. */
+                    every?: string;
+                    /** @description A basis nearer to zero than this is flat, fraction. */
+                    band?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/clusters": {
         parameters: {
             query?: never;
@@ -63,6 +161,53 @@ export interface paths {
                     width?: number;
                     /** @description Fit the leverage mix of each market, and say what each cluster holds at least and most. */
                     fitted?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consensus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return whose open interest can be believed, and the sum of those */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A coin (`BTC`) for all its contracts, or a unified symbol. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time. */
+                    every?: string;
                 };
                 header?: never;
                 path?: never;
@@ -142,6 +287,53 @@ export interface paths {
                     until?: string;
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/funding-dispersion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return how far apart the annual funding of markets lies */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time. */
+                    every?: string;
                 };
                 header?: never;
                 path?: never;
@@ -372,6 +564,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/liquidations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what was closed by force, with what it covers and its bounds */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time. */
+                    every?: string;
+                    /** @description What is kept apart; the rest is added. Unit: "exchange", "symbol", "all"}. */
+                    by?: string;
+                    /** @description Add all steps of the span as well. */
+                    whole?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/measured": {
         parameters: {
             query?: never;
@@ -385,7 +628,7 @@ export interface paths {
                 query: {
                     /** @description A unified symbol of a perpetual whose wallets can be read. */
                     symbol: string;
-                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    /** @description The only one whose wallets were read if left out. */
                     exchange?: string;
                     /** @description The last column before this time; written as `since`. */
                     at?: string;
@@ -438,6 +681,98 @@ export interface paths {
                     as_of?: string;
                     /** @description The step of the grid of time, such as `1h`. */
                     every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/option-history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what the options of a coin said through time */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A coin, or underlying and settlement. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time. */
+                    every?: string;
+                    /** @description Fit the smiles of every step as well, which takes some thirty seconds for a thousand. */
+                    smiles?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/options": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what the options of a coin say and hold now */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A coin (`BTC`) for all its options, or their underlying and settlement (`BTC/USD:BTC`). */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
                 };
                 header?: never;
                 path?: never;
@@ -516,7 +851,7 @@ export interface paths {
                 query: {
                     /** @description A market whose wallets can be read. */
                     symbol: string;
-                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    /** @description A market whose wallets can be read. */
                     exchange: string;
                     /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
                     since?: string;
@@ -573,6 +908,55 @@ export interface paths {
                     until?: string;
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quadrant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what price and open interest say together, and how surely */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time. */
+                    every?: string;
+                    /** @description Over which changes are taken. */
+                    span?: string;
                 };
                 header?: never;
                 path?: never;
@@ -1490,8 +1874,9 @@ export interface paths {
         get: {
             parameters: {
                 query: {
+                    /** @description A market that was scored. */
                     symbol: string;
-                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    /** @description A market that was scored. */
                     exchange: string;
                 };
                 header?: never;
@@ -1599,7 +1984,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Return annual funding over markets, weighted by their open interest */
+        /** Return annual funding over markets, weighted by their open interest or turnover */
         get: {
             parameters: {
                 query: {
