@@ -11,6 +11,8 @@ export interface Line {
   colour: string;
   values: ArrayLike<number | null>;
   kind?: "line" | "steps" | "bars" | "points";
+  /** Draw through holes: points that other lines do not share. */
+  through?: boolean;
   /** Fill down to zero. */
   filled?: boolean;
 }
@@ -65,9 +67,9 @@ function configuration(options: PlotOptions, size: { width: number; height: numb
   const { lines, time = false } = options;
   return {
     ...size,
-    padding: [22, 26, 0, 0],
+    padding: [22, 34, 0, 0],
     scales: {
-      x: { time: false },
+      x: { time: false, ...(lines.some(({ kind }) => kind === "bars") ? { range: roomy(options) } : {}) },
       y: options.zero ? { range: (made, low, high) => withZero(...(options.cut ? most(made) : [low, high] as const)) } : {},
     },
     cursor: {
@@ -111,8 +113,8 @@ function series(line: Line, format: (value: number) => string): uPlot.Series {
     width: line.kind === "bars" ? 0 : 1.5,
     ...(line.filled || line.kind === "bars" ? { fill: line.kind === "bars" ? colour : `${colour}26` } : {}),
     paths: paths as uPlot.Series.PathBuilder,
-    points: line.kind === "points" ? { show: true, size: 5, fill: colour, stroke: colour } : { show: false },
-    spanGaps: false,
+    points: line.kind === "points" || line.through ? { show: true, size: 5, fill: colour, stroke: colour } : { show: false },
+    spanGaps: line.through ?? false,
     value: (_, value) => (value === null ? "–" : format(value)),
   };
 }
@@ -135,6 +137,13 @@ function tick(seconds: number, step: number): string {
   const date = day(seconds);
   if (step >= 30 * 86_400) return date.slice(0, 7);
   return step >= 86_400 || clock(seconds) === "00:00" ? date.slice(5) : clock(seconds);
+}
+
+/** Leave half a step beside the first and the last bar. */
+function roomy({ x }: PlotOptions): (made: uPlot, low: number, high: number) => [number, number] {
+  const [first, last] = [x[0] ?? 0, x[x.length - 1] ?? 1];
+  const half = (last - first || 1) / Math.max(1, x.length - 1) / 2;
+  return (_, low, high) => [low <= first ? low - half : low, high >= last ? high + half : high];
 }
 
 /** The span of all visible values but the farthest few in a thousand. */
@@ -163,6 +172,7 @@ function marks(made: uPlot, { marks: all = [] }: PlotOptions): void {
   ctx.save();
   ctx.font = `500 ${11 * devicePixelRatio}px ${token("font")}`;
   ctx.textBaseline = "top";
+  ctx.textAlign = "left";
   for (const [index, { at, name, colour }] of all.entries()) {
     const x = made.valToPos(at, "x", true);
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
