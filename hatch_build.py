@@ -1,4 +1,7 @@
-"""Build the page in `ui/` and ship it as the import package `plimsoll_ui`."""
+"""Build the page in `ui/` and ship it as the import package `plimsoll_ui`.
+
+``python hatch_build.py SCRIPT`` runs one of the scripts of `ui/package.json`, with the same Node.
+"""
 
 from __future__ import annotations
 
@@ -69,3 +72,7 @@ def _npm(cwd: Path, *arguments: str) -> None:
     if certificates := os.environ.get("SSL_CERT_FILE"):  # node does not read it by itself
         environment.setdefault("NODE_EXTRA_CA_CERTS", certificates)
     subprocess.run([node, cli, *arguments], cwd=cwd, check=True, stdout=sys.stderr, env=environment)
+
+
+if __name__ == "__main__":
+    _npm(Path(__file__).parent / "ui", "run", *sys.argv[1:])

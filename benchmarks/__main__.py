@@ -15,6 +15,7 @@ BENCHMARKS = {
     "consensus": "benchmarks.consensus",
     "options": "benchmarks.options",
     "heatmap": "benchmarks.heatmap",
+    "page": "benchmarks.page",
     "recording": "benchmarks.recording",
     "recovery": "benchmarks.recovery",
     "score": "benchmarks.score",
