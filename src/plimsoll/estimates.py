@@ -209,6 +209,7 @@ class Estimates(Streams):
         Parameters
         ----------
         symbol, exchange : str
+            A market that was scored.
 
         Returns
         -------

@@ -9,7 +9,8 @@ import plimsoll
 if TYPE_CHECKING:
     from plimsoll.session import Session
 
-DAYS = 4
+DAYS = 12
+"""A fit learns from the eighth on."""
 
 
 @pytest.fixture(scope="session")

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
     from plimsoll.server.running import Running
 
-__all__ = ["announce", "serve"]
+__all__ = ["PORT", "announce", "serve"]
+
+PORT = 8686
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option(
-    "--port", default=8686, show_default=True, type=click.IntRange(0, 65_535), help="0: any free."
+    "--port", default=PORT, show_default=True, type=click.IntRange(0, 65_535), help="0: any free."
 )
 @click.option(
     "--token", envvar="PLIMSOLL_TOKEN", help="What clients must know (else PLIMSOLL_TOKEN)."

@@ -24,19 +24,13 @@ _FOREVER = "public, max-age=31536000, immutable"
 _TYPES = {".js": "text/javascript", ".woff2": "font/woff2", ".map": "application/json"}
 
 
-def router(package: str = PACKAGE) -> APIRouter:
-    """Return the routes of the page.
-
-    Parameters
-    ----------
-    package : str
-        Where its files are.
-    """
+def router() -> APIRouter:
+    """Return the routes of the page."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get("/")
     async def index() -> Response:
-        found = _file(package, ("index.html",))
+        found = _file(("index.html",))
         if found is None:
             return Response(ABSENT, media_type="text/plain; charset=utf-8")
         return _sent("index.html", found, "no-cache")
@@ -44,19 +38,19 @@ def router(package: str = PACKAGE) -> APIRouter:
     @routes.get("/{path:path}")
     async def asset(path: str) -> Response:
         parts = tuple(path.split("/"))
-        found = _file(package, parts)
+        found = _file(parts)
         if found is None:
-            detail = "there is no such page; the page is at /, the API below /api/v1"
+            detail = "the page is at /, and /api/v1/openapi.json says what can be asked"
             raise Problem(404, "not-found", "Not found", detail)
         return _sent(parts[-1], found, _FOREVER if parts[0] == "assets" else "no-cache")
 
     return routes
 
 
-def _file(package: str, parts: tuple[str, ...]) -> Traversable | None:
+def _file(parts: tuple[str, ...]) -> Traversable | None:
     """Return a file of the package, going down from its root by plain names only."""
     try:
-        place: Traversable = files(package)
+        place: Traversable = files(PACKAGE)
     except ModuleNotFoundError:
         return None
     for part in parts:

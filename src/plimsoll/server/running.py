@@ -94,6 +94,7 @@ def _listening(host: str, port: int) -> socket.socket:
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         made.bind((host, port))
+        made.listen()  # who comes before it serves waits, as a browser opened at once does
     except OSError as error:
         made.close()
         raise OSError(f"cannot listen on {host} port {port}: {error.strerror}") from error
