@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import struct
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,12 +59,10 @@ class Stream:
     async def closed(self, within: float = 60) -> tuple[int, str]:
         """Hear on until the server ends it; return its code and reason."""
         async with asyncio.timeout(within):
-            try:
+            with suppress(ConnectionClosed):
                 while True:
                     self.heard.append(json.loads(await self.socket.recv()))
-            except ConnectionClosed as over:
-                assert over.rcvd is not None
-                return over.rcvd.code, over.rcvd.reason
+        return self.socket.close_code or 0, self.socket.close_reason or ""
 
 
 def _never(word: str) -> None:

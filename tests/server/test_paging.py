@@ -68,18 +68,15 @@ def test_the_last_rows_are_the_last(simulated) -> None:
     assert few.height == simulated.read("liquidation").height
 
 
-@pytest.mark.parametrize(
-    "cursor",
-    [
-        "",
-        "x",
-        "%%%",
-        base64.urlsafe_b64encode(b'["2025-01-01",-1]').decode(),
-        base64.urlsafe_b64encode(b'["2025-01-01T00:00:00Z",-1]').decode(),
-        "é",
-        "=" * 80,
-    ],
-)
+def coded(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode()
+
+
+NO_CURSORS = ["", "x", "%%%", "é", "=" * 80, coded('["2025-01-01",0]'), coded("null")]
+NO_CURSORS += [coded('["2025-01-01T00:00:00Z",-1]'), coded('["2025-01-01T00:00:00",1]')]
+
+
+@pytest.mark.parametrize("cursor", NO_CURSORS)
 def test_a_cursor_nobody_gave_is_refused(simulated, cursor: str) -> None:
     span = Service(simulated, Settings()).span("funding", {})
     with pytest.raises(ValueError, match="is no cursor"):

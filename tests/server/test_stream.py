@@ -255,7 +255,7 @@ def test_ten_thousand_subscriptions_end_it_and_others_hear_on(session: Session) 
                 assert await bad.closed() == (1008, "at most 20 messages a second")
             with Writer(session.path) as writer:
                 writer.append([liquidation(7)])
-            assert prices(await good.hear("delta")) == [8]
+                assert prices(await good.hear("delta")) == [8]
             metrics = (await asyncio.to_thread(httpx.get, f"{url}metrics")).text
             assert "plimsoll_server_subjects 1\n" in metrics
 
@@ -272,7 +272,7 @@ def test_a_message_too_large_ends_the_connection(session: Session) -> None:
 
 
 def handshake(url: str) -> socket.socket:
-    """Open a stream by hand, that will never read."""
+    """Open a stream by hand that will never read what it hears."""
     host, port = url.removeprefix("http://").rstrip("/").split(":")
     deaf = socket.create_connection((host, int(port)))
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -281,6 +281,7 @@ def handshake(url: str) -> socket.socket:
         "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
     )
+    assert deaf.recv(1_024).startswith(b"HTTP/1.1 101")
     body = json.dumps({"op": "subscribe", "channel": "liquidation"}).encode()
     deaf.sendall(struct.pack("!BB4x", 0x81, 0x80 | len(body)) + body)  # a mask of zeros
     return deaf

@@ -44,7 +44,8 @@ class Tail:
     def look(self) -> dict[str, pl.DataFrame]:
         """Return the rows appended since the last look, by kind, in the order appended.
 
-        Any process may have appended them.
+        Any process may have appended them. A segment that is begun and settled between two looks
+        is not seen: only writers that live no longer than that do so.
         """
         present = {path.name: path for path, _ in _segments(self._layout)}
         for name, path in present.items():
