@@ -9,7 +9,7 @@ intervals hold there is in docs/theory/score.md.
 
 One of the assumptions is *attrition*: what part of the positions that stood on the price's way is
 gone when it arrives. Liquidations alone cannot tell few positions from many that leave, so both are
-in the mean: that none leaves, and that what is left falls as one over the way.
+in the mean: that none leaves, and that nearly all do who were far away.
 
 What the fit finds is put back: the mix becomes the weights of new positions, and the scale the
 share of open interest that can be liquidated, as far as the feed is complete. A feed that is not
@@ -66,7 +66,7 @@ CANDIDATES: dict[str, tuple[Any, ...]] = {
     "memory": (0.0, 12.0),
     "moves": (False, True),
     "closing": ((1.0, 0.8, 0.5, 0.1), (1.0, 1.0, 1.0, 1.0)),
-    "attrition": (0.0, 1.0),
+    "attrition": (0.0, 1.5),
 }
 TEMPER = 10.0
 """By how much less than their likelihoods say the candidates are told apart."""
@@ -178,16 +178,17 @@ class Fitted:
     def draws(self) -> Floats:
         """By what each tier of the fitted map is multiplied in each draw; shape (draws, tiers).
 
-        Where the feed is complete the scale varies as its draws do. Else it is as sure as the share
-        of open interest that can be liquidated is before any is seen, which is not very.
+        One on average. Where the feed is complete the scale varies as its draws do. Else it is as
+        sure as the share of open interest that can be liquidated is before any is seen, which is
+        not very.
         """
-        weights = np.asarray(self.parameters.weights)
-        mixes = np.divide(self.shares, weights, out=np.ones_like(self.shares), where=weights > 0)
-        scales = self.scales / np.median(self.scales)
+        scales = np.minimum(self.scales, 1 / self.prior.liquidatable)  # no more than all
         if not self.complete:
             rng = np.random.default_rng(0)
-            scales = np.exp(_UNSURE * rng.standard_normal(len(mixes)) - _UNSURE**2 / 2)
-        found: Floats = mixes * scales[:, None]
+            scales = np.exp(_UNSURE * rng.standard_normal(len(self.shares)))
+        held = self.shares * scales[:, None]
+        mean = held.mean(axis=0)
+        found: Floats = np.divide(held, mean, out=np.ones_like(held), where=mean > 0)
         return found
 
     def describe(self) -> dict[str, object]:
