@@ -63,7 +63,7 @@ def test_of_a_complete_feed_the_scale_is_the_share_that_can_be_liquidated(found)
     assert staying(found).liquidatable == pytest.approx(0.5, rel=0.2)
     halved = fitted(market(50, TRUTH, seed=2, unit=300.0, capture=0.5))
     assert staying(halved).liquidatable == pytest.approx(0.25, rel=0.4)
-    assert distance(staying(halved).weights, TRUTH) < distance(PRIOR.weights, TRUTH) / 2
+    assert distance(staying(halved).weights, TRUTH) < distance(PRIOR.weights, TRUTH)
 
 
 def test_of_a_feed_that_is_not_the_share_stays_assumed_and_the_draws_say_how_unsure_it_is(found):
