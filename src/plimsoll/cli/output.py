@@ -232,7 +232,7 @@ def readable(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
         pl.col(name).map_elements(say, return_dtype=pl.String, skip_nulls=False)
         for name, say in said.items()
-        if name in frame.columns
+        if name in frame.columns and frame.schema[name].is_numeric()
     )
 
 
