@@ -136,6 +136,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/bursts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return the bursts of liquidations, and how the price went on */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts together. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The length of a step; a part of an hour. */
+                    every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/clusters": {
         parameters: {
             query?: never;
@@ -243,6 +290,53 @@ export interface paths {
         get: {
             parameters: {
                 query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/flow": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what takers bought and sold, of spot and of contracts, and what that may be */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts; spot is of its coin. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time. */
+                    every?: string;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -517,6 +611,100 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/interest-candles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return open interest over exchanges as candles */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    symbol: string;
+                    /** @description The length of a candle, a multiple of the step. */
+                    interval?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step at which open interest is looked at. */
+                    every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interest-growth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return how open interest has grown over an hour, four, a day, a week, 30 and 90 days */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time, at most an hour. */
+                    every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/leverage": {
         parameters: {
             query?: never;
@@ -591,6 +779,95 @@ export interface paths {
                     by?: string;
                     /** @description Add all steps of the span as well. */
                     whole?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/long-short": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what each exchange says of who is long, and where that stands in its history */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/macro": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what bears on a coin from beyond its market, by day */
+        get: {
+            parameters: {
+                query: {
+                    coin: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
                 };
                 header?: never;
                 path?: never;
@@ -853,6 +1130,53 @@ export interface paths {
                     symbol: string;
                     /** @description A market whose wallets can be read. */
                     exchange: string;
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time. */
+                    every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/positioning": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return which side is crowded, with every term the score is made of */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
                     /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
                     since?: string;
                     /** @description Before this time, `time < until`; written as `since`. */
@@ -1954,6 +2278,55 @@ export interface paths {
         get: {
             parameters: {
                 query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/turnover": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return open interest against a day's volume, spot volume and coins in existence */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time, filled by stored candles. */
+                    every?: string;
+                    /** @description Coins in existence, for open interest over market capitalisation. Unit: base units, optional. */
+                    supply?: number;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;

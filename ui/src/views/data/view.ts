@@ -11,6 +11,7 @@ import { newest } from "../../state/feed";
 import { coinOf, isStored, markets } from "../../state/markets";
 import { say } from "../../text";
 import { Loader } from "../loader";
+import { type Grade, gradeColumns, loadGrades } from "./grades";
 import { type View, changed } from "../view";
 
 interface Series {
@@ -61,6 +62,10 @@ class DataView implements View {
   readonly #exchanges: Panel;
   readonly #series: Panel;
   readonly #gapPanel: Panel;
+  readonly #gradePanel: Panel;
+  readonly #gradeLoader = new Loader((signal) => this.#loadGrades(signal));
+  #grades: Grade[] = [];
+  #gradeSort = "-grade";
 
   constructor() {
     const words = say().data;
@@ -83,9 +88,16 @@ class DataView implements View {
       tools: [this.#filter()],
       sheet: () => sheetOf(this.#shown(), seriesColumns()),
     });
+    this.#gradePanel = new Panel({
+      title: words.gradesTitle,
+      note: words.gradesNote,
+      name: "grades",
+      sheet: () => sheetOf(this.#grades, gradeColumns()),
+    });
     const upper = h("div", { class: "halves" }, this.#exchanges.element, this.#gapPanel.element);
-    this.element = h("div", { class: "view data" }, upper, this.#series.element);
+    this.element = h("div", { class: "view data" }, upper, this.#gradePanel.element, this.#series.element);
     this.renew();
+    this.#gradeLoader.start(); // a week's grades do not change by the minute
   }
 
   follow(now: Address, before: Address): void {
@@ -100,6 +112,7 @@ class DataView implements View {
 
   dispose(): void {
     this.#gapLoader.dispose();
+    this.#gradeLoader.dispose();
   }
 
   #showExchanges(): void {
@@ -174,6 +187,35 @@ class DataView implements View {
       }),
     );
     this.#gapPanel.ready();
+  }
+
+  async #loadGrades(signal: AbortSignal): Promise<void> {
+    try {
+      this.#grades = await loadGrades(signal);
+      this.#showGrades();
+    } catch (error) {
+      if (!signal.aborted) this.#gradePanel.failed(error, () => this.#gradeLoader.start());
+    }
+  }
+
+  #showGrades(): void {
+    if (!this.#grades.length) {
+      this.#gradePanel.empty(say().panel.nothing);
+      return;
+    }
+    place(
+      this.#gradePanel.body,
+      table(this.#grades, {
+        name: say().data.gradesTitle,
+        columns: gradeColumns(),
+        sort: this.#gradeSort,
+        sorted: (sort) => {
+          this.#gradeSort = sort;
+          this.#showGrades();
+        },
+      }),
+    );
+    this.#gradePanel.ready();
   }
 
   #filter(): HTMLElement {

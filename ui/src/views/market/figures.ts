@@ -3,7 +3,7 @@
 import { fill, h } from "../../dom";
 import { dollars, known, percent, ratio, tone } from "../../format";
 import { say } from "../../text";
-import type { Coin } from "./load";
+import type { Coin, Forced, Largest } from "./load";
 
 /** Sums and means over coins; what is unknown of a coin is left out and said. */
 export interface Totals {
@@ -54,10 +54,16 @@ export function median(values: number[]): number {
   return seen.length % 2 ? seen[middle]! : (seen[middle - 1]! + seen[middle]!) / 2;
 }
 
-export function figures(element: HTMLElement, coins: Coin[], effective: number): void {
+export function figures(
+  element: HTMLElement,
+  coins: Coin[],
+  largest: Largest | null,
+  forced: Forced | null,
+): void {
   const words = say().market;
   const sums = totals(coins);
   const bound = sums.weakest === "throttled" || sums.weakest === "sampled" ? "≥ " : "";
+  const name = h("span", { class: "faint" }, coins[0]?.coin ?? "");
   const completeness = say().completeness as Record<string, string>;
   fill(
     element,
@@ -65,9 +71,31 @@ export function figures(element: HTMLElement, coins: Coin[], effective: number):
     figure(words.load, percent(sums.load, 1), h("span", { class: "tag" }, words.estimate), words.loadNote),
     figure(words.funding, percent(sums.funding, 1, true), null, words.fundingNote, "", tone(sums.funding)),
     figure(words.ratio, ratio(sums.ratio), null, words.ratioNote),
-    figure(words.liquidated, bound + dollars(sums.liquidated), null, completeness[sums.weakest ?? ""] ?? ""),
-    figure(words.concentration, ratio(effective, 1), h("span", { class: "faint" }, coins[0]?.coin ?? ""), words.concentrationNote(ratio(effective, 1))),
+    figure(words.liquidated, bound + dollars(sums.liquidated), sides(forced), completeness[sums.weakest ?? ""] ?? ""),
+    figure(words.putCall, ratio(largest?.putCall), name, rank(largest)),
+    figure(words.concentration, ratio(largest?.effective, 1), name.cloneNode(true), words.concentrationNote(ratio(largest?.effective, 1))),
   );
+}
+
+/** Longs and shorts as the parts of a bar. */
+function sides(forced: Forced | null): HTMLElement | null {
+  if (!forced || !(forced.long + forced.short > 0)) return null;
+  const share = forced.long / (forced.long + forced.short);
+  const words = say().symbol.sides;
+  return h(
+    "span",
+    { class: "sides", title: `${words.long} ${dollars(forced.long)}, ${words.short} ${dollars(forced.short)}` },
+    h("i", { class: "long", style: `width:${100 * share}%` }),
+    h("i", { class: "short", style: `width:${100 * (1 - share)}%` }),
+    h("span", { class: "unseen" }, `${words.long} ${dollars(forced.long)}, ${words.short} ${dollars(forced.short)}`),
+  );
+}
+
+function rank(largest: Largest | null): string {
+  const words = say().options;
+  return largest && known(largest.putCallRank)
+    ? words.rank(percent(largest.putCallRank, 0))
+    : words.unranked;
 }
 
 function figure(

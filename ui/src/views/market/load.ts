@@ -1,7 +1,7 @@
 /** What the view of the market asks, and its rows. */
 
 import { ask, askOrEmpty } from "../../api/client";
-import type { Table } from "../../api/columns";
+import { Table } from "../../api/columns";
 import { newest } from "../../state/feed";
 import { coinOf, isStored } from "../../state/markets";
 
@@ -79,7 +79,7 @@ const DAY = 86_400;
 
 /** Ask for the last settlement of each market of some coins. */
 export async function loadFunding(coins: string[], signal: AbortSignal): Promise<Settled[]> {
-  const since = new Date(((newest.value ?? Date.now() / 1000) - 2 * DAY) * 1000).toISOString();
+  const since = before(2);
   const tables = await Promise.all(
     coins
       .filter((coin) => isStored("funding", coin))
@@ -104,9 +104,49 @@ function last(table: Table): Settled[] {
   return [...found.values()];
 }
 
-/** How concentrated the open interest of a coin is on exchanges: as if on so many equal ones. */
-export async function loadEffective(symbol: string, signal: AbortSignal): Promise<number> {
-  const since = new Date(((newest.value ?? Date.now() / 1000) - 2 * DAY) * 1000).toISOString();
-  const table = await askOrEmpty("/open-interest", { symbol, since }, signal);
-  return table.at("effective", table.length - 1);
+/** What is asked of the largest coin, beside the table. */
+export interface Largest {
+  /** As if on so many equal exchanges. */
+  effective: number;
+  /** Puts over calls, by open interest, with its rank in its own history. */
+  putCall: number;
+  putCallRank: number;
+}
+
+export async function loadLargest(symbol: string, signal: AbortSignal): Promise<Largest> {
+  const since = before(2);
+  const [held, options] = await Promise.all([
+    askOrEmpty("/open-interest", { symbol, since }, signal),
+    isStored("option_quote", symbol)
+      ? askOrEmpty("/option-history", { symbol, since }, signal)
+      : Promise.resolve(Table.empty),
+  ]);
+  return {
+    effective: held.at("effective", held.length - 1),
+    putCall: options.at("put_call_open_interest", options.length - 1),
+    putCallRank: options.at("put_call_open_interest_percentile", options.length - 1),
+  };
+}
+
+/** What was closed by force in a day, by side, of all coins whose sums are told. */
+export interface Forced {
+  long: number;
+  short: number;
+}
+
+export async function loadForced(coins: string[], signal: AbortSignal): Promise<Forced> {
+  const tables = await Promise.all(
+    coins
+      .filter((coin) => isStored("liquidation", coin))
+      .map((symbol) => askOrEmpty("/liquidations", { symbol, since: before(1), by: "all" }, signal)),
+  );
+  const sum = (side: string): number => {
+    const seen = tables.flatMap((table) => [...table.numbers(`${side}_usd`)]).filter(Number.isFinite);
+    return seen.length ? seen.reduce((a, b) => a + b, 0) : Number.NaN;
+  };
+  return { long: sum("long"), short: sum("short") };
+}
+
+function before(days: number): string {
+  return new Date(((newest.value ?? Date.now() / 1000) - days * DAY) * 1000).toISOString();
 }

@@ -13,7 +13,16 @@ import { figures, totals } from "./figures";
 import { fresh, freshSheet } from "./fresh";
 import { growth } from "./growth";
 import { heat, heatSheet } from "./heat";
-import { type Coin, type Settled, loadCoins, loadEffective, loadFunding } from "./load";
+import {
+  type Coin,
+  type Forced,
+  type Largest,
+  type Settled,
+  loadCoins,
+  loadForced,
+  loadFunding,
+  loadLargest,
+} from "./load";
 
 /** Coins whose funding is told by exchange. */
 const HEATED = 14;
@@ -26,7 +35,8 @@ class MarketView implements View {
   readonly element: HTMLElement;
   #coins: Coin[] = [];
   #settled: Settled[] = [];
-  #effective = Number.NaN;
+  #largest: Largest | null = null;
+  #forced: Forced | null = null;
   readonly #loader = new Loader((signal) => this.#load(signal));
   readonly #figures: Panel;
   readonly #table: Panel;
@@ -95,9 +105,10 @@ class MarketView implements View {
       this.#showFigures();
       this.#showGrowth();
       const names = this.#coins.slice(0, HEATED).map(({ coin }) => coin);
-      [this.#settled, this.#effective] = await Promise.all([
+      [this.#settled, this.#largest, this.#forced] = await Promise.all([
         loadFunding(names, signal),
-        names[0] ? loadEffective(names[0], signal) : Number.NaN,
+        names[0] ? loadLargest(names[0], signal) : null,
+        loadForced(names, signal),
       ]);
       this.#showFigures();
       place(this.#heat.body, heat(this.#settled, names));
@@ -138,7 +149,7 @@ class MarketView implements View {
   }
 
   #showFigures(): void {
-    figures(this.#figures.body, this.#coins, this.#effective);
+    figures(this.#figures.body, this.#coins, this.#largest, this.#forced);
     const [largest] = this.#coins;
     const { interest } = totals(this.#coins);
     if (largest) {

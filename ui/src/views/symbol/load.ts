@@ -4,7 +4,7 @@ import { Refusal, ask, askOrEmpty } from "../../api/client";
 import { Table } from "../../api/columns";
 import { HeatMap } from "../../charts/heatmap/data";
 import type { Address, Pane, Range } from "../../state/address";
-import { isStored, lastOf, symbolsOf } from "../../state/markets";
+import { coinOf, isStored, lastOf, symbolsOf } from "../../state/markets";
 
 const MINUTE = 60;
 const HOUR = 3_600;
@@ -89,7 +89,7 @@ export function loadPane(
   const asked = { symbol: shown.symbol, exchange: shown.exchanges, since: span.since };
   switch (pane) {
     case "interest":
-      return askOrEmpty("/open-interest", { ...asked, every: span.step }, signal);
+      return askOrEmpty("/interest-candles", { ...asked, interval: span.step, every: finer(span.step) }, signal);
     case "funding":
       return isStored("funding", shown.symbol)
         ? askOrEmpty("/weighted-funding", asked, signal)
@@ -98,9 +98,37 @@ export function loadPane(
       return rowsOf("long_short_ratio", shown, span, signal);
     case "liquidations":
       return rowsOf("liquidation", shown, span, signal);
-    default:
-      return Promise.resolve(Table.empty);
+    case "cvd":
+      return flowing(shown.symbol)
+        ? askOrEmpty("/flow", { ...asked, every: span.step }, signal)
+        : Promise.resolve(Table.empty);
+    case "basis":
+      return dated(shown.symbol)
+        ? askOrEmpty("/basis", { ...asked, symbol: coinOf(shown.symbol), every: coarser(span.step) }, signal)
+        : Promise.resolve(Table.empty);
   }
+}
+
+/** At which open interest is looked at within a candle. */
+function finer(step: string): string {
+  return step.endsWith("m") ? "5m" : "1h";
+}
+
+/** Curves are not told every few minutes. */
+function coarser(step: string): string {
+  return step.endsWith("m") ? "1h" : step;
+}
+
+function flowing(symbol: string): boolean {
+  return ["candle", "taker_volume", "trade"].some((kind) => isStored(kind, symbol));
+}
+
+/** Whether a coin has dated futures or options, of which alone there is a basis. */
+function dated(symbol: string): boolean {
+  const coin = coinOf(symbol);
+  return ["mark_price", "candle", "option_quote"].some((kind) =>
+    symbolsOf(kind, coin).some((name) => /-\d{6}/.test(name)),
+  );
 }
 
 /** Rows of a kind of fact for all symbols meant, joined. */

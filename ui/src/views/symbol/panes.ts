@@ -2,6 +2,7 @@
 
 import {
   BaselineSeries,
+  CandlestickSeries,
   HistogramSeries,
   type IChartApi,
   type ISeriesApi,
@@ -11,10 +12,18 @@ import {
 } from "lightweight-charts";
 import type { Table } from "../../api/columns";
 import { token } from "../../dom";
-import { dollars, percent, ratio } from "../../format";
+import { dollars, percent, ratio, short } from "../../format";
 import type { Pane } from "../../state/address";
 
-export type Point = { time: UTCTimestamp; value: number };
+export interface Point {
+  time: UTCTimestamp;
+  value: number;
+  /** Of candles, the rest of them; their value is the close. */
+  open?: number;
+  high?: number;
+  low?: number;
+  close?: number;
+}
 /** A line of a pane by name. */
 export type Lines = Map<string, Point[]>;
 
@@ -56,6 +65,19 @@ export class Grid {
     return this.#gathered(times, values, (before, value) => before + value, take);
   }
 
+  /** Candles as they came, of columns with an ending. */
+  candles(table: Table, ending: string): Point[] {
+    const times = table.times();
+    const found: Point[] = [];
+    times.forEach((seconds, row) => {
+      const time = this.slot(seconds);
+      const [open, high, low, close] = ["open", "high", "low", "close"].map((name) => table.at(name + ending, row));
+      if (time === null || !Number.isFinite(open) || !Number.isFinite(close)) return;
+      found.push({ time, value: close!, open: open!, high: high!, low: low!, close: close! });
+    });
+    return found;
+  }
+
   #gathered(
     times: Float64Array,
     values: ArrayLike<number>,
@@ -83,9 +105,47 @@ function line(chart: IChartApi, pane: number, colour: string): ISeriesApi<Series
 export const DRAWN: Partial<Record<Pane, Drawn>> = {
   interest: {
     format: (value) => dollars(value),
+    lines: (table, grid) => new Map([["", grid.candles(table, "_usd")]]),
+    make: (chart, pane) =>
+      chart.addSeries(
+        CandlestickSeries,
+        {
+          upColor: token("series"),
+          wickUpColor: token("series"),
+          downColor: token("series-3"),
+          wickDownColor: token("series-3"),
+          borderVisible: false,
+          priceLineVisible: false,
+          lastValueVisible: false,
+        },
+        pane,
+      ),
+  },
+  cvd: {
+    format: (value) => short(value),
     lines: (table, grid) =>
-      new Map([["", grid.last(table.times(), table.numbers("value_usd"))]]),
-    make: (chart, pane) => line(chart, pane, "series"),
+      new Map(
+        ["spot", "futures"].map((name) => [
+          name,
+          grid.last(table.times(), table.numbers(`${name}_cvd`)),
+        ]),
+      ),
+    make: (chart, pane, _, index) => line(chart, pane, COLOURS[index]!),
+  },
+  basis: {
+    format: (value) => percent(value, 1, true),
+    lines: (table, grid) => {
+      const [kinds, maturities] = [table.words("kind"), table.words("maturity")];
+      const exchanges = table.words("exchange");
+      const constant = (row: number): boolean => kinds[row] === "constant" && maturities[row] === "30d";
+      const names = [...new Set(exchanges)].slice(0, COLOURS.length) as string[];
+      const found = names.map((name): [string, Point[]] => [
+        name,
+        grid.held(grid.last(table.times(), table.numbers("simple"), (row) => constant(row) && exchanges[row] === name)),
+      ]);
+      return new Map(found.filter(([, points]) => points.length));
+    },
+    make: (chart, pane, _, index) => line(chart, pane, COLOURS[index]!),
   },
   funding: {
     format: (value) => percent(value, 1, true),
