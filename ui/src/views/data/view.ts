@@ -94,6 +94,7 @@ class DataView implements View {
       name: "grades",
       sheet: () => sheetOf(this.#grades, gradeColumns()),
     });
+    this.#gradePanel.body.classList.add("bounded");
     const upper = h("div", { class: "halves" }, this.#exchanges.element, this.#gapPanel.element);
     this.element = h("div", { class: "view data" }, upper, this.#gradePanel.element, this.#series.element);
     this.renew();

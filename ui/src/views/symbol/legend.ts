@@ -120,9 +120,9 @@ export function key(map: HeatMap, look: Look): HTMLElement {
     h(
       "dl",
       { class: "facts" },
-      ...fact(words.coverage, last < 0 ? "–" : percent(map.coverage[last], 0)),
-      ...fact(words.unknownColumns, String(facts["unknown_columns"] ?? "–")),
-      ...fact(words.pricesFrom, String(facts["prices"] ?? "–")),
+      fact(words.coverage, last < 0 ? "–" : percent(map.coverage[last], 0)),
+      fact(words.unknownColumns, String(facts["unknown_columns"] ?? "–")),
+      fact(words.pricesFrom, String(facts["prices"] ?? "–")),
     ),
     h(
       "p",
@@ -132,6 +132,6 @@ export function key(map: HeatMap, look: Look): HTMLElement {
   );
 }
 
-function fact(name: string, value: string): HTMLElement[] {
-  return [h("dt", {}, name), h("dd", { class: "number" }, value)];
+function fact(name: string, value: string): HTMLElement {
+  return h("div", {}, h("dt", {}, name), h("dd", { class: "number" }, value));
 }

@@ -128,7 +128,7 @@ export const DRAWN: Partial<Record<Pane, Drawn>> = {
         ["spot", "futures"].map((name) => [
           name,
           grid.last(table.times(), table.numbers(`${name}_cvd`)),
-        ]),
+        ] as const).filter(([, points]) => points.length),
       ),
     make: (chart, pane, _, index) => line(chart, pane, COLOURS[index]!),
   },
