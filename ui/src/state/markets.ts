@@ -72,6 +72,14 @@ export function symbolsOf(kind: string, symbol: string): string[] {
   return [...new Set(found as string[])];
 }
 
+/** The newest open interest stored, in seconds: the present of the market, which may be long ago. */
+export function present(): number {
+  const { status } = markets.value;
+  const kinds = status.words("kind");
+  const times = status.times("last").filter((time, row) => kinds[row] === "open_interest" && time > 0);
+  return times.length ? Math.max(...times) : Date.now() / 1000;
+}
+
 export function coinOf(symbol: string): string {
   return symbol.split("/")[0]!;
 }

@@ -3,8 +3,7 @@
 import { h } from "../../dom";
 import { lasting, moment } from "../../format";
 import type { Sheet } from "../../panel/export";
-import { newest } from "../../state/feed";
-import { markets } from "../../state/markets";
+import { markets, present } from "../../state/markets";
 import { say } from "../../text";
 
 const KINDS = ["candle", "open_interest", "funding", "liquidation", "long_short_ratio", "option_quote"];
@@ -35,8 +34,9 @@ function rows(): Newest[] {
 
 export function fresh(): HTMLElement {
   const all = rows();
-  const exchanges = [...new Set(all.map(({ exchange }) => exchange))].sort();
   const kinds = KINDS.filter((kind) => all.some((one) => one.kind === kind));
+  const told = all.filter(({ kind }) => kinds.includes(kind));
+  const exchanges = [...new Set(told.map(({ exchange }) => exchange))].sort();
   const words = say();
   return h(
     "table",
@@ -63,8 +63,8 @@ export function fresh(): HTMLElement {
 }
 
 function cell(one: Newest | undefined): HTMLElement {
-  if (!one || newest.value === null) return h("td", { class: "number faint" }, "–");
-  const behind = newest.value - one.last;
+  if (!one) return h("td", { class: "number faint" }, "–");
+  const behind = present() - one.last;
   const old = behind > (RARE[one.kind] ?? OLD);
   return h(
     "td",

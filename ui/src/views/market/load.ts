@@ -2,8 +2,7 @@
 
 import { ask, askOrEmpty } from "../../api/client";
 import { Table } from "../../api/columns";
-import { newest } from "../../state/feed";
-import { coinOf, isStored } from "../../state/markets";
+import { coinOf, lastOf, present } from "../../state/markets";
 
 /** A coin, at a glance. */
 export interface Coin {
@@ -82,7 +81,7 @@ export async function loadFunding(coins: string[], signal: AbortSignal): Promise
   const since = before(2);
   const tables = await Promise.all(
     coins
-      .filter((coin) => isStored("funding", coin))
+      .filter((coin) => isFresh("funding", coin, 2))
       .map((symbol) => askOrEmpty("/funding", { symbol, since }, signal)),
   );
   return tables.flatMap(last);
@@ -117,7 +116,7 @@ export async function loadLargest(symbol: string, signal: AbortSignal): Promise<
   const since = before(2);
   const [held, options] = await Promise.all([
     askOrEmpty("/open-interest", { symbol, since }, signal),
-    isStored("option_quote", symbol)
+    isFresh("option_quote", symbol, 2)
       ? askOrEmpty("/option-history", { symbol, since }, signal)
       : Promise.resolve(Table.empty),
   ]);
@@ -137,7 +136,7 @@ export interface Forced {
 export async function loadForced(coins: string[], signal: AbortSignal): Promise<Forced> {
   const tables = await Promise.all(
     coins
-      .filter((coin) => isStored("liquidation", coin))
+      .filter((coin) => isFresh("liquidation", coin, 1))
       .map((symbol) => askOrEmpty("/liquidations", { symbol, since: before(1), by: "all" }, signal)),
   );
   const sum = (side: string): number => {
@@ -148,5 +147,10 @@ export async function loadForced(coins: string[], signal: AbortSignal): Promise<
 }
 
 function before(days: number): string {
-  return new Date(((newest.value ?? Date.now() / 1000) - days * DAY) * 1000).toISOString();
+  return new Date((present() - days * DAY) * 1000).toISOString();
+}
+
+/** Whether a kind of fact of a coin was told in the last days. */
+function isFresh(kind: string, coin: string, days: number): boolean {
+  return lastOf(kind, coin) > present() - days * DAY;
 }

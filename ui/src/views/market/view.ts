@@ -62,6 +62,7 @@ class MarketView implements View {
     });
     this.#heat = new Panel({ title: words.heat, note: words.heatNote, name: "funding-by-exchange", sheet: () => heatSheet(this.#settled) });
     this.#fresh = new Panel({ title: words.freshness, note: words.freshnessNote, name: "freshness", sheet: freshSheet });
+    this.#fresh.body.classList.add("bounded");
     this.#growth = new Panel({
       title: words.growth,
       note: words.growthNote,

@@ -191,9 +191,16 @@ class SymbolView implements View {
     const { bubbles, clusters, cell } = address.value;
     this.#chart.marks(
       bubbles ? this.#bubbles() : [],
-      clusters ? labels(this.#clusters ?? Table.empty, cell) : [],
+      clusters && this.#areOfNow() ? labels(this.#clusters ?? Table.empty, cell) : [],
     );
     this.#sideNow();
+  }
+
+  /** Clusters stand where the newest prices are, and a map may end long before. */
+  #areOfNow(): boolean {
+    const end = this.#map?.time.at(-1) ?? Number.NaN;
+    const time = this.#clusters?.times()[0] ?? Number.NaN;
+    return Math.abs(time - end) <= Math.max(86_400, 2 * (this.#map?.interval ?? 0));
   }
 
   #bubbles(): Bubble[] {
