@@ -50,6 +50,8 @@ function tick(seconds: number, kind: TickMarkType): string {
   const date = day(seconds);
   if (kind === TickMarkType.Year) return date.slice(0, 4);
   if (kind === TickMarkType.Month) return date.slice(0, 7);
-  if (kind === TickMarkType.DayOfMonth) return date.slice(5);
+  const hour = clock(seconds);
+  // Days are those of UTC; elsewhere they begin at another hour, which is said.
+  if (kind === TickMarkType.DayOfMonth) return date.slice(5) + (hour === "00:00" ? "" : ` ${hour}`);
   return clock(seconds);
 }

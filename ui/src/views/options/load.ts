@@ -2,9 +2,8 @@
 
 import { ask, askOrEmpty } from "../../api/client";
 import { Table } from "../../api/columns";
-import { markets } from "../../state/markets";
-import { coinOf } from "../../state/markets";
 import { newest } from "../../state/feed";
+import { coinOf, markets } from "../../state/markets";
 
 /** A measure of all options, with its rank in the market's own history. */
 export interface Measured {

@@ -11,10 +11,12 @@ import {
   address,
   go,
 } from "../../state/address";
-import { exchangesOf, symbolsOf } from "../../state/markets";
-import { coinOf } from "../../state/markets";
+import { coinOf, exchangesOf, symbolsOf } from "../../state/markets";
 import { say } from "../../text";
 import { DRAWN } from "./panes";
+
+/** What a menu may need, pixels. */
+const WIDEST = 360;
 
 export interface Toolbar {
   element: HTMLElement;
@@ -66,12 +68,18 @@ function group(name: string, children: HTMLElement[]): HTMLElement {
 /** Choices that open under a button, so that the row stays short. */
 function menu(key: string, name: string, children: (HTMLElement | null)[]): HTMLElement {
   const open = document.querySelector<HTMLDetailsElement>(`details[data-menu="${key}"]`)?.open;
-  return h(
+  const element = h(
     "details",
     { class: "menu", "data-menu": key, open: open ?? false },
     h("summary", { class: "button", "data-key": `menu-${key}` }, name),
     h("div", { class: "menu-body" }, ...children),
   );
+  // One near the right edge opens to the left.
+  const turn = (): void => {
+    element.classList.toggle("turned", element.getBoundingClientRect().left + WIDEST > innerWidth);
+  };
+  element.addEventListener("toggle", turn);
+  return element;
 }
 
 function symbolChoice(shown: Address): HTMLElement {

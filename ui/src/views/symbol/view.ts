@@ -6,7 +6,6 @@ import type { HeatMap } from "../../charts/heatmap/data";
 import { fill, h } from "../../dom";
 import { dollars, moment, percent, price as priced } from "../../format";
 import { Panel } from "../../panel/panel";
-import type { Sheet } from "../../panel/export";
 import { type Address, type Pane, RANGES, address, go } from "../../state/address";
 import { say } from "../../text";
 import { Loader } from "../loader";
@@ -14,7 +13,7 @@ import { type View, changed } from "../view";
 import { MarketChart, type Pointed } from "./chart";
 import { Legend, key } from "./legend";
 import { type Span, loadClusters, loadMap, loadPane, loadProvenance } from "./load";
-import type { Bubble } from "./marks";
+import { bubblesOf, sheetOf } from "./rows";
 import { Profile } from "./profile";
 import { clusterList, labels, provenance } from "./side";
 import { toolbar } from "./toolbar";
@@ -47,7 +46,7 @@ class SymbolView implements View {
     this.#panel = new Panel({
       title: say().symbol.title(symbol),
       name: `symbol-${symbol.replaceAll(/[^\w-]/g, "-")}`,
-      sheet: () => this.#sheet(),
+      sheet: () => sheetOf(this.#map),
       className: "symbol-panel",
     });
     this.#panel.body.append(
@@ -190,7 +189,7 @@ class SymbolView implements View {
   #mark(): void {
     const { bubbles, clusters, cell } = address.value;
     this.#chart.marks(
-      bubbles ? this.#bubbles() : [],
+      bubbles && this.#map ? bubblesOf(this.#map, this.#tables.get("liquidations") ?? Table.empty) : [],
       clusters && this.#areOfNow() ? labels(this.#clusters ?? Table.empty, cell) : [],
     );
     this.#sideNow();
@@ -201,21 +200,6 @@ class SymbolView implements View {
     const end = this.#map?.time.at(-1) ?? Number.NaN;
     const time = this.#clusters?.times()[0] ?? Number.NaN;
     return Math.abs(time - end) <= Math.max(86_400, 2 * (this.#map?.interval ?? 0));
-  }
-
-  #bubbles(): Bubble[] {
-    const map = this.#map;
-    const table = this.#tables.get("liquidations");
-    if (!map || !table) return [];
-    const sides = table.words("side");
-    const times = table.times();
-    const found: Bubble[] = [];
-    for (let row = 0; row < times.length; row++) {
-      const at = (times[row]! - map.time[0]!) / map.interval - 0.5;
-      const [price, usd] = [table.at("price", row), table.at("value_usd", row)];
-      if (price > 0 && usd > 0) found.push({ at, price, usd, side: sides[row] ?? "" });
-    }
-    return found;
   }
 
   #pointed(at: Pointed | null): void {
@@ -296,30 +280,5 @@ class SymbolView implements View {
         map.said,
       ),
     );
-  }
-
-  /** The bars, with what the map held at them. */
-  #sheet(): Sheet {
-    const map = this.#map;
-    const columns = ["time", "open", "high", "low", "close", "volume_usd", "open_interest_usd", "coverage"];
-    const cells = ["price_low", "price_high", "long_usd", "short_usd"];
-    if (!map) return { columns, rows: [] };
-    const rows: Sheet["rows"] = [];
-    for (let column = 0; column < map.columns; column++) {
-      const bar = [
-        new Date(map.time[column]! * 1000).toISOString(),
-        ...columns.slice(1).map((name) => map.table.at(name, column)),
-      ];
-      if (column !== map.last) rows.push([...bar, null, null, null, null]);
-      else {
-        for (let row = 0; row < map.rows; row++) {
-          const at = column * map.rows + row;
-          if (map.usd(column, row) > 0) {
-            rows.push([...bar, map.edges[row], map.edges[row + 1], map.long[at], map.short[at]]);
-          }
-        }
-      }
-    }
-    return { columns: [...columns, ...cells], rows };
   }
 }
