@@ -16,6 +16,7 @@ BENCHMARKS = {
     "recording": "benchmarks.recording",
     "recovery": "benchmarks.recovery",
     "score": "benchmarks.score",
+    "server": "benchmarks.server",
     "simulation": "benchmarks.simulation",
 }
 """Each benchmark's module, whose ``run()`` returns its figures; imported on first use."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from plimsoll.market.schema import TABLES
+from plimsoll.measures import carry
 from plimsoll.server import answers
 from plimsoll.server.told import Told, told
 from plimsoll.session import Session
@@ -28,6 +29,7 @@ _TYPES: dict[str, Any] = {
     "int": int,
     "int | None": int | None,
     "bool": bool,
+    "carry.Weight": carry.Weight,
 }
 """Annotations of a session's methods, as a query has them. Others cannot be asked over HTTP."""
 CELLS = 10_000
@@ -139,6 +141,11 @@ QUESTIONS = (
     Question("/leverage", "leverage", answers.of_fits, CELLS),
     Question("/measured", "measured", answers.of_measured),
     Question("/score", "last_score", answers.of_score),
+    Question("/funding-persistence", "funding_persistence"),
+    Question("/funding-dispersion", "funding_dispersion"),
+    Question("/basis", "basis"),
+    Question("/carry", "carry"),
+    Question("/arbitrage", "arbitrage"),
 )
 """What can be asked of the measures."""
 ROWS = tuple(Question(f"/rows/{kind}", "read", fixed={"kind": kind}) for kind in TABLES)
