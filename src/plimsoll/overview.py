@@ -10,7 +10,7 @@ import polars as pl
 from plimsoll import maps
 from plimsoll.analytics.provenance import peaks
 from plimsoll.errors import NoSuchData
-from plimsoll.measures import carry, interest
+from plimsoll.measures import carry, interest, positioning
 from plimsoll.measures.asking import Asked, rows_of
 
 if TYPE_CHECKING:
@@ -202,10 +202,18 @@ def show(
         "long_short": lambda: _latest(rows("long_short_ratio"), "exchange", "population").select(
             "time", "exchange", "population", "ratio", "long_share"
         ),
+        "quadrant": lambda: _state(reader, symbol, asked),
+        "crowding": lambda: positioning.crowding(reader, symbol, asked, _HOUR).tail(1),
         "liquidations": lambda: _day_by_side(rows("liquidation")),
         "load": lambda: _near(reader, symbol, asked),
     }
     return {name: _or_none(question) for name, question in questions.items()}
+
+
+def _state(reader: Reader, symbol: str, asked: Asked) -> pl.DataFrame:
+    """Return what price and open interest of the last day say together."""
+    state = interest.quadrant(reader, symbol, asked, _HOUR, _DAY).tail(1)
+    return state.with_columns(pl.col("evidence").list.join("; "))
 
 
 def _near(reader: Reader, symbol: str, asked: Asked) -> pl.DataFrame:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import click
+import polars as pl
 
 from plimsoll import session
 from plimsoll.cli import flags
 from plimsoll.cli.interest import TOLD
-from plimsoll.cli.output import SAID, give, readable, table
+from plimsoll.cli.output import SAID, give, percent, readable, table
 from plimsoll.errors import NoSuchData
 
 if TYPE_CHECKING:
@@ -48,15 +49,39 @@ def show(
         return
     for name, frame in found.items():
         if frame is not None:
-            told = frame.select(TOLD) if name == "open_interest" else frame
-            table(readable(told), title=_TITLES[name], right=SAID)
+            told = frame.select(_TOLD[name]) if name in _TOLD else frame
+            shares = [name for name in told.columns if name in _SHARES]
+            told = told.with_columns(pl.col(shares).map_elements(percent, return_dtype=pl.String))
+            table(readable(told), title=_TITLES[name], right=(*SAID, *shares))
             click.echo()
 
 
+_TOLD: dict[str, tuple[str, ...]] = {
+    "open_interest": TOLD,
+    "quadrant": ("time", "price_change", "interest_change", "taker_imbalance", "state", "evidence"),
+    "crowding": (
+        "time",
+        "crowding",
+        "terms",
+        "accounts_percentile",
+        "top_accounts_percentile",
+        "top_positions_percentile",
+        "takers_percentile",
+        "funding_percentile",
+    ),
+}
+_SHARES = {
+    "price_change",
+    "interest_change",
+    "taker_imbalance",
+    *(name for name in _TOLD["crowding"] if name.endswith("_percentile")),
+}
 _TITLES = {
     "open_interest": "Open interest, all exchanges stored",
     "funding": "Funding, the last settlement of each market",
     "long_short": "Long/short",
+    "quadrant": "Price and open interest, changes of a day",
+    "crowding": "Who is crowded: percentiles of each term's own history",
     "liquidations": "Liquidations, the last day stored",
     "load": "Load: what the map (an estimate, not scored) holds near the price",
 }
