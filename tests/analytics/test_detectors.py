@@ -16,20 +16,14 @@ from plimsoll.analytics.detectors import (
     weighted_median,
     weights,
 )
+from truths.interest import WEIGHTED_MEDIANS
 
 NAN = float("nan")
 
 
 @pytest.mark.parametrize(
     ("values", "weight", "median"),
-    [
-        # The examples of the encyclopedia's article on the weighted median: .15 .1 .2 .3 .25 of
-        # 1 to 5 is 4; two quarters below and two above lie between 2 and 3, and so do .49 + .01.
-        ([1, 2, 3, 4, 5], [0.15, 0.1, 0.2, 0.3, 0.25], 4),
-        ([1, 2, 3, 4], [0.25, 0.25, 0.25, 0.25], 2.5),
-        ([1, 2, 3, 4], [0.49, 0.01, 0.25, 0.25], 2.5),
-        ([3, NAN, 1], [1, 9, NAN], 3),
-    ],
+    [*WEIGHTED_MEDIANS, ([3, NAN, 1], [1, 9, NAN], 3)],
 )
 def test_the_weighted_median_of_worked_examples(values, weight, median):
     assert weighted_median(values, weight) == pytest.approx(median)

@@ -34,6 +34,8 @@ COMMANDS = {
     "positioning": ("plimsoll.cli.crowd:positioning", "Which side is crowded, and by what."),
     "flow": ("plimsoll.cli.crowd:flow", "What takers bought and sold."),
     "funding": ("plimsoll.cli.carry:funding", "What leverage costs, and for how long."),
+    "basis": ("plimsoll.cli.carry:basis", "What dated futures pay over spot."),
+    "carry": ("plimsoll.cli.carry:carry", "What carry has earned, net of fees."),
     "heatmap": ("plimsoll.cli.heatmap:heatmap", "Where leveraged positions would be liquidated."),
     "clusters": ("plimsoll.cli.heatmap:clusters", "Where they would be closest together."),
     "leverage": ("plimsoll.cli.score:leverage", "Which leverage liquidations tell of."),

@@ -34,6 +34,8 @@ LINES = ("#f5c542", "#6ec1e4", "#e4776e", "#7ee0a3", "#b48ef0", "#f29e4c", "#c9d
 LONG, SHORT = "#3fb68b", "#e8a33d"
 SIDES = LinearSegmentedColormap.from_list("sides", [SHORT, "#241d35", LONG])
 """From shorts to longs, dark between them."""
+_ROOM = 90
+"""Letters of a legend that fit beside a title."""
 
 
 def figure(height: float = 7.0) -> Figure:
@@ -67,11 +69,21 @@ def large(value: float, _at: int | None = None) -> str:
 
 
 def legend(axes: Axes, *, reverse: bool = False) -> None:
-    """Name the lines of axes, where there are any."""
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(
-            facecolor=BACK, edgecolor=BACK, labelcolor=INK, loc="upper left", reverse=reverse
-        )
+    """Name what axes show, beside the title where there is room, so that nothing is hidden."""
+    handles, names = axes.get_legend_handles_labels()
+    if not names:
+        return
+    beside = sum(map(len, names)) < _ROOM
+    where = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": len(names)}
+    axes.legend(
+        handles,
+        names,
+        facecolor=BACK,
+        edgecolor=BACK,
+        labelcolor=INK,
+        reverse=reverse and not beside,
+        **(where if beside else {"loc": "upper left"}),
+    )
 
 
 def dated(axes: Axes) -> Axes:
