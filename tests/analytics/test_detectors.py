@@ -59,6 +59,19 @@ def test_the_others_say_what_they_say_without_one():
     assert np.isnan(leave_one_out([[1.0]], [[1.0]])).all()
 
 
+@given(st.integers(0, 10_000), st.integers(2, 7))
+def test_the_others_are_all_but_one(seed, count):
+    draw = np.random.default_rng(seed)
+    values = draw.integers(0, 5, size=(20, count)).astype(float)
+    mass = draw.integers(1, 4, size=(20, count)).astype(float)
+    values[draw.random(values.shape) < 0.2] = NAN
+    mass[draw.random(values.shape) < 0.1] = NAN
+    others = leave_one_out(values, mass)
+    for market in range(count):
+        rest = np.delete(values, market, axis=1), np.delete(mass, market, axis=1)
+        assert np.allclose(others[:, market], weighted_median(*rest), equal_nan=True)
+
+
 def test_a_series_is_stale_only_while_others_move_and_it_trades():
     values = [
         [1.0, 1.0, 1.0],
