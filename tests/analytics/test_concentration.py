@@ -115,6 +115,7 @@ CHAIN = (
             {"BTC/USD:BTC": 0.1, "BTC/USDT:USDT": 0.8, "BTC/USDT:USDT-260327": 0.1},
         ),
         ("expiry", {"2026-03-27": 0.1, "perpetual": 0.9}),
+        ("coin", {"BTC": 1.0}),
     ],
 )
 def test_parts_have_the_shares_one_counts_by_hand(by, shares):
@@ -174,7 +175,7 @@ histories = st.lists(
     max_size=25,
     unique_by=lambda row: row[:3],
 )
-divisions = st.sampled_from(["exchange", "margin", "symbol", "expiry"])
+divisions = st.sampled_from(["exchange", "margin", "symbol", "expiry", "coin"])
 
 
 @given(histories, divisions, st.randoms(use_true_random=False))

@@ -97,6 +97,9 @@ def test_coins_are_not_added_to_other_coins():
     )
     with pytest.raises(ValueError, match="BTC, ETH cannot be added"):
         aggregate(frame, HOUR, HOUR)
+    nothing = frame.with_columns(amount=pl.lit(None, pl.Float64))
+    (row,) = aggregate(nothing, HOUR, HOUR).iter_rows(named=True)
+    assert (row["amount"], row["value_usd"], row["markets"]) == (None, 1200, 2)
 
 
 def test_a_report_counts_from_the_moment_it_was_known():

@@ -383,25 +383,21 @@ class _Evidence:
     def _jumps(self, verdict: _Verdict, at: int) -> None:
         """Tell a level that changed at once by more than was traded, and has not come back."""
         log = np.log(np.where(self.week.held[:, at] > 0, self.week.held[:, at], np.nan))
-        known = np.flatnonzero(~np.isnan(log))
-        if len(known) < 2 * _FEWEST:
-            return
-        jumps = np.diff(log[known])
-        largest = int(np.argmax(np.abs(jumps)))
-        where, factor = known[largest + 1], float(np.exp(jumps[largest]))
-        since = np.median(log[known[largest + 1 :]]) - np.median(log[known[: largest + 1]])
-        lasting = abs(since) > 0.5 * abs(jumps[largest])
-        if abs(jumps[largest]) < np.log(1.6) or not lasting or self.more[where, at] == 0:
-            return
-        named = detectors.nearest_unit(factor, self._units(at), tolerance=0.1)
-        when = f"{self.week.time[int(where)]:%Y-%m-%d %H:%M}"
-        words = f"rose {factor:.3g} times at once at {when}, by more than was traded"
-        if factor < 1:
-            words = f"fell to {factor:.3g} at once at {when}, by more than was traded"
-        if np.isnan(self.more[where, at]) and named is None:
-            return  # nothing says that it was not traded
-        double = named is not None and _BOTH_SIDES in named[0]
-        verdict.say("D", f"{'counted double' if double else 'wrong unit'}: {words}")
+        steps, more = np.diff(log, prepend=np.nan), self.more[:, at]
+        for where in np.flatnonzero((np.abs(np.nan_to_num(steps)) > np.log(1.6)) & (more != 0)):
+            before, after = _middle(log[max(0, where - _FEWEST) : where]), log[where:]
+            if np.sum(~np.isnan(after)) < _FEWEST:
+                continue
+            lasts = abs(_middle(after) - before) > 0.5 * abs(steps[where])
+            factor = float(np.exp(steps[where]))
+            named = detectors.nearest_unit(factor, self._units(at), tolerance=0.1)
+            if lasts and (more[where] == 1 or named is not None):
+                double = named is not None and _BOTH_SIDES in named[0]
+                told = "counted double" if double else "wrong unit"
+                when = f"at once at {self.week.time[int(where)]:%Y-%m-%d %H:%M}"
+                how = f"rose {factor:.3g} times" if factor > 1 else f"fell to {factor:.3g}"
+                verdict.say("D", f"{told}: {how} {when}, by more than was traded")
+                return
 
 
 def _beyond(ratio: float, factor: float) -> bool:
