@@ -13,6 +13,7 @@ BENCHMARKS = {
     "journal": "benchmarks.journal",
     "month": "benchmarks.month",
     "consensus": "benchmarks.consensus",
+    "options": "benchmarks.options",
     "heatmap": "benchmarks.heatmap",
     "recording": "benchmarks.recording",
     "recovery": "benchmarks.recovery",

@@ -207,11 +207,12 @@ class Session(Estimates, States, Crowds, Costs, Chains):
         Returns
         -------
         dict of str to DataFrame or None
-            The latest rows of `open_interest`, `funding` (one for each market),
-            `long_short` (one for each exchange and population), `quadrant` and `crowding` (the
-            newest), `liquidations` (sums of the last stored day by side and completeness) and
-            `load` (dollars the map holds within 2, 5 and 10 % of the price, by side); None where
-            nothing is stored.
+            The latest rows, each with its time: `open_interest`; `quadrant` and `crowding`;
+            `funding` (one for each market); `basis` (each expiry and maturity of the coin);
+            `long_short` (one for each exchange and population); `liquidations` (sums of the last
+            day with any, by exchange, each with its completeness and bounds) and the last of the
+            `bursts`; `options` of the coin; `macro`, a figure a row; and `load` (dollars the map
+            holds within 2, 5 and 10 % of the price, by side). None where nothing is stored.
         """
         Symbol.parse(symbol)
         return glance.show(self._reader, symbol, names(exchange), moment(as_of))

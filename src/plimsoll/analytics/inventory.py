@@ -34,6 +34,15 @@ it. For each bar, in this order:
    is *unplaced*; the map is never scaled up to invent one. Where more is known than can stand,
    it is scaled down.
 
+What is shown of a position that would be liquidated at a distance :math:`d` from its entry, when
+the price has come :math:`z` of it, is what *attrition* has left of it: stops, second thoughts and
+more margin take
+
+.. math:: S(z) = (1 + z / 1\%)^{-\kappa}
+
+of it. Nothing else changes: flows say how much was closed, not by whom; what :math:`S` takes off
+the price's way stands elsewhere, and nobody knows where.
+
 A bar without open interest only crosses and ages; its range and volume join those of the next bar
 with one, whose :math:`\Delta` counts from the last known. Without a price nothing is crossed.
 
@@ -53,9 +62,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from msgspec import Struct
 
-from plimsoll.analytics.inventory_numba import advance, show, touched_cells
-from plimsoll.analytics.inventory_state import HIGH, LOW, Laws, Record, State, marks, matrix
-from plimsoll.analytics.liquidation import distance_factor
+from plimsoll.analytics.inventory_columns import show
+from plimsoll.analytics.inventory_laws import laws
+from plimsoll.analytics.inventory_numba import advance, touched_cells
+from plimsoll.analytics.inventory_state import HIGH, LOW, Record, State, marks, matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +116,8 @@ class Parameters(Struct, frozen=True, kw_only=True):
     memory : float, hours
     moves : bool
         Which flows to believe; see `flows`.
+    attrition : float, dimensionless, κ
+        How positions leave as the price comes nearer, by hand or by more margin; at 0 all stay.
 
     Raises
     ------
@@ -127,6 +139,7 @@ class Parameters(Struct, frozen=True, kw_only=True):
     closing: tuple[float, ...] = (1.0, 0.8, 0.5, 0.1)
     memory: float = 0.0
     moves: bool = False
+    attrition: float = 0.0
 
     def __post_init__(self) -> None:
         for broken, message in self._rules():
@@ -149,6 +162,7 @@ class Parameters(Struct, frozen=True, kw_only=True):
             yield not 0 <= share <= 1, f"{name} is a fraction from 0 to 1; got {share}"
         yield not math.isfinite(self.taker), f"taker must be finite; got {self.taker}"
         yield not 0 <= self.memory < math.inf, f"memory is hours from 0; got {self.memory}"
+        yield not 0 <= self.attrition < math.inf, f"attrition is from 0; got {self.attrition}"
         yield self.settlement not in {"linear", "inverse"}, "settlement is linear or inverse"
         yield not 1e-5 <= self.step <= 0.1, f"step is from 0.00001 to 0.1; got {self.step}"
         ends = (0.0, *self.ages)
@@ -260,7 +274,7 @@ class Inventory:
             raise ValueError(f"the grid needs span 1 and the step {parameters.step}; got {grid}")
         self.parameters = parameters
         self.grid = grid
-        self._laws = _laws(parameters, interval, grid)
+        self._laws = laws(parameters, interval, grid)
         tiers, ages = len(parameters.weights), len(parameters.closing)
         self._state = State(
             cells=np.zeros((2, tiers, ages, grid.rows)),
@@ -402,9 +416,18 @@ class Inventory:
         """What stands with an unknown entry; (long, short), base units."""
         return self._state.unplaced.copy()
 
+    def standing(self, price: float) -> Floats:
+        """Return what stands on the window when the price is there; as `cells`, base units."""
+        rows = np.arange(self.grid.rows) + self.grid.first
+        away = np.abs(rows - math.floor(math.log(price) / self.grid.step))
+        found, part = self.cells, self._laws.left
+        near = away < part.shape[2]
+        found[..., near] *= part[:, :, None, away[near]]
+        return found
+
     @property
     def cells(self) -> Floats:
-        """What stands on the window; shape (2, tiers, ages, rows), longs first, base units."""
+        """What stands on the window if all stay; shape (2, tiers, ages, rows), longs first."""
         mass = np.einsum("sab,skbr->skar", self._state.decay, self._state.cells)
         cells: Floats = np.maximum(0.0, mass)
         return cells
@@ -420,29 +443,3 @@ class Inventory:
                 f"prices from {low:g} to {high:g} leave the window from {floor:g} to "
                 f"{ceiling:g}; start the inventory with a wider one"
             )
-
-
-def _laws(parameters: Parameters, interval: timedelta, grid: Grid) -> Laws:
-    factors = [
-        distance_factor(
-            parameters.leverage,
-            parameters.maintenance,
-            side=side,
-            settlement=parameters.settlement,
-            fee=parameters.fee,
-        )
-        for side in ("long", "short")
-    ]
-    hours = np.diff([0.0, *parameters.ages])
-    leaving = -np.expm1(-interval.total_seconds() / 3_600 / hours)
-    return Laws(
-        step=parameters.step,
-        first=grid.first,
-        shift=np.log(np.stack(factors)),
-        weight=np.asarray(parameters.weights, dtype=np.float64),
-        liquidatable=float(parameters.liquidatable),
-        churn=float(parameters.churn),
-        taker=float(parameters.taker),
-        ageing=np.append(leaving, 0.0),
-        closing=np.append(parameters.closing, parameters.closing[-1]),
-    )

@@ -36,6 +36,12 @@ COMMANDS = {
     "funding": ("plimsoll.cli.carry:funding", "What leverage costs, and for how long."),
     "basis": ("plimsoll.cli.carry:basis", "What dated futures pay over spot."),
     "carry": ("plimsoll.cli.carry:carry", "What carry has earned, net of fees."),
+    "options": ("plimsoll.cli.options:options", "What options say, and what they hold."),
+    "liquidations": (
+        "plimsoll.cli.liquidations:liquidations",
+        "What was closed by force, and in bursts.",
+    ),
+    "macro": ("plimsoll.cli.macro:macro", "Stablecoins, chains, and regulated futures."),
     "heatmap": ("plimsoll.cli.heatmap:heatmap", "Where leveraged positions would be liquidated."),
     "clusters": ("plimsoll.cli.heatmap:clusters", "Where they would be closest together."),
     "leverage": ("plimsoll.cli.score:leverage", "Which leverage liquidations tell of."),

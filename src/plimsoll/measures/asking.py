@@ -9,12 +9,24 @@ import polars as pl
 
 from plimsoll.errors import NoSuchData
 from plimsoll.market.interval import instant
+from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
 
 if TYPE_CHECKING:
     from plimsoll.store.reader import Reader
 
-__all__ = ["EVERY", "Asked", "Exchanges", "When", "asked", "moment", "names", "rows_of", "since"]
+__all__ = [
+    "EVERY",
+    "Asked",
+    "Exchanges",
+    "When",
+    "asked",
+    "moment",
+    "names",
+    "rows_of",
+    "since",
+    "stored",
+]
 
 EVERY = "ALL"
 """In the place of a coin: all of them."""
@@ -80,6 +92,14 @@ def rows_of(reader: Reader, kind: str, market: str, asked: Asked) -> pl.DataFram
         reader.read(kind, symbol=symbol, exchanges=exchanges, since=since, until=until, as_of=as_of)
         for symbol in symbols
     )
+
+
+def stored(reader: Reader, kind: str, market: str, asked: Asked) -> pl.DataFrame:
+    """Return the rows of a symbol, or of all contracts of a coin; none where none is stored."""
+    try:
+        return rows_of(reader, kind, market, asked)
+    except NoSuchData:
+        return pl.DataFrame(schema=TABLES[kind].schema)
 
 
 def since(frame: pl.DataFrame, start: datetime | None) -> pl.DataFrame:

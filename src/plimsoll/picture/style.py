@@ -32,10 +32,10 @@ __all__ = [
 BACK, INK, FAINT = "#0e0b16", "#e9e6f2", "#8d87a3"
 LINES = ("#f5c542", "#6ec1e4", "#e4776e", "#7ee0a3", "#b48ef0", "#f29e4c", "#c9d1d9")
 LONG, SHORT = "#3fb68b", "#e8a33d"
+_ROOM = 205
+"""Letters of a legend and its title that fit on one line."""
 SIDES = LinearSegmentedColormap.from_list("sides", [SHORT, "#241d35", LONG])
 """From shorts to longs, dark between them."""
-_ROOM = 90
-"""Letters of a legend that fit beside a title."""
 
 
 def figure(height: float = 7.0) -> Figure:
@@ -69,21 +69,19 @@ def large(value: float, _at: int | None = None) -> str:
 
 
 def legend(axes: Axes, *, reverse: bool = False) -> None:
-    """Name what axes show, beside the title where there is room, so that nothing is hidden."""
-    handles, names = axes.get_legend_handles_labels()
-    if not names:
-        return
-    beside = sum(map(len, names)) < _ROOM
-    where = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": len(names)}
-    axes.legend(
-        handles,
-        names,
-        facecolor=BACK,
-        edgecolor=BACK,
-        labelcolor=INK,
-        reverse=reverse and not beside,
-        **(where if beside else {"loc": "upper left"}),
-    )
+    """Name the lines of axes, where there are any: beside the title where there is room for it."""
+    names = axes.get_legend_handles_labels()[1]
+    if names:
+        taken = sum(map(len, names)) + 9 * len(names) + 1.6 * len(axes.get_title(loc="left"))
+        beside = taken < _ROOM
+        where: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1)}
+        axes.legend(
+            facecolor=BACK,
+            edgecolor=BACK,
+            labelcolor=INK,
+            reverse=reverse and not beside,
+            **(where | {"ncols": len(names)} if beside else {"loc": "upper left"}),
+        )
 
 
 def dated(axes: Axes) -> Axes:
