@@ -12,6 +12,7 @@ BENCHMARKS = {
     "import": "benchmarks.importing",
     "journal": "benchmarks.journal",
     "month": "benchmarks.month",
+    "options": "benchmarks.options",
     "heatmap": "benchmarks.heatmap",
     "recording": "benchmarks.recording",
     "recovery": "benchmarks.recovery",

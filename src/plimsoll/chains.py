@@ -66,6 +66,7 @@ class Chains(Streams):
         until: When = None,
         as_of: When = None,
         every: str = "6h",
+        smiles: bool = False,
     ) -> pl.DataFrame:
         """Return what the options of a coin said through time.
 
@@ -78,6 +79,8 @@ class Chains(Streams):
             Percentiles reach back before `since`.
         every : str
             The step of the grid of time.
+        smiles : bool
+            Fit the smiles of every step as well, which takes some thirty seconds for a thousand.
 
         Returns
         -------
@@ -85,8 +88,12 @@ class Chains(Streams):
             `time`, `price`; `live` and `stale` options (counts); what
             `analytics.options.put_call`, `spread` and `leverage` return, with
             `open_interest_change` (fraction of a week before, in base units); `unsigned_usd` and
-            `naive_usd` of `analytics.exposure`; and a percentile of each put/call ratio among its
-            own values up to then. Null where no option is live.
+            `naive_usd` of `analytics.exposure`; `index_30` of `analytics.volatility_index`, of
+            the largest market, and an exchange's own, `stated_index`, with `stated_by`; and a
+            percentile of each put/call ratio among its own values up to then. With `smiles` also
+            `atm_30`, `risk_reversal_30` and `strangle_30` (fractions) at 30 days, of the largest
+            market, with their percentiles.
+            Null where no option is live.
 
         Raises
         ------
@@ -94,4 +101,4 @@ class Chains(Streams):
             If no quote is stored for them.
         """
         what = asked(exchange, since, until, as_of)
-        return options.history(self._reader, symbol, what, duration(every))
+        return options.history(self._reader, symbol, what, duration(every), smiles=smiles)

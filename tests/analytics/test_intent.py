@@ -98,7 +98,18 @@ def test_shares_are_of_the_amount_and_add_up():
     assert found["intent"].to_list() == list(INTENTS)
     assert found["share"].to_list() == pytest.approx([0.6, 0.1, 0.3, 0, 0])
     assert found["trades"].to_list() == [1, 1, 1, 0, 0]
+    assert found["most"].to_list() == [*found["share"][:3], None, None]
     assert found["coverage"].unique().to_list() == [1]
+
+
+def test_all_that_is_ambiguous_might_be_of_any_reason():
+    told = trades(
+        {"symbol": NEAR_CALL, "side": "sell", "amount": 3.0},
+        {"symbol": FAR_PUT, "side": "sell", "amount": 1.0},
+    )
+    found = shares(intents(told, quotes(), DAY))
+    assert found["share"].to_list() == [0, 0, 0.75, 0, 0.25]
+    assert found["most"].to_list() == [0.25, 0.25, 1, None, None]
 
 
 def test_where_nothing_was_traded_nothing_is_shared():

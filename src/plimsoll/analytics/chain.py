@@ -94,8 +94,9 @@ def chain(quotes: pl.DataFrame, instants: pl.Series, max_age: timedelta) -> pl.D
         - `index`, `mark`, `bid`, `ask` (settlement units), `iv`, `open_interest` and `volume`
           (base units; of 24 hours);
         - `premium_usd`, dollars of the mark for one unit of base;
-        - `delta` and `gamma` (1/forward) of Black-76 on the forward; the exchange's own delta
-          where the forward or the volatility is unknown.
+        - `delta`, `gamma` (1/forward) and `elasticity` (absolute) of Black-76 on the forward; the
+          exchange's own delta where the forward or the volatility is unknown, and with it the
+          elasticity that it has over the mark.
 
     Notes
     -----
@@ -117,7 +118,7 @@ def chain(quotes: pl.DataFrame, instants: pl.Series, max_age: timedelta) -> pl.D
     return _greeks(_forwards(known)).select(
         *("at", "time", *BOOK, "symbol", "expiry", "strike", "kind", "inverse", "years", "days"),
         *("forward", "forward_from", "index", "mark", "bid", "ask", "iv"),
-        *("open_interest", "volume", "premium_usd", "delta", "gamma"),
+        *("open_interest", "volume", "premium_usd", "delta", "gamma", "elasticity"),
     )
 
 
@@ -218,12 +219,23 @@ def _greeks(rows: pl.DataFrame) -> pl.DataFrame:
     forward, strike, years, iv = (
         rows[name].to_numpy() for name in ("forward", "strike", "years", "iv")
     )
+    delta = pl.Series(black.delta(forward, strike, years, iv, call), nan_to_null=True)
+    omega = pl.Series(black.elasticity(forward, strike, years, iv, call), nan_to_null=True)
     price = pl.coalesce("index", "forward")
-    return rows.with_columns(
-        delta=pl.coalesce(
-            pl.Series(black.delta(forward, strike, years, iv, call), nan_to_null=True),
-            pl.col("stated_delta"),
-        ),
-        gamma=pl.Series(black.gamma(forward, strike, years, iv), nan_to_null=True),
-        premium_usd=pl.col("mark") * pl.when("inverse").then(price).otherwise(1.0),
-    ).sort("at", *BOOK, "expiry", "strike", "kind")
+    premium = pl.col("mark") * pl.when("inverse").then(price).otherwise(1.0)
+    return (
+        rows.with_columns(
+            delta=pl.coalesce(delta, pl.col("stated_delta")),
+            gamma=pl.Series(black.gamma(forward, strike, years, iv), nan_to_null=True),
+            premium_usd=premium,
+        )
+        .with_columns(
+            elasticity=pl.coalesce(
+                omega,
+                pl.when(pl.col("premium_usd") > 0).then(
+                    pl.col("delta") * price / pl.col("premium_usd")
+                ),
+            ).abs()
+        )
+        .sort("at", *BOOK, "expiry", "strike", "kind")
+    )

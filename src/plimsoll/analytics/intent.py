@@ -114,20 +114,25 @@ def shares(told: pl.DataFrame) -> pl.DataFrame:
     -------
     DataFrame
         A row for each of `INTENTS`: `trades` (count), `amount` (base units), `share` (fraction of
-        the amount), and `coverage`, the fraction of all traded amount of which both delta and the
-        change of open interest are known. Null shares where nothing was traded.
+        the amount), `most` (what the share would be if all that is ambiguous were of it; of the
+        three reasons alone), and `coverage`, the fraction of all traded amount of which both delta
+        and the change of open interest are known. Null shares where nothing was traded.
     """
     amount = pl.col("amount")
     full = pl.col("delta").is_not_null() & pl.col("opened").is_not_null()
     whole = pl.when(amount.sum() > 0).then(amount.filter(full).sum() / amount.sum())
     covered = told.select(whole).item()
     each = told.group_by("intent").agg(trades=pl.len(), amount=amount.sum())
+    doubtful = pl.col("share").filter(pl.col("intent") == "ambiguous").first()
     names = pl.DataFrame({"intent": pl.Series(INTENTS, dtype=pl.Enum(INTENTS))})
     return (
         names.join(each, on="intent", how="left", maintain_order="left")
         .with_columns(pl.col("trades").fill_null(0), amount.fill_null(0.0))
         .with_columns(
             share=pl.when(amount.sum() > 0).then(amount / amount.sum()),
+        )
+        .with_columns(
+            most=pl.when(pl.col("intent").is_in(INTENTS[:3])).then(pl.col("share") + doubtful),
             coverage=pl.lit(covered, pl.Float64),
         )
     )

@@ -215,9 +215,10 @@ def leverage(chain: pl.DataFrame, *by: str) -> pl.DataFrame:
     r"""Return the leverage that options hide: what they move like, over what they cost.
 
     .. math:: L = \frac{\sum_i |\Delta_i| \, OI_i \, S}{\sum_i c_i \, OI_i}, \qquad
-              \Omega = \frac{\sum_i OI_i \, |\Delta_i| S / c_i}{\sum_i OI_i}
+              \Omega = \frac{\sum_i OI_i \, \Omega_i}{\sum_i OI_i}
 
-    with premium :math:`c` in dollars.
+    with premium :math:`c` in dollars and the elasticity :math:`\Omega_i = |\Delta_i| F / C_i` of
+    each option, of Black-76.
 
     Parameters
     ----------
@@ -230,8 +231,8 @@ def leverage(chain: pl.DataFrame, *by: str) -> pl.DataFrame:
     DataFrame
         `at` and `by`; `open_interest` (base units), `notional_usd`, `delta_usd` (dollars of the
         underlying that the options move like) and `premium_usd`; `leverage` and `elasticity`
-        (dimensionless), the latter over options with a premium; `priced` (fraction) of the open
-        interest that they are of. Null where nothing with a premium is open.
+        (dimensionless), the latter over options that have one; `priced` (fraction) of the open
+        interest that has a premium and a delta. Null where nothing with a premium is open.
 
     Notes
     -----
@@ -241,20 +242,21 @@ def leverage(chain: pl.DataFrame, *by: str) -> pl.DataFrame:
     price = pl.coalesce("index", "forward")
     known = (_HELD > 0) & (pl.col("premium_usd") > 0) & pl.col("delta").is_not_null()
     moves, costs = _WEIGHTS["delta"] * price, _WEIGHTS["premium"]
-    each = pl.col("delta").abs() * price / pl.col("premium_usd")
+    rated = (_HELD > 0) & pl.col("elasticity").is_not_null()
     some = _HELD.filter(known).sum() > 0
     ratios = {
         "delta_usd": moves.filter(known).sum(),
         "premium_usd": costs.filter(known).sum(),
         "leverage": moves.filter(known).sum() / costs.filter(known).sum(),
-        "elasticity": (_HELD * each).filter(known).sum() / _HELD.filter(known).sum(),
     }
+    average = (_HELD * pl.col("elasticity")).filter(rated).sum() / _HELD.filter(rated).sum()
     return (
         chain.group_by("at", *by)
         .agg(
             _HELD.sum(),
             (_HELD * price).sum().alias("notional_usd"),
             *(pl.when(some).then(value).alias(name) for name, value in ratios.items()),
+            pl.when(_HELD.filter(rated).sum() > 0).then(average).alias("elasticity"),
             _share(known).alias("priced"),
         )
         .sort("at", *by)

@@ -29,6 +29,7 @@ COMMANDS = {
     "show": ("plimsoll.cli.show:show", "Show the load on one market at a glance."),
     "open-interest": ("plimsoll.cli.interest:open_interest", "Open interest over exchanges."),
     "funding": ("plimsoll.cli.carry:funding", "What leverage costs, and for how long."),
+    "options": ("plimsoll.cli.options:options", "What options say, and what they hold."),
     "heatmap": ("plimsoll.cli.heatmap:heatmap", "Where leveraged positions would be liquidated."),
     "clusters": ("plimsoll.cli.heatmap:clusters", "Where they would be closest together."),
     "leverage": ("plimsoll.cli.score:leverage", "Which leverage liquidations tell of."),

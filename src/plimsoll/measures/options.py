@@ -6,9 +6,10 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
-from plimsoll.analytics import exposure, intent, options
+from plimsoll.analytics import exposure, intent, options, surface, svi, volatility_index
 from plimsoll.analytics.chain import BOOK, chain, dropped
 from plimsoll.analytics.funding import percentile
 from plimsoll.errors import NoSuchData
@@ -30,6 +31,12 @@ STEP = timedelta(hours=6)
 RECENT = timedelta(days=30)
 """How far back trades tell what options were bought for."""
 _WEEK = timedelta(days=7)
+_MONTH = 30.0
+_DRAWN = 61
+"""Points of a curve: two strikes of a sparse expiry are far apart."""
+_SMILES = ("atm_30", "risk_reversal_30", "strangle_30")
+_BULLISH = 0.7
+"""Puts over calls that are commonly read as bullish from there down."""
 _INSTANT = timedelta(microseconds=1)
 _RANKED = {
     "open_interest": "base units",
@@ -42,6 +49,8 @@ _RANKED = {
     "elasticity": "dimensionless",
     "unsigned_usd": "US dollars per 1 %",
     "naive_usd": "US dollars per 1 %",
+    "index_30": "fraction, a year",
+    "stated_index": "fraction, a year",
 }
 """What a moment's measures are called, and in what they are."""
 
@@ -66,7 +75,15 @@ class OptionState:
     by_strike : DataFrame
         `expiry`, `strike`, `calls`, `puts` (base units) and gamma exposure.
     smile : DataFrame
-        Quotes out of the money: `expiry`, `days`, `strike`, `k` (log moneyness), `iv`, `delta`.
+        Options out of the money: `expiry`, `days`, `strike`, `k` (log moneyness), `iv`, `fitted`
+        (null beyond the strikes quoted), `delta`, `open_interest`; of the largest market alone,
+        which `exchange` and `family` name.
+    curves : DataFrame
+        What is fitted: `expiry`, `k`, `volatility` (fraction), between the strikes quoted.
+    term : DataFrame
+        By expiry, what `analytics.surface.fit` returns of that market.
+    maturities : DataFrame
+        `days`, `atm`, `risk_reversal` and `strangle` (fractions) at constant maturities.
     profile : DataFrame
         Gamma exposure at other prices; see `analytics.exposure.profile`.
     naive_zero, taker_zero : Level
@@ -88,6 +105,9 @@ class OptionState:
     by_moneyness: pl.DataFrame
     by_strike: pl.DataFrame
     smile: pl.DataFrame
+    curves: pl.DataFrame
+    term: pl.DataFrame
+    maturities: pl.DataFrame
     profile: pl.DataFrame
     naive_zero: Level
     taker_zero: Level
@@ -100,6 +120,25 @@ class OptionState:
         found: float | None = self.summary.filter(measure=measure)["value"].item()
         return found
 
+    @property
+    def said(self) -> list[str]:
+        """What the put/call ratio can mean, in words; a level, not a signal."""
+        ratio, change = self.value("put_call_open_interest"), self.value("open_interest_change")
+        if ratio is None:
+            return ["Puts or calls are missing, so there is no ratio of the two."]
+        low = ratio < _BULLISH
+        found = [
+            f"Puts over calls by open interest are {ratio:.2f}: "
+            + (f"below {_BULLISH}, which is commonly read as bullish." if low else "not low.")
+            + " It is ambiguous: calls sold against coins, and puts sold, look the same as bets."
+        ]
+        if low and change is not None and change > 0:
+            found.append(
+                f"Open interest rose by {change:.1%} in a week while the ratio is low: that can be "
+                "calls becoming crowded rather than confidence."
+            )
+        return found
+
     def describe(self) -> dict[str, Any]:
         """Return everything as plain values: tables as columns, levels with their reason."""
         found: dict[str, Any] = {}
@@ -108,7 +147,7 @@ class OptionState:
             if isinstance(value, pl.DataFrame):
                 value = value.to_dict(as_series=False)
             found[field.name] = value._asdict() if hasattr(value, "_asdict") else value
-        return found
+        return {**found, "said": self.said}
 
 
 def state(reader: Reader, market: str, asked: Asked) -> OptionState:
@@ -123,13 +162,14 @@ def state(reader: Reader, market: str, asked: Asked) -> OptionState:
     told = chains.trades(reader, now, until)
     if told is not None:
         now = exposure.taken(now, told, chains.opening(reader, market, until, told))
+    tables = _tables(now)
     return OptionState(
         market=market,
         time=at,
-        summary=_summary(_levels(reader, market, until, STEP, at, closing=True)),
+        summary=_summary(_levels(reader, market, until, STEP, at, closing=True), now, tables),
         counts=dropped(rows, moment, STALE).drop("at").row(0, named=True),
         intents=None if told is None else _intents(reader, market, until, told),
-        **_tables(now),
+        **tables,
     )
 
 
@@ -141,6 +181,8 @@ def _tables(now: pl.DataFrame) -> dict[str, Any]:
     taker = exposed["taker_coverage"] or 0.0
     by_strike = exposure.exposure(now, "expiry", "strike").drop("coverage", "taker_coverage")
     pains = options.pain(now)
+    largest = _largest(now)
+    slices = surface.fit(largest)
     return {
         "price": price,
         "by_expiry": _grouped(now, "expiry").join(pains.drop("at"), on="expiry", how="left"),
@@ -149,7 +191,10 @@ def _tables(now: pl.DataFrame) -> dict[str, Any]:
         "by_strike": options.strikes(now, "expiry")
         .join(by_strike, on=["at", "expiry", "strike"], how="left", maintain_order="left")
         .drop("at"),
-        "smile": _smile(now),
+        "smile": _smile(largest, slices),
+        "curves": _curves(slices),
+        "term": slices.with_columns(days=pl.col("years") * 365).drop("at", *BOOK),
+        "maturities": surface.term_structure(slices).drop("at", *BOOK),
         "profile": profile,
         "naive_zero": exposure.zero_gamma(profile, "naive", price, exposed["coverage"]),
         "taker_zero": exposure.zero_gamma(profile, "taker", price, taker),
@@ -171,19 +216,44 @@ def _grouped(now: pl.DataFrame, by: str) -> pl.DataFrame:
     )
 
 
-def _smile(now: pl.DataFrame) -> pl.DataFrame:
-    """Return the quotes out of the money that have a volatility, by expiry and strike."""
+def _largest(whole: pl.DataFrame) -> pl.DataFrame:
+    """Return the chain of the market with most open interest at each moment."""
+    held = whole.group_by("at", *BOOK).agg(pl.col("open_interest").sum())
+    first = held.sort("open_interest", *BOOK).unique("at", keep="last").drop("open_interest")
+    return whole.join(first, on=["at", *BOOK], maintain_order="left")
+
+
+def _smile(now: pl.DataFrame, slices: pl.DataFrame) -> pl.DataFrame:
+    """Return the options out of the money that have a volatility, with what is fitted to them."""
     call, over = pl.col("kind") == "call", pl.col("strike") >= pl.col("forward")
-    return now.filter((call == over) & pl.col("iv").is_not_null()).select(
-        *BOOK,
-        "expiry",
-        "days",
-        "strike",
-        (pl.col("strike") / pl.col("forward")).log().alias("k"),
-        "iv",
-        "delta",
-        "open_interest",
+    rows = (
+        now.filter((call == over) & pl.col("iv").is_not_null())
+        .with_columns(k=(pl.col("strike") / pl.col("forward")).log())
+        .join(
+            slices.select("expiry", "k_low", "k_high", *surface.PARAMETERS),
+            on="expiry",
+            how="left",
+            maintain_order="left",
+        )
     )
+    curves = rows.select(surface.PARAMETERS).to_numpy().astype(np.float64)
+    variance = svi.total_variance(curves, rows["k"].to_numpy()) / rows["years"].to_numpy()
+    fitted = pl.Series(np.sqrt(variance), nan_to_null=True)
+    inside = pl.col("k").is_between("k_low", "k_high")
+    return rows.with_columns(fitted=pl.when(inside).then(fitted)).select(
+        *BOOK, "expiry", "days", "strike", "k", "iv", "fitted", "delta", "open_interest"
+    )
+
+
+def _curves(slices: pl.DataFrame) -> pl.DataFrame:
+    """Return the curve of each expiry, drawn between the strikes it was fitted to."""
+    known = slices.filter(pl.col("a").is_not_null())
+    curves = known.select(surface.PARAMETERS).to_numpy().astype(np.float64)
+    low, high, years = (known[name].to_numpy() for name in ("k_low", "k_high", "years"))
+    k = np.linspace(low, high, _DRAWN, axis=-1).reshape(-1)
+    of = np.repeat(np.arange(known.height), _DRAWN)
+    volatility = np.sqrt(svi.total_variance(curves[of], k) / years[of])
+    return pl.DataFrame({"expiry": known["expiry"].gather(of), "k": k, "volatility": volatility})
 
 
 def _intents(reader: Reader, market: str, asked: Asked, told: pl.DataFrame) -> pl.DataFrame:
@@ -194,13 +264,16 @@ def _intents(reader: Reader, market: str, asked: Asked, told: pl.DataFrame) -> p
     return intent.shares(intent.intents(recent, around, STALE))
 
 
-def history(reader: Reader, market: str, asked: Asked, step: timedelta) -> pl.DataFrame:
+def history(
+    reader: Reader, market: str, asked: Asked, step: timedelta, *, smiles: bool
+) -> pl.DataFrame:
     """Return what options said through time; see `Session.option_history`."""
     until = asked._replace(since=None)
-    whole = _levels(reader, market, until, step, chains.last_known(reader, market, until))
+    last = chains.last_known(reader, market, until)
+    whole = _levels(reader, market, until, step, last, smiles=smiles)
     ranked = [
         pl.Series(f"{name}_percentile", percentile(whole[name]), nan_to_null=True)
-        for name in options.RATIOS
+        for name in (*options.RATIOS, *(_SMILES if smiles else ()))
     ]
     return since(whole.with_columns(ranked), asked.since)
 
@@ -213,6 +286,7 @@ def _levels(
     last: datetime,
     *,
     closing: bool = False,
+    smiles: bool = False,
 ) -> pl.DataFrame:
     """Return measures on a grid of time up to the last quote; if `closing`, also at that moment."""
     found = []
@@ -223,13 +297,13 @@ def _levels(
         moments = grid.append(pl.Series(ends, dtype=grid.dtype))
         within = moments.filter((moments >= start) & (moments <= last))
         if len(within) and rows.height:
-            found.append(_measured(rows, within))
+            found.append(_measured(rows, within, smiles=smiles))
     whole = pl.concat(found).rename({"at": "time"})
     seen = (pl.col("live") + pl.col("stale")).cum_sum() > 0
-    return _changed(whole.filter(seen), step)
+    return _stated(reader, market, asked, _changed(whole.filter(seen), step))
 
 
-def _measured(rows: pl.DataFrame, moments: pl.Series) -> pl.DataFrame:
+def _measured(rows: pl.DataFrame, moments: pl.Series, *, smiles: bool) -> pl.DataFrame:
     """Return the measures of a chain at some moments; null where no option is live."""
     whole = chain(rows, moments, STALE)
     price = whole.group_by("at").agg(price=pl.coalesce("index", "forward").median())
@@ -239,7 +313,11 @@ def _measured(rows: pl.DataFrame, moments: pl.Series) -> pl.DataFrame:
         options.spread(whole),
         options.leverage(whole).drop("priced"),
         exposure.exposure(whole).select("at", "unsigned_usd", "naive_usd"),
+        volatility_index.index(_largest(whole), _MONTH).select("at", index_30="value"),
     ]
+    if smiles:
+        month = surface.term_structure(surface.fit(_largest(whole)), (_MONTH,))
+        parts.append(month.select("at", **{name: name.removesuffix("_30") for name in _SMILES}))
     made = dropped(rows, moments, STALE)
     for part in parts:
         made = made.join(part, on="at", how="left", maintain_order="left")
@@ -259,16 +337,37 @@ def _changed(whole: pl.DataFrame, step: timedelta) -> pl.DataFrame:
     ).drop("_then", "_before")
 
 
-def _summary(past: pl.DataFrame) -> pl.DataFrame:
+def _stated(reader: Reader, market: str, asked: Asked, whole: pl.DataFrame) -> pl.DataFrame:
+    """Add the exchange's own index of volatility, null where none is stored."""
+    try:
+        told = rows_of(reader, "volatility_index", market.split("/", maxsplit=1)[0], asked)
+    except NoSuchData:
+        nothing = {"stated_index": pl.lit(None, pl.Float64), "stated_by": pl.lit(None, pl.String)}
+        return whole.with_columns(**nothing)
+    first = told.filter(pl.col("exchange") == pl.col("exchange").min())
+    known = first.select(
+        pl.coalesce("known_at", "time").alias("time"), stated_index="value", stated_by="exchange"
+    )
+    return whole.join_asof(known.sort("time"), on="time", tolerance=STALE)
+
+
+def _summary(past: pl.DataFrame, chain: pl.DataFrame, tables: dict[str, Any]) -> pl.DataFrame:
     """Return the last moment's measures, each ranked in its own history up to then."""
     now = past.row(-1, named=True)
     of = dict.fromkeys(("put_call_premium", "put_call_delta", "leverage"), "priced")
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for name, unit in _RANKED.items():
         value = now[name]
         rank = float(percentile(past[name])[-1]) if value is not None else None
         count = past[name].count()
         rows.append((name, value, unit, rank, count, now[of.get(name, "coverage")]))
+    takers = exposure.exposure(chain).row(0, named=True)
+    unit, seen = _RANKED["naive_usd"], takers["taker_coverage"]
+    rows.append(("taker_usd", takers["taker_usd"], unit, None, 0, seen))
+    month = tables["maturities"].filter(days=_MONTH)
+    for name in _SMILES:
+        value = month[name.removesuffix("_30")].first()
+        rows.append((name, value, "fraction, a year", None, 0, now["coverage"]))
     schema = {
         "measure": pl.String,
         "value": pl.Float64,
