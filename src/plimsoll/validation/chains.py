@@ -112,7 +112,7 @@ def study(store: Path, market: str, asked: Asked) -> ChainStudy:
             parts.append(_part(chain(rows, counts["time"], timedelta(0))))
     if not parts:
         raise NoSuchData(
-            f"no chain of options on {market} is stored that was quoted at once in that span of time"
+            f"no chain of options on {market} that was quoted at once is stored in that span"
         )
     whole = {name: pl.concat(part[name] for part in parts) for name in parts[0]}
     slices = whole["slices"]
