@@ -10,7 +10,8 @@ import polars as pl
 from plimsoll import maps
 from plimsoll.analytics.provenance import peaks
 from plimsoll.errors import NoSuchData
-from plimsoll.measures import carry, interest
+from plimsoll.market.symbols import Symbol
+from plimsoll.measures import carry, interest, options
 from plimsoll.measures.asking import Asked, rows_of
 
 if TYPE_CHECKING:
@@ -203,6 +204,7 @@ def show(
             "time", "exchange", "population", "ratio", "long_share"
         ),
         "liquidations": lambda: _day_by_side(rows("liquidation")),
+        "options": lambda: options.glance(reader, Symbol.parse(symbol).base, asked),
         "load": lambda: _near(reader, symbol, asked),
     }
     return {name: _or_none(question) for name, question in questions.items()}

@@ -208,8 +208,10 @@ class Session(Estimates, States, Costs, Chains):
         dict of str to DataFrame or None
             The latest rows of `open_interest`, `funding` (one for each market),
             `long_short` (one for each exchange and population), `liquidations` (sums of
-            the last stored day by side and completeness) and `load` (dollars the map
-            holds within 2, 5 and 10 % of the price, by side); None where nothing is stored.
+            the last stored day by side and completeness), `options` (of the coin: puts over calls
+            with its percentile, max pain of the largest expiry, hidden leverage, gamma exposure)
+            and `load` (dollars the map holds within 2, 5 and 10 % of the price, by side); None
+            where nothing is stored.
         """
         Symbol.parse(symbol)
         return glance.show(self._reader, symbol, names(exchange), moment(as_of))

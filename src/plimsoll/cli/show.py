@@ -58,5 +58,6 @@ _TITLES = {
     "funding": "Funding, the last settlement of each market",
     "long_short": "Long/short",
     "liquidations": "Liquidations, the last day stored",
+    "options": "Options on the coin: puts against calls, max pain of the largest expiry, gamma",
     "load": "Load: what the map (an estimate, not scored) holds near the price",
 }
