@@ -18,6 +18,7 @@ BENCHMARKS = {
     "recovery": "benchmarks.recovery",
     "score": "benchmarks.score",
     "simulation": "benchmarks.simulation",
+    "volatility": "benchmarks.volatility",
 }
 """Each benchmark's module, whose ``run()`` returns its figures; imported on first use."""
 

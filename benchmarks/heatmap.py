@@ -195,6 +195,7 @@ def _fit() -> Fitted:
         scales=np.ones(200),
         tried=pl.DataFrame(),
         cell_size=0.5,
+        common_size=2.0,
         days=30,
         complete=True,
         orders=1,

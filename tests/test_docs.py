@@ -160,6 +160,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw = random.Random(1)
     for venue in ("binance", "bybit"):
         write_exchange(folder, venue, draw)
+    write_spot_and_future(folder)
     report = plimsoll.open(folder / "store").import_files(sorted(folder.glob("*.csv")))
     assert {outcome.status for outcome in report.outcomes} == {"imported"}
     return folder / "store"
@@ -185,6 +186,15 @@ def write_exchange(folder: Path, exchange: str, draw: random.Random) -> None:
             funding.append(f"{time.isoformat()},{names},{draw.gauss(1e-4, 1e-4):.8f}")
     for kind, lines in {"candle": candles, "open_interest": interest, "funding": funding}.items():
         (folder / f"{exchange}_{kind}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_spot_and_future(folder: Path) -> None:
+    lines = ["time,exchange,symbol,interval,open,high,low,close,volume"]
+    for symbol, price in (("BTC/USDT", 90_000), ("BTC/USDT:USDT-260327", 91_000)):
+        for hour in range(96):
+            time = (START + timedelta(hours=hour)).isoformat()
+            lines.append(f"{time},binance,{symbol},3600,{price},{price},{price},{price},9")
+    (folder / "spot_candle.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def blocks(path: Path) -> Iterator[CodeType]:

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 import plimsoll
-from plimsoll.analytics import funding
+from plimsoll.analytics.funding_venues import sign_agreement
 
 pytestmark = pytest.mark.real
 
@@ -105,7 +105,7 @@ def test_the_interval_is_read_off_the_settlements(session, exchange, symbol, hou
 def test_funding_agrees_between_exchanges_more_often_than_not(session):
     binance = session.read("funding", BTC, exchange="binance", until="2024-03-16T09:00Z")
     bitmex = session.read("funding", "BTC/USD:BTC", exchange="bitmex")
-    by_year = funding.sign_agreement(binance, bitmex, timedelta(hours=5))
+    by_year = sign_agreement(binance, bitmex, timedelta(hours=5))
     assert by_year["year"].to_list() == [2019, 2020, 2021, 2022, 2023, 2024]
     assert by_year["pairs"].sum() == binance.height
     assert (by_year["equal_sign"] > 0.5).all()

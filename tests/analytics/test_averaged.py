@@ -45,5 +45,5 @@ def test_the_mean_of_two_is_theirs_in_any_split_of_the_bars():
     again = np.concatenate([piece.columns for piece in pieces])
     assert np.array_equal(found.columns, again, equal_nan=True)
     most = 2 * (0.25 * 0.5 + 0.75 * 0.3) * bars[-1, 6]
-    assert 0 < whole.cells.sum() <= most * (1 + 1e-9)
+    assert 0 < whole.standing(bars[-1, 3]).sum() <= most * (1 + 1e-9)
     assert 0 < whole.coverage <= 1

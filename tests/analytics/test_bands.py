@@ -68,6 +68,16 @@ def test_several_cells_vary_each_by_itself_and_all_with_the_mix():
     assert found.tolist() == stats.nbinom.ppf(LEVELS, size, size / (size + 10)).tolist()
 
 
+def test_what_cells_share_does_not_average_out():
+    # Four cells of 5 orders, size 2, of which they share size 8: beyond Poisson's 20 the variance
+    # is (1/2 - 1/8) 4 · 25 + 400 / 8 = 87.5; size 400 / 87.5.
+    found = of_range(np.full((4, 1), 5.0), np.ones((2, 1)), 2.0, 1.0, 8.0)
+    size = 400 / 87.5
+    assert found.tolist() == stats.nbinom.ppf(LEVELS, size, size / (size + 20)).tolist()
+    with pytest.raises(ValueError, match="share more than they vary"):
+        of_range(np.full((4, 1), 5.0), np.ones((2, 1)), 2.0, 1.0, 1.0)
+
+
 def test_several_cells_of_one_are_that_cell():
     draws = np.random.default_rng(2).gamma(2, 0.5, (50, 3))
     masses = np.array([5.0, 0.5, 40.0])

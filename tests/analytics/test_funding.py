@@ -11,16 +11,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from plimsoll.analytics.funding import (
-    NEUTRAL,
     apr,
     compounded,
     cumulative,
     excess,
-    oi_weighted,
+    history,
     percentile,
     settlement_interval,
-    sign_agreement,
     streak,
+    ties,
 )
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -184,65 +183,11 @@ def test_percentile_of_a_constant_is_the_middle():
         percentile([1.0], 0)
 
 
-def open_interest(*rows):
-    return pl.DataFrame(
-        [(START + hour * HOUR, exchange, "BTC/USDT:USDT", value) for hour, exchange, value in rows],
-        schema={"time": TIME, "exchange": pl.String, "symbol": pl.String, "value_usd": pl.Float64},
-        orient="row",
-    )
-
-
-def rated(hours, rate, exchange, interval=8.0):
-    frame = settlements(hours, [rate] * len(hours), exchange)
-    return frame.with_columns(interval_hours=pl.lit(interval))
-
-
-def test_funding_is_weighted_by_open_interest():
-    # 10.95% on three quarters of the dollars, 21.9% on one quarter: 13.6875%.
-    funding = pl.concat([rated([0, 8], 0.0001, "binance"), rated([0, 4, 8], 0.0001, "okx", 4.0)])
-    held = open_interest((0, "binance", 3e9), (0, "okx", 1e9), (8, "binance", 3e9), (8, "okx", 1e9))
-    mean = oi_weighted(funding, held, 4 * HOUR, 8 * HOUR)
-    assert mean["apr"].to_list() == pytest.approx([0.136875] * 3)
-    assert mean["coverage"].to_list() == [1, 1, 1]
-    assert mean["markets"].to_list() == [2, 2, 2]
-
-
-def test_a_market_without_open_interest_lowers_the_coverage():
-    funding = pl.concat([rated([0, 8], 0.0001, "binance"), rated([0, 8], 0.0003, "okx")])
-    mean = oi_weighted(funding, open_interest((0, "binance", 1e9)), 8 * HOUR, HOUR)
-    assert mean["apr"].to_list() == [pytest.approx(0.1095), None]
-    assert mean["coverage"].to_list() == [0.5, 0]
-
-
-def test_a_rate_stands_for_two_of_its_intervals():
-    funding = pl.concat([rated([0, 8, 16, 24], 0.0001, "binance"), rated([0], 0.0001, "dydx", 1.0)])
-    held = open_interest(*((hour, name, 1e9) for hour in range(25) for name in ("binance", "dydx")))
-    coverage = oi_weighted(funding, held, HOUR, HOUR)["coverage"].to_list()
-    assert coverage[:5] == [1, 1, 1, 0.5, 0.5]
-
-
-def test_weighted_funding_never_looks_ahead():
-    funding = rated(range(0, 48, 8), 0.0001, "binance")
-    held = open_interest(*((hour, "binance", 1e9 + hour) for hour in range(48)))
-    cut = START + 24 * HOUR
-    full = oi_weighted(funding, held, HOUR, HOUR)
-    seen = oi_weighted(
-        funding.filter(pl.col("time") <= cut), held.filter(pl.col("time") <= cut), HOUR, HOUR
-    )
-    assert full.filter(pl.col("time") <= cut).equals(seen)
-
-
-def test_weighted_funding_refuses_a_mix_of_settled_and_predicted():
-    funding = rated([0, 8], 0.0001, "binance").with_columns(
-        status=pl.Series(["settled", "predicted"])
-    )
-    with pytest.raises(ValueError, match="filter to one status"):
-        oi_weighted(funding, open_interest((0, "binance", 1.0)), HOUR, HOUR)
-
-
 def test_excess_is_over_where_the_venue_rests():
     frame = pl.DataFrame(
         {
+            "time": [START] * 4,
+            "symbol": ["BTC/USDT:USDT"] * 4,
             "exchange": ["binance", "deribit", "binance", "elsewhere"],
             "rate": [0.0001, 0.0, 0.0002, 0.0001],
             "interval_hours": [8.0] * 4,
@@ -254,63 +199,18 @@ def test_excess_is_over_where_the_venue_rests():
         pytest.approx(0.1095),
         None,
     ]
-    assert NEUTRAL["bitmex"] == apr(0.0001, 8.0)
 
 
-def test_signs_are_compared_pair_by_pair():
-    left = settlements([0, 8, 16, 24], [0.1, -0.1, 0.1, 0.0])
-    right = settlements([1, 9, 17, 25], [0.2, 0.2, 0.3, 0.0], exchange="bitmex")
-    (row,) = sign_agreement(left, right, 2 * HOUR).iter_rows(named=True)
-    assert row == {
-        "year": 2026,
-        "pairs": 4,
-        "equal_sign": 0.75,
-        "left_positive": 0.5,
-        "right_positive": 0.75,
-    }
+def test_ties_count_what_is_equal_so_far():
+    assert ties([0.1, 0.2, 0.1, NAN, 0.1]).tolist()[:3] == [1, 0.5, pytest.approx(2 / 3)]
+    assert np.isnan(ties([0.1, NAN])[1])
+    assert ties([0.1, NAN, 0.1])[2] == 1
 
 
-def test_zero_agrees_with_zero_alone():
-    left, right = settlements([0, 8], [0.0, 0.0]), settlements([0, 8], [0.1, -0.1])
-    assert sign_agreement(left, right, HOUR)["equal_sign"].to_list() == [0]
-
-
-def test_of_two_as_near_the_earlier_is_taken():
-    # Four hours before and four after, whatever the milliseconds say.
-    left = settlements([8.00001], [0.1])
-    right = settlements([4, 12], [0.1, -0.1])
-    assert sign_agreement(left, right, 5 * HOUR)["equal_sign"].to_list() == [1]
-
-
-def test_each_settlement_is_paired_once():
-    left = settlements([0, 1, 2], [-0.1, -0.1, 0.1])
-    right = settlements([3], [0.1])
-    agreement = sign_agreement(left, right, 5 * HOUR)
-    assert agreement["pairs"].to_list() == [1]
-    assert agreement["equal_sign"].to_list() == [1]  # the nearest keeps it
-
-
-def test_settlements_too_far_apart_or_unknown_are_not_paired():
-    left = settlements([0, 8], [0.1, None])
-    right = settlements([6, 8], [0.1, 0.1])
-    assert sign_agreement(left, right, 5 * HOUR).height == 0
-
-
-def test_years_are_those_of_the_left_in_utc():
-    left = settlements([-1, 0], [0.1, 0.1])
-    right = settlements([-1, 0], [0.1, -0.1])
-    agreement = sign_agreement(left, right, timedelta(0))
-    assert agreement["year"].to_list() == [2025, 2026]
-    assert agreement["equal_sign"].to_list() == [1, 0]
-
-
-def test_sign_agreement_is_between_two_markets():
-    one = settlements([0])
-    several = pl.concat([one, settlements([0], exchange="okx")])
-    with pytest.raises(ValueError, match="right holds several markets"):
-        sign_agreement(one, several, HOUR)
-    with pytest.raises(ValueError, match="left has two rates for one hour"):
-        sign_agreement(settlements([0, 0.01]), one, HOUR)
+def test_history_says_how_much_of_it_is_rest():
+    told = history(settlements([0, 8, 16, 24], [0.0001, 0.0001, 0.0003, 0.0001]))
+    assert told["ties"].to_list() == [1, 1, pytest.approx(1 / 3), 0.75]
+    assert told["excess"].to_list() == pytest.approx([0, 0, 0.219, 0])
 
 
 def real(name):

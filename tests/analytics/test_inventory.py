@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
+from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix, on_arrival
 from plimsoll.analytics.inventory_numpy import replay
 
 HOUR = timedelta(hours=1)
@@ -51,6 +51,7 @@ parameters = st.builds(
     liquidatable=st.floats(0.01, 1),
     taker=st.floats(-3, 3),
     settlement=st.sampled_from(["linear", "inverse"]),
+    attrition=st.sampled_from([0.0, 0.5, 1.0]),
 )
 intervals = st.sampled_from([timedelta(minutes=1), timedelta(minutes=5), HOUR, timedelta(days=1)])
 
@@ -113,6 +114,37 @@ def test_engines_agree_after_thousands_of_bars():
     plain = replay(rows, priors, timedelta(minutes=5), grid)
     for name, ours, theirs in zip(fast._fields, fast, plain, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-6, err_msg=name)
+
+
+# Attrition
+
+
+def test_positions_leave_as_the_price_comes_nearer():
+    # Opened at 100 with 10x and 0.4 %: liquidated at 90.4 / 99.6 × 100 = 100 · 0.9/0.996, which is
+    # ln(0.996/0.9) = 0.1013 away. At 95 the price has come ln(100/95) = 0.0513 of it, at 91 0.0943.
+    tier = {"leverage": (10.0,), "weights": (1.0,), "closing": (1.0,) * 4}
+    rows = [still(100.0, 1_000.0), still(100.0, 1_400.0)]
+    stood = {}
+    for attrition in (0.0, 1.0, 2.0):
+        subject, _ = run(rows, Parameters(attrition=attrition, **tier))
+        stood[attrition] = {
+            price: subject.column(price)[LONG].sum() for price in (100.0, 95.0, 91.0)
+        }
+        assert subject.standing(91.0)[LONG].sum() == pytest.approx(stood[attrition][91.0])
+        assert subject.placed.tolist() == [200.0, 200.0]
+    assert stood[0.0] == pytest.approx(dict.fromkeys(stood[0.0], 200.0))
+    for price, come in ((95.0, 0.0513), (91.0, 0.0943)):
+        for kappa in (1.0, 2.0):
+            wanted = 200.0 * (1 + come / 0.01) ** -kappa
+            assert stood[kappa][price] == pytest.approx(wanted, rel=0.03)  # a bucket is 0.001
+    assert stood[1.0][100.0] == pytest.approx(200.0, rel=0.1)
+
+
+def test_on_arrival_the_farthest_are_fewest():
+    # 1 + ln(0.996/0.9)/0.01 = 11.13 for 10x, 1 + ln(0.996/0.98)/0.01 = 2.62 for 50x.
+    few = Parameters(leverage=(10.0, 50.0), weights=(0.5, 0.5), attrition=1.0)
+    assert on_arrival(few)[LONG] == pytest.approx([1 / 11.13, 1 / 2.62], rel=1e-3)
+    assert (on_arrival(Parameters()) == 1).all()
 
 
 # Laws
@@ -260,7 +292,8 @@ def test_inverse_contract_is_the_linear_one_seen_in_a_mirror(bars, parameters):
     mirrored[:, :4] = math.exp(edge * 0.001) / bars[:, [0, 2, 1, 3]]
     mirrored[:, 5] = bars[:, 4] - bars[:, 5]
     other = "inverse" if parameters.settlement == "linear" else "linear"
-    priors = {name: getattr(parameters, name) for name in ("churn", "liquidatable", "taker")}
+    names = "churn", "liquidatable", "taker", "attrition"
+    priors = {name: getattr(parameters, name) for name in names}
     grid = Grid(0.001, edge - WIDE.first - WIDE.rows, WIDE.rows)
     here = inventory(parameters).advance(bars)
     there = inventory(Parameters(settlement=other, **priors), grid=grid).advance(mirrored)

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from plimsoll.analytics.leverage import SHAPE, fit, joined, likeliest_size, likelihood
+from plimsoll.analytics.leverage import (
+    SHAPE,
+    common_size,
+    fit,
+    joined,
+    likeliest_size,
+    likelihood,
+)
 
 INF = math.inf
 MIX = np.array([0.30, 0.30, 0.22, 0.12, 0.06])
@@ -309,7 +316,7 @@ def test_without_an_order_or_an_exposure_the_draws_are_the_priors(exposure, orde
     assert (found.orders, found.rows, found.inflation, found.size) == (0, 0, 1.0, INF)
     assert found.multiplier.tolist() == [1.0, 2.0, 0.5]
     assert found.draws.mean(axis=0) == pytest.approx([1.0, 2.0, 0.5], rel=0.05)
-    assert found.draws.std(axis=0) == pytest.approx(np.array([1, 2, 0.5]) / 2**0.5, rel=0.08)
+    assert found.draws.std(axis=0) == pytest.approx(np.array([1, 2, 0.5]) / SHAPE**0.5, rel=0.08)
 
 
 @pytest.mark.parametrize(
@@ -332,3 +339,21 @@ def test_what_cannot_be_fitted_is_refused(changed, message):
     given = {"exposure": np.ones((3, 1)), "orders": np.ones(3, dtype=int), "day": np.arange(3)}
     with pytest.raises(ValueError, match=message):
         fit(**(given | changed))
+
+
+@pytest.mark.parametrize(("size", "common"), [(0.8, 4.0), (2.0, 2.0)])
+def test_what_neighbouring_cells_share_is_found(size, common):
+    # Cells of a row share one gamma of size `common`; each has another, so that their product
+    # varies by 1/size. It is no gamma itself, so that sizes are told only roughly.
+    rng = np.random.default_rng(11)
+    rows, cells = 6_000, 5
+    mean = rng.gamma(2, 2, (rows, cells))
+    together = rng.gamma(common, 1 / common, (rows, 1))
+    own = (1 + 1 / size) / (1 + 1 / common) - 1
+    alone = rng.gamma(1 / own, own, (rows, cells)) if own > 0 else 1.0
+    orders = rng.poisson(mean * together * alone)
+    found = likeliest_size(orders.ravel(), mean.ravel())
+    assert found == pytest.approx(size, rel=0.2)
+    sums = mean.sum(axis=1)
+    evenness = (mean**2).sum(axis=1) / sums**2
+    assert common_size(orders.sum(axis=1), sums, evenness, found) == pytest.approx(common, rel=0.5)

@@ -66,8 +66,8 @@ def test_every_forecast_is_there_with_the_covered_range_last():
     subject = made([FLAT, (2300, 2302, 2290, 2295)])
     found = exposures(subject)
     assert set(found) == {MAP, MIDNIGHT, PRIOR, *BASELINES}
-    assert len(found[MAP]) == 16
-    assert [len(found[twin]) for twin in TWINS] == [4, 4]
+    assert len(found[MAP]) == 32
+    assert [len(found[twin]) for twin in TWINS] == [8, 8]
     for tried in found.values():
         for columns in tried:
             assert columns.shape[0] == len(subject.cells)

@@ -115,7 +115,9 @@ def made(tried: Trial, size: float) -> Fitted:
     """Return the priors as if they were fitted, their mix known for sure."""
     prior = fitted(tried)
     sure = np.tile(prior.parameters.weights, (50, 1))
-    return replace(prior, shares=sure, scales=np.ones(50), complete=True, cell_size=size)
+    return replace(
+        prior, shares=sure, scales=np.ones(50), complete=True, cell_size=size, common_size=size
+    )
 
 
 @pytest.mark.parametrize("size", [0.8, 5.0])

@@ -82,11 +82,11 @@ class Averaged:
         """How much of what can be liquidated has a known entry."""
         return float(sum(share * one.coverage for share, one in self.inventories))
 
-    @property
-    def cells(self) -> Floats:
-        """What stands on the grid; shape (2, tiers, ages, rows), longs first."""
-        cells: Floats = np.sum([share * one.cells for share, one in self.inventories], axis=0)
-        return cells
+    def standing(self, price: float) -> Floats:
+        """Return what stands at a price; see `Inventory.standing`."""
+        parts = [share * one.standing(price) for share, one in self.inventories]
+        found: Floats = np.sum(parts, axis=0)
+        return found
 
 
 def _added(mean: Record | None, record: Record, share: float) -> Record:

@@ -76,10 +76,12 @@ def bands(tiers: Small, draws: Floats, size: float, order: Floats) -> Small:
     return found
 
 
-def of_range(masses: Floats, draws: Floats, size: float, order: float) -> Floats:
+def of_range(
+    masses: Floats, draws: Floats, size: float, order: float, common: float = math.inf
+) -> Floats:
     """Return what several cells hold together at three levels.
 
-    Cells vary each by itself around the map, and all alike with the mix.
+    Cells vary around the map, partly each by itself and partly together; and all with the mix.
 
     Parameters
     ----------
@@ -87,6 +89,8 @@ def of_range(masses: Floats, draws: Floats, size: float, order: float) -> Floats
     draws, size
         As in `bands`.
     order : float, in the units of `masses`
+    common : float
+        The size of what neighbouring cells vary alike, `size` or more; infinite for nothing.
 
     Returns
     -------
@@ -96,9 +100,11 @@ def of_range(masses: Floats, draws: Floats, size: float, order: float) -> Floats
     Raises
     ------
     ValueError
-        If shapes disagree, or the size is not positive.
+        If shapes disagree, the size is not positive, or the common one is less.
     """
     mean, covariance = _moments(draws, size)
+    if not common >= size:
+        raise ValueError(f"cells cannot share more than they vary; got {size} and {common}")
     if masses.ndim != 2 or masses.shape[1] != len(mean):
         raise ValueError(
             f"bands need a multiplier for each tier; got {masses.shape} and {draws.shape}"
@@ -107,7 +113,8 @@ def of_range(masses: Floats, draws: Floats, size: float, order: float) -> Floats
     total, sums = float(cells.sum()), masses.sum(axis=0) / order
     found = np.full(len(LEVELS), total)  # nothing, or not known
     if total > 0:
-        spread = float((cells**2).sum()) / size + float(sums @ covariance @ sums)
+        alone = float((cells**2).sum()) * (1 / size - 1 / common)
+        spread = alone + total**2 / common + float(sums @ covariance @ sums)
         _quantiles(total, _uneven(total, spread), found)
     return found * order
 

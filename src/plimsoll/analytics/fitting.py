@@ -4,8 +4,12 @@ Few assumptions are tried, all combinations of `CANDIDATES`. Each gives an inven
 exposures, and the mix is fitted to them (see `leverage`). None is true, and the mix depends on
 which is taken; so the map is their mean, and the intervals are made of all, in proportion to
 tempered likelihood. The mean forecasts better than the likeliest alone. How much to temper was
-found on simulated markets, where the true mix is known, and tested on others: there the intervals
-of tiers that are called identified hold about half of the truths (docs/theory/score.md).
+found on simulated markets, where the true mix is known, and tested on others; how many truths the
+intervals hold there is in docs/theory/score.md.
+
+One of the assumptions is *attrition*: what part of the positions that stood on the price's way is
+gone when it arrives. Liquidations alone cannot tell few positions from many that leave, so both are
+in the mean: that none leaves, and that nearly all do who were far away.
 
 What the fit finds is put back: the mix becomes the weights of new positions, and the scale the
 share of open interest that can be liquidated, as far as the feed is complete. A feed that is not
@@ -25,7 +29,16 @@ import numpy as np
 import polars as pl
 from msgspec.structs import asdict, replace
 
-from plimsoll.analytics.leverage import SHAPE, Fit, fit, joined, likeliest_size, likelihood
+from plimsoll.analytics.inventory import on_arrival
+from plimsoll.analytics.leverage import (
+    SHAPE,
+    Fit,
+    common_size,
+    fit,
+    joined,
+    likeliest_size,
+    likelihood,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,21 +51,31 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = ["CANDIDATES", "Fitted", "averaged", "candidates", "fitted", "fitted_together"]
+__all__ = [
+    "CANDIDATES",
+    "Fitted",
+    "averaged",
+    "candidates",
+    "fitted",
+    "fitted_together",
+    "stood",
+]
 
 CANDIDATES: dict[str, tuple[Any, ...]] = {
     "churn": (0.2, 0.8),
     "memory": (0.0, 12.0),
     "moves": (False, True),
     "closing": ((1.0, 0.8, 0.5, 0.1), (1.0, 1.0, 1.0, 1.0)),
+    "attrition": (0.0, 1.5),
 }
-TEMPER = 4.0
+TEMPER = 10.0
 """By how much less than their likelihoods say the candidates are told apart."""
 WARM = 7
 """Days at first that only fill the inventory."""
 _IDENTIFIED = 0.5
-_UNSURE = 0.5
-"""Of an assumed share of open interest that can be liquidated, on a log scale: half to double."""
+_UNSURE = 0.7
+"""Of an assumed share of open interest that can be liquidated, on a log scale: two in three between
+half and double."""
 _LEAST = 1e-9
 _SLIGHT = 0.01
 """A candidate that is less probable does not count."""
@@ -79,9 +102,10 @@ class Fitted:
         Of the scale; see `leverage`.
     tried : DataFrame
         The candidates, and the `probability` of each.
-    cell_size : float
+    cell_size, common_size : float
         The negative binomial's size in cells: how unevenly positions stand around what the map
-        says; small is uneven. NaN where nothing was counted.
+        says; small is uneven. And of what cells that are touched together share of it. NaN where
+        nothing was counted.
     days : int
         Looked at: after the first `WARM`, from the first with a liquidation to the last. Before and
         after, nobody says that the feed was on.
@@ -105,6 +129,7 @@ class Fitted:
     scales: Floats
     tried: pl.DataFrame
     cell_size: float
+    common_size: float
     days: int
     complete: bool
     orders: int
@@ -153,16 +178,17 @@ class Fitted:
     def draws(self) -> Floats:
         """By what each tier of the fitted map is multiplied in each draw; shape (draws, tiers).
 
-        Where the feed is complete the scale varies as its draws do. Else it is as sure as the share
-        of open interest that can be liquidated is before any is seen, which is not very.
+        One on average. Where the feed is complete the scale varies as its draws do. Else it is as
+        sure as the share of open interest that can be liquidated is before any is seen, which is
+        not very.
         """
-        weights = np.asarray(self.parameters.weights)
-        mixes = np.divide(self.shares, weights, out=np.ones_like(self.shares), where=weights > 0)
-        scales = self.scales / np.median(self.scales)
+        scales = np.minimum(self.scales, 1 / self.prior.liquidatable)  # no more than all
         if not self.complete:
             rng = np.random.default_rng(0)
-            scales = np.exp(_UNSURE * rng.standard_normal(len(mixes)) - _UNSURE**2 / 2)
-        found: Floats = mixes * scales[:, None]
+            scales = np.exp(_UNSURE * rng.standard_normal(len(self.shares)))
+        held = self.shares * scales[:, None]
+        mean = held.mean(axis=0)
+        found: Floats = np.divide(held, mean, out=np.ones_like(held), where=mean > 0)
         return found
 
     def describe(self) -> dict[str, object]:
@@ -298,9 +324,28 @@ class _Tried(NamedTuple):
         return fit(*self.rows, prior=prior, draws=draws, seed=seed)
 
 
-def _exposure(trial: Trial, parameters: Parameters) -> Floats:
-    """Return what stood in each cell, the background last; shape (cells, tiers + 1)."""
-    return np.hstack([trial.stood(parameters=parameters), trial.background()[:, None]])
+def stood(trial: Trial, tried: Sequence[Parameters], bars: Floats | None = None) -> list[Floats]:
+    """Return what stood in each cell by each of some assumptions, as `Trial.stood` does.
+
+    Those that differ in attrition alone are one inventory, of which less is left on arrival.
+
+    Parameters
+    ----------
+    trial : Trial
+    tried : sequence of Parameters
+    bars : ndarray, optional
+        See `Trial.stood`.
+    """
+    alike = [replace(one, attrition=0.0) for one in tried]
+    with ThreadPoolExecutor() as threads:
+        ways = list(dict.fromkeys(alike))
+        found = threads.map(lambda one: trial.stood(bars, one), ways)
+        whole = dict(zip(ways, found, strict=True))
+    side = trial.cells[:, 1]
+    return [
+        whole[way] * on_arrival(one)[side] if one.attrition else whole[way]
+        for one, way in zip(tried, alike, strict=True)
+    ]
 
 
 def _multipliers(prior: Parameters, expected: Mapping[float, float]) -> Floats:
@@ -312,12 +357,13 @@ def _tried(trial: Trial, learnt: NDArray[np.bool_]) -> list[_Tried]:
     rows = learnt[trial.rows]
     orders, day = trial.per_row(trial.orders).astype(np.int64)[rows], trial.day[trial.rows][rows]
 
-    def tried(one: Parameters) -> _Tried:
-        seen = trial.per_row(_exposure(trial, one))[rows]
-        return _Tried(one, _Rows(*joined(seen, orders, day)))
-
-    with ThreadPoolExecutor() as threads:
-        return list(threads.map(tried, candidates(trial.parameters)))
+    even = trial.background()[:, None]
+    chosen = candidates(trial.parameters)
+    found = []
+    for one, held in zip(chosen, stood(trial, chosen), strict=True):
+        seen = trial.per_row(np.hstack([held, even]))[rows]
+        found.append(_Tried(one, _Rows(*joined(seen, orders, day))))
+    return found
 
 
 class _Modes(NamedTuple):
@@ -365,6 +411,7 @@ def _fitted(
     known = np.concatenate(drawn or [mode.multiplier[None]])
     shares, scales = _parted(known, np.asarray(likely.weights))
     complete, counted = trial.completeness == ("complete",), mode.orders > 0
+    alone, together = _sizes(trial, likely, mode, learnt) if counted else (math.nan, math.nan)
     if counted:
         found = _put_back(likely, shares.mean(axis=0), scales if complete else None)
         parts = tuple(
@@ -384,7 +431,8 @@ def _fitted(
         shares=shares,
         scales=scales,
         tried=_table([one.parameters for one in tried], chance),
-        cell_size=_cell_size(trial, likely, mode, learnt) if counted else math.nan,
+        cell_size=alone,
+        common_size=together,
         days=len(np.unique(trial.day[learnt])),
         complete=complete,
         orders=mode.orders,
@@ -393,9 +441,17 @@ def _fitted(
     )
 
 
-def _cell_size(trial: Trial, likely: Parameters, mode: Fit, learnt: NDArray[np.bool_]) -> float:
-    mean = np.maximum(_exposure(trial, likely)[learnt] @ mode.multiplier, _LEAST)
-    return likeliest_size(trial.orders[learnt], mean)
+def _sizes(
+    trial: Trial, likely: Parameters, mode: Fit, learnt: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Return the size in cells, and the common one: see `leverage.common_size`."""
+    held = np.hstack([trial.stood(parameters=likely), trial.background()[:, None]])
+    mean = np.where(learnt, np.maximum(held @ mode.multiplier, _LEAST), 0.0)
+    size = likeliest_size(trial.orders[learnt], mean[learnt])
+    kept = learnt[trial.rows]
+    sums, squares = trial.per_row(mean)[kept], trial.per_row(mean**2)[kept]
+    orders = trial.per_row(np.where(learnt, trial.orders, 0)).astype(np.int64)[kept]
+    return size, common_size(orders, sums, squares / sums**2, size)
 
 
 def _likeliest(tried: list[_Tried]) -> tuple[Parameters, Fit]:

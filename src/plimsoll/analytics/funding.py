@@ -1,4 +1,4 @@
-"""Funding: its interval, its annual rate, how long it has lasted, where venues agree.
+"""Funding of one market: its interval, its annual rate, how long it has lasted, how unusual.
 
 Frames have the columns of the `funding` table. A rate is a fraction of notional for
 one interval, positive where longs pay shorts.
@@ -7,40 +7,32 @@ one interval, positive where longs pay shorts.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import polars as pl
 
-from plimsoll.analytics.open_interest import snapshots
+from plimsoll.analytics.funding_formula import neutral
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from numpy.typing import ArrayLike, NDArray
 
     Floats = NDArray[np.float64]
 
 __all__ = [
-    "NEUTRAL",
     "apr",
     "compounded",
     "cumulative",
     "excess",
     "history",
-    "oi_weighted",
     "percentile",
     "settlement_interval",
-    "sign_agreement",
     "streak",
+    "ties",
 ]
 
 Numbers = TypeVar("Numbers", float, "NDArray[np.float64]", pl.Series, pl.Expr)
-
-NEUTRAL: dict[str, float] = dict.fromkeys(
-    ("binance", "bybit", "gate", "bitget", "bitmex", "hyperliquid"), 0.1095
-) | {"deribit": 0.0}
-"""Simple annual rate where the premium is zero: 0.01 % of interest for every 8 hours, or none."""
 
 _MARKET = ("exchange", "symbol")
 _HOURS_A_YEAR = 24 * 365
@@ -271,6 +263,38 @@ def percentile(values: ArrayLike, window: int | None = None) -> Floats:
     return shares
 
 
+def ties(values: ArrayLike) -> Floats:
+    """Return how many of the values up to each are equal to it.
+
+    Where this is much, a percentile says little: funding that rests at its neutral
+    rate stands in the middle of a block, wherever the block lies.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        In order of time; NaN where unknown.
+
+    Returns
+    -------
+    ndarray, shape (n,), fraction
+        Itself included, of all known; NaN where unknown.
+
+    Examples
+    --------
+    >>> ties([1.0, 1.0, 3.0, 1.0])
+    array([1.        , 1.        , 0.33333333, 0.75      ])
+    """
+    series = np.asarray(values, dtype=np.float64)
+    shares, known = np.full(series.size, np.nan), 0
+    seen: Counter[float] = Counter()
+    for index, value in enumerate(series.tolist()):
+        if value == value:  # noqa: PLR0124 (NaN is the one float that differs from itself)
+            known += 1
+            seen[value] += 1
+            shares[index] = seen[value] / known
+    return shares
+
+
 def history(settled: pl.DataFrame) -> pl.DataFrame:
     """Return what each settlement says of its market.
 
@@ -285,8 +309,8 @@ def history(settled: pl.DataFrame) -> pl.DataFrame:
         By exchange, symbol and time: `time`, `exchange`, `symbol`, `rate` (fraction per
         interval), `interval_hours` (read off the times), `apr` (simple, fraction per year),
         `excess` (over the neutral rate), `cumulative` (paid by a long of notional one since its
-        first row), `streak` (count, signed) and `percentile` (fraction) among the market's own
-        settlements up to then.
+        first row), `streak` (count, signed), and among the market's own settlements up to then
+        `percentile` and `ties` (fractions).
     """
     measured = [
         market.with_columns(
@@ -294,78 +318,16 @@ def history(settled: pl.DataFrame) -> pl.DataFrame:
             cumulative=pl.Series(cumulative(market["rate"])),
             streak=pl.Series(streak(market["rate"])).fill_nan(None).cast(pl.Int64),
             percentile=pl.Series(percentile(market["rate"])),
+            ties=pl.Series(ties(market["rate"])),
         )
         for market in settlement_interval(settled)
         .sort(*_MARKET, "time")
         .partition_by(_MARKET, maintain_order=True)
     ]
     columns = ("time", *_MARKET, "rate", "interval_hours", "apr", "excess")
-    return excess(pl.concat(measured)).select(*columns, "cumulative", "streak", "percentile")
-
-
-def oi_weighted(
-    funding: pl.DataFrame,
-    open_interest: pl.DataFrame,
-    every: timedelta,
-    max_age: timedelta,
-) -> pl.DataFrame:
-    r"""Return annual funding over markets, weighted by open interest.
-
-    .. math:: \frac{\sum_i OI_i \, \mathrm{apr}_i}{\sum_i OI_i}
-
-    Parameters
-    ----------
-    funding : DataFrame
-        Rows of the `funding` table of one status, with `interval_hours`.
-    open_interest : DataFrame
-        Rows of the `open_interest` table, with `value_usd`.
-    every : timedelta
-        The step of the grid.
-    max_age : timedelta
-        How old a report of open interest may be to stand for the present. A rate
-        stands for two of its own intervals.
-
-    Returns
-    -------
-    DataFrame
-        One row for each instant of the funding's grid: `apr` (fraction per year,
-        null where no market has both), `coverage` (fraction) of the markets that
-        have ever reported a rate, and `markets` (count) in the mean.
-
-    Raises
-    ------
-    ValueError
-        If settled and predicted rates are mixed.
-    """
-    if "status" in funding.columns and funding["status"].n_unique() > 1:
-        raise ValueError("settled and predicted rates are mixed: filter to one status")
-    longest = _longest(funding)
-    stamped = funding.with_columns(pl.col("time").alias("_stated"))
-    rates = snapshots(stamped, every, 2 * longest).with_columns(
-        pl.when(
-            pl.col("time") - pl.col("_stated") <= pl.duration(hours=2 * pl.col("interval_hours"))
-        )
-        .then(apr(pl.col("rate"), pl.col("interval_hours")))
-        .alias("apr")
+    return excess(pl.concat(measured)).select(
+        *columns, "cumulative", "streak", "percentile", "ties"
     )
-    held = snapshots(open_interest, every, max_age).select("time", *_MARKET, "value_usd")
-    both = pl.when(pl.col("apr").is_not_null()).then(pl.col("value_usd"))
-    paired = rates.join(held, on=["time", *_MARKET], how="left").with_columns(both.alias("weight"))
-    total = pl.col("weight").sum()
-    return (
-        paired.sort("time")
-        .group_by("time", maintain_order=True)
-        .agg(
-            pl.when(total > 0).then((pl.col("weight") * pl.col("apr")).sum() / total).alias("apr"),
-            (pl.col("weight").count() / pl.len()).alias("coverage"),
-            pl.col("weight").count().alias("markets"),
-        )
-    )
-
-
-def _longest(funding: pl.DataFrame) -> timedelta:
-    hours = funding.select(pl.duration(hours=pl.col("interval_hours").max().fill_null(0)))
-    return hours.item()  # type: ignore[no-any-return]
 
 
 def excess(frame: pl.DataFrame) -> pl.DataFrame:
@@ -374,98 +336,22 @@ def excess(frame: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     frame : DataFrame
-        With `exchange`, `rate` and `interval_hours`.
+        With `time`, `exchange`, `symbol`, `rate` and `interval_hours`.
 
     Returns
     -------
     DataFrame
-        With `excess` (fraction per year): the simple annual rate less the
-        exchange's `NEUTRAL`; null for exchanges that are not listed there.
+        With `excess` (fraction per year): the simple annual rate less what
+        `funding_formula.neutral` says; null where that is unknown.
 
     Examples
     --------
-    >>> frame = pl.DataFrame({"exchange": ["binance", "deribit"], "rate": 0.0001,
-    ...                       "interval_hours": 8.0})
+    >>> from datetime import UTC, datetime
+    >>> frame = pl.DataFrame({"time": datetime(2026, 1, 1, tzinfo=UTC),
+    ...                       "exchange": ["binance", "deribit"], "symbol": "BTC/USD:BTC",
+    ...                       "rate": 0.0001, "interval_hours": 8.0})
     >>> excess(frame)["excess"].round(6).to_list()
     [0.0, 0.1095]
     """
-    neutral = pl.col("exchange").replace_strict(NEUTRAL, default=None, return_dtype=pl.Float64)
     annual = apr(pl.col("rate"), pl.col("interval_hours"))
-    return frame.with_columns((annual - neutral).alias("excess"))
-
-
-def sign_agreement(left: pl.DataFrame, right: pl.DataFrame, tolerance: timedelta) -> pl.DataFrame:
-    """Return how often two markets' funding has the same sign, year by year.
-
-    Each settlement of the left is paired with the nearest of the right. Where
-    several would take the same one, the nearest keeps it and the others go without.
-    Between equal distances the earlier settlement wins, on either side. Stamps are
-    rounded to the hour first, so that milliseconds decide nothing.
-
-    Parameters
-    ----------
-    left, right : DataFrame
-        With `time` and `rate`, one market each. Rows with an unknown rate are
-        left out.
-    tolerance : timedelta
-        How far apart a pair may settle.
-
-    Returns
-    -------
-    DataFrame
-        `year` of the left settlement in UTC, `pairs` (count), and as fractions of
-        the pairs `equal_sign` (zero equals only zero), `left_positive` and
-        `right_positive`. Years without a pair have no row.
-
-    Raises
-    ------
-    ValueError
-        If a side holds several markets, or two rates for one hour.
-    """
-    ours, theirs = _hourly(left, "left"), _hourly(right, "right")
-    pairs = _nearest(ours, theirs, tolerance)
-    a, b = pl.col("left"), pl.col("right")
-    return (
-        pairs.group_by(pl.col("hour").dt.year().alias("year"))
-        .agg(
-            pl.len().alias("pairs"),
-            (a.sign() == b.sign()).mean().alias("equal_sign"),
-            (a > 0).mean().alias("left_positive"),
-            (b > 0).mean().alias("right_positive"),
-        )
-        .sort("year")
-    )
-
-
-def _hourly(frame: pl.DataFrame, name: str) -> pl.DataFrame:
-    markets = [column for column in _MARKET if column in frame.columns]
-    if markets and frame.select(markets).n_unique() > 1:
-        raise ValueError(f"{name} holds several markets: filter to one")
-    rates = (
-        frame.select(pl.col("time").dt.round("1h").alias("hour"), pl.col("rate").alias(name))
-        .filter(pl.col(name).is_not_null() & pl.col(name).is_not_nan())
-        .sort("hour")
-    )
-    if rates["hour"].is_duplicated().any():
-        raise ValueError(f"{name} has two rates for one hour: keep one status, and no duplicates")
-    return rates
-
-
-def _nearest(ours: pl.DataFrame, theirs: pl.DataFrame, tolerance: timedelta) -> pl.DataFrame:
-    candidates = [
-        ours.join_asof(
-            theirs.with_columns(pl.col("hour").alias("match")),
-            on="hour",
-            strategy=strategy,
-            tolerance=tolerance,
-        )
-        for strategy in ("backward", "forward")
-    ]
-    return (
-        pl.concat(candidates)
-        .drop_nulls("match")
-        .with_columns((pl.col("match") - pl.col("hour")).abs().alias("distance"))
-        .sort("distance", "match", "hour")
-        .unique("hour", keep="first", maintain_order=True)
-        .unique("match", keep="first", maintain_order=True)
-    )
+    return frame.with_columns((annual - neutral()).alias("excess"))

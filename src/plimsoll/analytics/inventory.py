@@ -34,6 +34,15 @@ it. For each bar, in this order:
    is *unplaced*; the map is never scaled up to invent one. Where more is known than can stand,
    it is scaled down.
 
+What is shown of a position that would be liquidated at a distance :math:`d` from its entry, when
+the price has come :math:`z` of it, is what *attrition* has left of it: stops, second thoughts and
+more margin take
+
+.. math:: S(z) = (1 + z / 1\%)^{-\kappa}
+
+of it. Nothing else changes: flows say how much was closed, not by whom; what :math:`S` takes off
+the price's way stands elsewhere, and nobody knows where.
+
 A bar without open interest only crosses and ages; its range and volume join those of the next bar
 with one, whose :math:`\Delta` counts from the last known. Without a price nothing is crossed.
 
@@ -53,7 +62,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from msgspec import Struct
 
-from plimsoll.analytics.inventory_numba import advance, show, touched_cells
+from plimsoll.analytics.inventory_columns import show
+from plimsoll.analytics.inventory_numba import advance, touched_cells
 from plimsoll.analytics.inventory_state import HIGH, LOW, Laws, Record, State, marks, matrix
 from plimsoll.analytics.liquidation import distance_factor
 
@@ -66,8 +76,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Grid", "Inventory", "Parameters", "Record"]
+__all__ = ["NEAR", "Grid", "Inventory", "Parameters", "Record", "on_arrival"]
 
+NEAR = 0.01
+"""How far the price comes before attrition tells, log price."""
 _FAR = 2**62
 
 
@@ -106,6 +118,8 @@ class Parameters(Struct, frozen=True, kw_only=True):
     memory : float, hours
     moves : bool
         Which flows to believe; see `flows`.
+    attrition : float, dimensionless, κ
+        How positions leave as the price comes nearer, by hand or by more margin; at 0 all stay.
 
     Raises
     ------
@@ -127,6 +141,7 @@ class Parameters(Struct, frozen=True, kw_only=True):
     closing: tuple[float, ...] = (1.0, 0.8, 0.5, 0.1)
     memory: float = 0.0
     moves: bool = False
+    attrition: float = 0.0
 
     def __post_init__(self) -> None:
         for broken, message in self._rules():
@@ -149,6 +164,7 @@ class Parameters(Struct, frozen=True, kw_only=True):
             yield not 0 <= share <= 1, f"{name} is a fraction from 0 to 1; got {share}"
         yield not math.isfinite(self.taker), f"taker must be finite; got {self.taker}"
         yield not 0 <= self.memory < math.inf, f"memory is hours from 0; got {self.memory}"
+        yield not 0 <= self.attrition < math.inf, f"attrition is from 0; got {self.attrition}"
         yield self.settlement not in {"linear", "inverse"}, "settlement is linear or inverse"
         yield not 1e-5 <= self.step <= 0.1, f"step is from 0.00001 to 0.1; got {self.step}"
         ends = (0.0, *self.ages)
@@ -402,9 +418,18 @@ class Inventory:
         """What stands with an unknown entry; (long, short), base units."""
         return self._state.unplaced.copy()
 
+    def standing(self, price: float) -> Floats:
+        """Return what stands on the window when the price is there; as `cells`, base units."""
+        rows = np.arange(self.grid.rows) + self.grid.first
+        away = np.abs(rows - math.floor(math.log(price) / self.grid.step))
+        found, part = self.cells, self._laws.left
+        near = away < part.shape[2]
+        found[..., near] *= part[:, :, None, away[near]]
+        return found
+
     @property
     def cells(self) -> Floats:
-        """What stands on the window; shape (2, tiers, ages, rows), longs first, base units."""
+        """What stands on the window if all stay; shape (2, tiers, ages, rows), longs first."""
         mass = np.einsum("sab,skbr->skar", self._state.decay, self._state.cells)
         cells: Floats = np.maximum(0.0, mass)
         return cells
@@ -423,6 +448,25 @@ class Inventory:
 
 
 def _laws(parameters: Parameters, interval: timedelta, grid: Grid) -> Laws:
+    shift = _shift(parameters)
+    hours = np.diff([0.0, *parameters.ages])
+    leaving = -np.expm1(-interval.total_seconds() / 3_600 / hours)
+    return Laws(
+        step=parameters.step,
+        first=grid.first,
+        shift=shift,
+        weight=np.asarray(parameters.weights, dtype=np.float64),
+        liquidatable=float(parameters.liquidatable),
+        churn=float(parameters.churn),
+        taker=float(parameters.taker),
+        ageing=np.append(leaving, 0.0),
+        closing=np.append(parameters.closing, parameters.closing[-1]),
+        left=_left(parameters),
+    )
+
+
+def _shift(parameters: Parameters) -> Floats:
+    """Return liquidation price over entry price, log; shape (sides, tiers)."""
     factors = [
         distance_factor(
             parameters.leverage,
@@ -433,16 +477,20 @@ def _laws(parameters: Parameters, interval: timedelta, grid: Grid) -> Laws:
         )
         for side in ("long", "short")
     ]
-    hours = np.diff([0.0, *parameters.ages])
-    leaving = -np.expm1(-interval.total_seconds() / 3_600 / hours)
-    return Laws(
-        step=parameters.step,
-        first=grid.first,
-        shift=np.log(np.stack(factors)),
-        weight=np.asarray(parameters.weights, dtype=np.float64),
-        liquidatable=float(parameters.liquidatable),
-        churn=float(parameters.churn),
-        taker=float(parameters.taker),
-        ageing=np.append(leaving, 0.0),
-        closing=np.append(parameters.closing, parameters.closing[-1]),
-    )
+    shift: Floats = np.log(np.stack(factors))
+    return shift
+
+
+def _left(parameters: Parameters) -> Floats:
+    """Return what part of each tier is left so many buckets from its liquidation; see `Laws`."""
+    way = np.abs(_shift(parameters))[..., None]
+    many = math.ceil(float(way.max()) / parameters.step) if parameters.attrition else 0
+    come: Floats = np.maximum(0.0, way - np.arange(many) * parameters.step)
+    part: Floats = (1.0 + come / NEAR) ** -parameters.attrition
+    return part
+
+
+def on_arrival(parameters: Parameters) -> Floats:
+    """Return what part of each tier is left when the price arrives; shape (sides, tiers)."""
+    part: Floats = (1.0 + np.abs(_shift(parameters)) / NEAR) ** -parameters.attrition
+    return part

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
+from plimsoll.analytics.inventory_columns import bucket_of, show, split, touch, worth
 from plimsoll.analytics.inventory_state import (
     CLOSE,
     HIGH,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["advance", "show", "touched_cells"]
+__all__ = ["advance", "touched_cells"]
 
 FLUSH = 1e-3
 DUST = 1e-100
@@ -85,15 +86,15 @@ def advance(
             show(bar[OPEN], complete, view, laws, state, record.columns[column])
             _cover(complete and not math.isnan(bar[OPEN]), laws, state, column, record)
             if len(record.tiers):
-                _split(bar[OPEN], complete, view, laws, state, record.tiers[column])
+                split(bar[OPEN], complete, view, laws, state, record.tiers[column])
             column += 1
         while cell < len(record.cells) and record.cells[cell, 0] == t:
-            _touch(record.cells[cell], laws.first, state, record.touched[cell])
+            touch(record.cells[cell], laws, state, record.touched[cell])
             cell += 1
         priced = not math.isnan(bar[OPEN] + bar[HIGH] + bar[LOW] + bar[CLOSE])
         if priced:
             for side in range(2):
-                reached = _bucket(reach[t, side], laws.step)
+                reached = bucket_of(reach[t, side], laws.step)
                 _cross(side, reached, laws.first, state, record.crossed[t, side])
         _age(laws, state)
         _pend(bar, record.crossed[t], state)
@@ -104,92 +105,6 @@ def advance(
         for side in range(2):
             record.placed[t, side] = _standing(side, state)
             record.unplaced[t, side] = state.unplaced[side]
-
-
-@njit(cache=True, nogil=True)
-def show(
-    price: float, complete: bool, view: tuple[int, int], laws: Laws, state: State, column: Floats
-) -> None:
-    """Write what stands, but not in the row the price stands in; NaN where not known.
-
-    Part of that row is on the wrong side of the price.
-
-    Parameters
-    ----------
-    price : float, quote per base
-    complete : bool
-        Whether the state knows all up to now.
-    view : (int, int)
-        The column's first bucket, and how many buckets make a row.
-    laws, state
-    column : ndarray, shape (sides, view rows), base units
-        Written to.
-    """
-    if math.isnan(price) or not complete:
-        column[:] = np.nan
-        return
-    column[:] = 0.0
-    touched = _bucket(price, laws.step)
-    for side in range(2):
-        stored, factor = state.sums[side], _total(side, state.decay)
-        start = max(laws.first, view[0])
-        stop = min(laws.first + stored.shape[1], view[0] + view[1] * column.shape[1])
-        at = view[0] + (touched - view[0]) // view[1] * view[1]  # the row the price stands in
-        if side == LONG:
-            stop = min(stop, at)
-        else:
-            start = max(start, at + view[1])
-        row, part = divmod(start - view[0], view[1])
-        for place in range(start - laws.first, stop - laws.first):
-            mass = 0.0
-            for age in range(len(factor)):
-                mass += factor[age] * stored[age, place]
-            column[side, row] += max(0.0, mass)
-            part += 1
-            if part == view[1]:
-                row, part = row + 1, 0
-
-
-@njit(forceinline=True)
-def _split(
-    price: float,
-    complete: bool,
-    view: tuple[int, int],
-    laws: Laws,
-    state: State,
-    tiers: NDArray[np.float32],
-) -> None:
-    """Write what `show` writes, tier by tier; shape (sides, tiers, view rows)."""
-    if math.isnan(price) or not complete:
-        tiers[:] = np.nan
-        return
-    tiers[:] = 0.0
-    stored = state.cells
-    at = (_bucket(price, laws.step) - view[0]) // view[1]
-    for side in range(2):
-        factor = _total(side, state.decay)
-        start = max(laws.first, view[0])
-        stop = min(laws.first + stored.shape[3], view[0] + view[1] * tiers.shape[2])
-        for bucket in range(start, stop):
-            row, place = (bucket - view[0]) // view[1], bucket - laws.first
-            if row < at if side == LONG else row > at:
-                for tier in range(stored.shape[1]):
-                    mass = 0.0
-                    for age in range(len(factor)):
-                        mass += factor[age] * stored[side, tier, age, place]
-                    tiers[side, tier, row] += max(0.0, mass)
-
-
-@njit(forceinline=True)
-def _touch(cell: NDArray[np.int64], first: int, state: State, mass: Floats) -> None:
-    """Write what stands in a cell, tier by tier; nothing does outside the window."""
-    side, row = cell[1], cell[2] - first
-    if 0 <= row < state.cells.shape[3]:
-        factor = _total(side, state.decay)
-        for tier in range(state.cells.shape[1]):
-            for age in range(len(factor)):
-                mass[tier] += factor[age] * state.cells[side, tier, age, row]
-            mass[tier] = max(0.0, mass[tier])
 
 
 @njit(cache=True, nogil=True)
@@ -227,8 +142,8 @@ def touched_cells(bars: Floats, reach: Floats, step: float) -> Any:
             before = bar[CLOSE]
             for side in range(2):
                 sign = -1 if side == LONG else 1
-                bucket = _bucket(above if side == LONG else below, step)
-                last = _bucket(reach[t, side], step)
+                bucket = bucket_of(above if side == LONG else below, step)
+                last = bucket_of(reach[t, side], step)
                 while (last - bucket) * sign > 0:
                     bucket += sign
                     if not counting:
@@ -256,21 +171,6 @@ def _mass(side: int, age: int, decay: Floats, known: Floats) -> Any:
 
 
 @njit(forceinline=True)
-def _bucket(price: float, step: float) -> int:
-    return math.floor(math.log(price) / step)
-
-
-@njit(forceinline=True)
-def _total(side: int, decay: Floats) -> Any:
-    """Return what one stored unit of each class is worth, over all classes."""
-    total = np.zeros(decay.shape[1])
-    for age in range(len(total)):
-        for stored in range(age + 1):
-            total[stored] += decay[side, age, stored]
-    return total
-
-
-@njit(forceinline=True)
 def _cover(complete: bool, laws: Laws, state: State, column: int, record: Record) -> None:
     """Write the open interest, and how much of it has a known entry."""
     record.open_interest[column] = state.open_interest[0] if complete else np.nan
@@ -290,7 +190,7 @@ def _cross(side: int, reached: int, first: int, state: State, crossed: Floats) -
     if start >= stop:
         return
     tiers, ages = state.cells.shape[1:3]
-    factor = _total(side, state.decay)
+    factor = worth(side, state.decay)
     for tier in range(tiers):
         for age in range(ages):
             stored = 0.0
@@ -440,7 +340,7 @@ def _apply(decay: Floats, stored: Floats) -> None:
 @njit(forceinline=True)
 def _open(side: int, amount: float, close: float, laws: Laws, state: State) -> None:
     """Spread openings over the pending range of entries, tier by tier."""
-    touched = _bucket(close, laws.step)
+    touched = bucket_of(close, laws.step)
     lowest, highest = math.log(state.pending[LOW]), math.log(state.pending[HIGH])
     unit = _deposit(side, state.decay)
     cells, sums = state.cells, state.sums

@@ -71,14 +71,14 @@ def replay(bars: Floats, parameters: Parameters, interval: timedelta, grid: Grid
         for s, side in enumerate(sides):
             if known:
                 record.columns[t, s] = side.column(bar[0])
-                record.tiers[t, s] = np.where(side.touched(bar[0]), 0, side.cells.sum(axis=1))
+                record.tiers[t, s] = np.where(side.touched(bar[0]), 0, side.shown(bar[0]))
                 total = parameters.liquidatable * last
                 record.coverage[t, s] = min(1.0, side.placed / total) if total else math.nan
                 record.open_interest[t] = last
             for at in np.flatnonzero((record.cells[:, 0] == t) & (record.cells[:, 1] == s)):
                 row = record.cells[at, 2] - grid.first
                 if 0 <= row < grid.rows:
-                    record.touched[at] = side.cells[:, :, row].sum(axis=1)
+                    record.touched[at] = side.cells[:, :, row].sum(axis=1) * side.left(0)
             if priced:
                 record.crossed[t, s] = side.cross(bar[2] if s == 0 else bar[1])
             side.age()
@@ -148,8 +148,18 @@ class _Side:
         return self.buckets >= reached if self.long else self.buckets <= reached
 
     def column(self, price: float) -> Floats:
-        column: Floats = np.where(self.touched(price), 0.0, self.cells.sum(axis=(0, 1)))
+        column: Floats = np.where(self.touched(price), 0.0, self.shown(price).sum(axis=0))
         return column
+
+    def shown(self, price: float) -> Floats:
+        away = np.abs(self.buckets - math.floor(math.log(price) / self.grid.step))
+        shown: Floats = self.cells.sum(axis=1) * np.stack([self.left(one) for one in away], axis=1)
+        return shown
+
+    def left(self, away: int) -> Floats:
+        come = np.maximum(0, np.abs(self.shift) - away * self.grid.step)
+        left: Floats = (1 + 100 * come) ** -self.parameters.attrition
+        return left
 
     def cross(self, extreme: float) -> Floats:
         touched = self.touched(extreme)

@@ -55,6 +55,9 @@ class Laws(NamedTuple):
         What moves on to the next class in one bar; zero for the last.
     closing : ndarray, shape (ages + 1,), dimensionless
         How readily each class closes; the last is the unplaced.
+    left : ndarray, shape (sides, tiers, buckets), fraction
+        What part of a tier's positions is left when the price is so many buckets away from their
+        liquidation; all are that are farther away.
     """
 
     step: float
@@ -66,6 +69,7 @@ class Laws(NamedTuple):
     taker: float
     ageing: Floats
     closing: Floats
+    left: Floats
 
 
 class State(NamedTuple):

@@ -51,6 +51,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
+from scipy.optimize import minimize_scalar
 from scipy.special import gammaln
 
 if TYPE_CHECKING:
@@ -63,10 +64,10 @@ if TYPE_CHECKING:
     _Law = tuple[Floats, float, float]
     """Expected multipliers, the prior's shape, and the inflation."""
 
-__all__ = ["SHAPE", "Fit", "fit", "joined", "likeliest_size", "likelihood"]
+__all__ = ["SHAPE", "Fit", "common_size", "fit", "joined", "likeliest_size", "likelihood"]
 
-SHAPE = 2.0
-"""How sure the prior is of each multiplier: at 2, nine of ten lie between 0.18 and 2.4 of it."""
+SHAPE = 1.0
+"""How sure the prior is of each multiplier: at 1, every mix of equal weights is equally likely."""
 _ROUNDS, _SETTLED = 400, 1e-4
 _SIZED = 20
 """So often at most the size is looked for again."""
@@ -333,6 +334,41 @@ def likeliest_size(orders: Ints, mean: Floats, many: Floats | float = 1.0) -> fl
             right = low + golden * (high - low)
             at_right = unlikely(right)
     return math.exp((low + high) / 2)
+
+
+def common_size(orders: Ints, mean: Floats, evenness: Floats, size: float) -> float:
+    r"""Return the size of what cells touched together vary alike; the rest each varies by itself.
+
+    A sum of cells of means :math:`m_i` and size :math:`r` then varies, beyond Poisson, by
+    :math:`(1/r - 1/c) \sum m_i^2 + (\sum m_i)^2 / c`.
+
+    Parameters
+    ----------
+    orders : ndarray of int, shape (n,)
+        Counted in the cells of a bar and side together.
+    mean : ndarray, shape (n,)
+        Positive.
+    evenness : ndarray, shape (n,)
+        The sum of the cells' squared means over the square of their sum.
+    size : float
+        Of a cell.
+
+    Returns
+    -------
+    float
+        :math:`c`, from `size` to 1,000 times as much; what is likeliest.
+    """
+    n = orders.astype(np.float64)
+
+    def unlikely(log_size: float) -> float:
+        common = math.exp(log_size)
+        r = 1 / ((1 / size - 1 / common) * evenness + 1 / common)
+        said = gammaln(n + r) - gammaln(r) + n * np.log(mean / (r + mean)) - r * np.log1p(mean / r)
+        return -float(said.sum())
+
+    lowest = math.log(size)
+    bounds = (lowest, lowest + math.log(1_000))
+    return float(math.exp(minimize_scalar(unlikely, bounds=bounds, method="bounded").x))
 
 
 def _inflation(exposure: Floats, orders: Ints, day: Ints, theta: Floats, sizes: Floats) -> float:

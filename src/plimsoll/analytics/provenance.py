@@ -131,7 +131,8 @@ class Standing:
         middle = np.sqrt(self.edges[:-1] * self.edges[1:])
         rows = (middle >= low) & (middle <= high)
         masses = self.usd[_SIDES.index(side)].sum(axis=1)[:, rows].T
-        return bands.of_range(masses, self.fit.draws, self.fit.cell_size, self.fit.unit)
+        sizes = self.fit.cell_size, self.fit.unit, self.fit.common_size
+        return bands.of_range(masses, self.fit.draws, *sizes)
 
     def make_up(self, low: float, high: float) -> pl.DataFrame:
         """Return what makes up a range of liquidation prices.
@@ -222,7 +223,7 @@ def stands(bars: pl.DataFrame, parameters: Parameters, fit: Fitted | None = None
         interval=interval,
         price=price,
         edges=grid.edges,
-        usd=_beside(moved.cells, grid, price) * unit,
+        usd=_beside(moved.standing(price), grid, price) * unit,
         coverage=moved.coverage,
         open_interest_usd=open_interest * unit,
         bars=past.select("time", "low", "high", "close"),

@@ -27,6 +27,8 @@ ACCEPTS = (
 Rows = tuple[str, pl.DataFrame]
 
 _SPOT_PERP_ZONE = "Europe/London"
+_BARS_OPEN_EARLIER = {"bybit": 4, "okx": 4}
+"""Hours: closes of these lie on those of Binance's hourly candles with it, and not without."""
 _DAY = 86_400
 
 
@@ -129,9 +131,10 @@ def _okx_accounts(frame: pl.DataFrame) -> Iterator[Rows]:
 
 
 def _spot_perp(frame: pl.DataFrame) -> Iterator[Rows]:
-    """Bars of eight hours stamped in British local time, with the settlement at their opening.
+    """Bars of eight hours stamped in British local time, with the settlement at that time.
 
-    The unit of coin-margined and OKX volumes is not stated, so it is unknown.
+    A bar opens at its stamp on Binance, four hours before it on Bybit and OKX. The unit of
+    coin-margined and OKX volumes is not stated, so it is unknown.
     """
     local = pl.col("time").str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us")
     coin = pl.col("pair").str.replace(r"/?USD(T|CM)$", "")
@@ -151,9 +154,11 @@ def _spot_perp(frame: pl.DataFrame) -> Iterator[Rows]:
         volume=pl.when(in_base).then("volume"),
     )
     ids = ["time", "exchange", "symbol", LINE]
+    earlier = pl.col("exchange").replace_strict(_BARS_OPEN_EARLIER, default=0)
+    bars = common.with_columns(time=pl.col("time") - pl.duration(hours=earlier))
     yield (
         "candle",
-        common.select(
+        bars.select(
             *ids,
             "open",
             "high",

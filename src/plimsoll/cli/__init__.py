@@ -29,6 +29,8 @@ COMMANDS = {
     "show": ("plimsoll.cli.show:show", "Show the load on one market at a glance."),
     "open-interest": ("plimsoll.cli.interest:open_interest", "Open interest over exchanges."),
     "funding": ("plimsoll.cli.carry:funding", "What leverage costs, and for how long."),
+    "basis": ("plimsoll.cli.carry:basis", "What dated futures pay over spot."),
+    "carry": ("plimsoll.cli.carry:carry", "What carry has earned, net of fees."),
     "options": ("plimsoll.cli.options:options", "What options say, and what they hold."),
     "heatmap": ("plimsoll.cli.heatmap:heatmap", "Where leveraged positions would be liquidated."),
     "clusters": ("plimsoll.cli.heatmap:clusters", "Where they would be closest together."),

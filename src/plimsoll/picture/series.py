@@ -18,6 +18,8 @@ __all__ = ["draw"]
 _BACK, _INK, _FAINT = "#0e0b16", "#e9e6f2", "#8d87a3"
 _LINES = ("#f5c542", "#6ec1e4", "#e4776e", "#7ee0a3", "#b48ef0", "#f29e4c", "#c9d1d9")
 _STYLES = ("-", "--", ":", "-.")
+_ROOM = 90
+"""Letters of a legend that fit beside a title."""
 
 
 def draw(frame: pl.DataFrame, path: Path, *, title: str, unit: str, area: bool = False) -> None:
@@ -62,7 +64,8 @@ def draw(frame: pl.DataFrame, path: Path, *, title: str, unit: str, area: bool =
     locator = mdates.AutoDateLocator()  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    axes.yaxis.set_major_formatter(EngFormatter(sep=""))
+    plain = unit.startswith("%")
+    axes.yaxis.set_major_formatter("{x:g}" if plain else EngFormatter(sep=""))
     axes.set_ylabel(unit, color=_FAINT)
     axes.set_title(title, color=_INK, loc="left", fontsize=15, pad=12)
     axes.tick_params(colors=_FAINT)
@@ -71,5 +74,13 @@ def draw(frame: pl.DataFrame, path: Path, *, title: str, unit: str, area: bool =
     for spine in axes.spines.values():
         spine.set_visible(False)
     if len(names) > 1:
-        axes.legend(facecolor=_BACK, edgecolor=_BACK, labelcolor=_INK, loc="upper left")
+        # Beside the title where there is room for it, so that it hides no line.
+        beside = sum(map(len, names)) < _ROOM
+        where = {"loc": "lower right", "bbox_to_anchor": (1, 1), "ncols": len(names)}
+        axes.legend(
+            facecolor=_BACK,
+            edgecolor=_BACK,
+            labelcolor=_INK,
+            **(where if beside else {"loc": "upper left"}),
+        )
     figure.savefig(path)

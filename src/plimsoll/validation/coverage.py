@@ -213,7 +213,8 @@ def _ranges(tiers: Floats, real: Floats, distance: Floats, known: tuple[Fitted, 
     which = np.floor(distance / width).astype(np.int64)
     every = np.arange(1, round(REACH / width))
     masses = [tiers[:, which == one].T for one in every]
-    limits = [of_range(one, made.draws, made.cell_size, order) for one in masses]
+    sizes = made.cell_size, order, made.common_size
+    limits = [of_range(one, made.draws, *sizes) for one in masses]
     mass = np.array([one.sum(axis=0) for one in masses]) @ made.draws.mean(axis=0)
     held = np.array([real[which == one].sum() for one in every])
     starts = np.asarray(every * width, dtype=np.float64)
