@@ -42,7 +42,14 @@ def draw(state: OptionState, path: Path, *, title: str, source: str = "") -> Non
     title : str
     source : str
         Where the data comes from, for the last line.
+
+    Raises
+    ------
+    ValueError
+        If nothing is known to be open.
     """
+    if not state.by_strike.select(pl.col("calls", "puts").sum()).sum_horizontal().item():
+        raise ValueError("nothing to draw: no option is known to be open")
     figure = Figure(figsize=(16, 10), dpi=120, facecolor=_NIGHT)
     FigureCanvasAgg(figure)
     places = {
@@ -140,7 +147,7 @@ def _middle(strike: Floats, held: Floats, price: float | None) -> tuple[float, f
     low, high = strike[ends].tolist()
     if price is not None:
         low, high = min(low, 0.8 * price), max(high, 1.2 * price)
-    margin = 0.02 * (high - low)
+    margin = 0.02 * (high - low) or 0.1 * high
     return low - margin, high + margin
 
 
@@ -150,7 +157,7 @@ def _expiries(axes: Axes, state: OptionState) -> None:
     calls, puts = (rows[name].fill_null(0).to_numpy() for name in ("calls", "puts"))
     axes.barh(at, calls, 0.72, color=_CALL, alpha=0.85)
     axes.barh(at, -puts, 0.72, color=_PUT, alpha=0.85)
-    reach = 1.3 * max(*calls, *puts, 1e-12)
+    reach = 1.3 * max([*calls, *puts])
     axes.set_xlim(-reach, reach)
     axes.set_ylim(rows.height - 0.5, -0.5)
     axes.axvline(0, color=_INK, linewidth=0.8, alpha=0.6)
@@ -213,7 +220,7 @@ def _term(axes: Axes, state: OptionState) -> None:
     beside.vlines(known["days"], 0, reversal, color=_SKY, linewidth=5, alpha=0.45)
     beside.axhline(0, color=_SKY, linewidth=0.8, alpha=0.5)
     # The bars keep to the lower half, below the line.
-    reach = 1.15 * max(1.0, *np.abs(reversal))
+    reach = 1.15 * max([1.0, *np.abs(reversal)])
     beside.set_ylim(-reach, 3 * reach)
     beside.yaxis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:+.0f}" if value else "0")
