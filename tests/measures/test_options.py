@@ -105,6 +105,17 @@ def test_a_history_is_the_states_that_were(session: Session) -> None:
     assert short.equals(told[:20])
 
 
+def test_a_grid_goes_on_over_the_end_of_a_month(tmp_path: Path) -> None:
+    """Quotes from 1 March to 5 April, each good for twelve hours: no step is left out."""
+    quoted, _ = market(hours=24 * 23)
+    moved = quoted.with_columns(pl.col("time", "known_at") + 240 * HOUR)
+    ends = moved.filter(~pl.col("symbol").str.contains("260328"))
+    told = stored(tmp_path, option_quote=ends).option_history("BTC", every="7h")
+    assert told["time"].diff().drop_nulls().unique().to_list() == [7 * HOUR]
+    assert told["time"].dt.month().unique().sort().to_list() == [3, 4]
+    assert (told["time"].dt.timestamp("ms") % (7 * 3_600_000) == 0).all()
+
+
 def test_open_interest_is_compared_with_a_week_before(session: Session) -> None:
     told = session.option_history("BTC", every="6h")
     assert told["open_interest_change"][:27].null_count() >= 27

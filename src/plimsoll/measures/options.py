@@ -270,18 +270,20 @@ def _levels(
     smiles: bool = False,
 ) -> pl.DataFrame:
     """Return measures on a grid of time up to the last quote; if `closing`, also at that moment."""
-    found = []
+    found, week_ago = [], last - _WEEK
     for start, end in chains.pieces(reader, market, asked):
         rows = chains.quotes(reader, market, asked, start, end)
-        grid = pl.datetime_range(start, end, step, closed="left", eager=True).dt.truncate(step)
-        ends = [last] if closing and start <= last < end else []
-        moments = grid.append(pl.Series(ends, dtype=grid.dtype))
-        within = moments.filter((moments >= start) & (moments <= last))
+        grid = pl.datetime_range(start, end + step, step, eager=True).dt.truncate(step)
+        moments = grid.append(pl.Series([week_ago, last] if closing else [], dtype=grid.dtype))
+        within = moments.filter((moments >= start) & (moments < end) & (moments <= last))
         if len(within) and rows.height:
             found.append(_measured(rows, within, smiles=smiles))
     whole = pl.concat(found).rename({"at": "time"})
     seen = (pl.col("live") + pl.col("stale")).cum_sum() > 0
-    return _stated(reader, market, asked, _changed(whole.filter(seen), step))
+    changed = _changed(whole.filter(seen), step)
+    if closing:
+        changed = changed.filter(pl.col("time") != week_ago)
+    return _stated(reader, market, asked, changed)
 
 
 def _measured(rows: pl.DataFrame, moments: pl.Series, *, smiles: bool) -> pl.DataFrame:
