@@ -110,10 +110,10 @@ def test_a_grid_goes_on_over_the_end_of_a_month(tmp_path: Path) -> None:
     quoted, _ = market(hours=24 * 23)
     moved = quoted.with_columns(pl.col("time", "known_at") + 240 * HOUR)
     ends = moved.filter(~pl.col("symbol").str.contains("260328"))
-    told = stored(tmp_path, option_quote=ends).option_history("BTC", every="7h")
-    assert told["time"].diff().drop_nulls().unique().to_list() == [7 * HOUR]
+    told = stored(tmp_path, option_quote=ends).option_history("BTC", every="5h")
+    assert told["time"].diff().drop_nulls().unique().to_list() == [5 * HOUR]
     assert told["time"].dt.month().unique().sort().to_list() == [3, 4]
-    assert (told["time"].dt.timestamp("ms") % (7 * 3_600_000) == 0).all()
+    assert (told["time"].dt.timestamp("ms") % (5 * 3_600_000) == 0).all()
 
 
 def test_open_interest_is_compared_with_a_week_before(session: Session) -> None:
