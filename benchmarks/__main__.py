@@ -12,6 +12,7 @@ BENCHMARKS = {
     "import": "benchmarks.importing",
     "journal": "benchmarks.journal",
     "month": "benchmarks.month",
+    "consensus": "benchmarks.consensus",
     "options": "benchmarks.options",
     "heatmap": "benchmarks.heatmap",
     "recording": "benchmarks.recording",

@@ -212,8 +212,16 @@ def percent(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value * 100:.4g}%"
 
 
-MONEY = ("value_usd", "long_usd", "short_usd", "open_interest_usd")
-PERCENT = ("relative_change", "rate", "apr", "excess", "cumulative", "percentile", "coverage")
+MONEY = (
+    *("value_usd", "long_usd", "short_usd", "open_interest_usd", "volume_usd", "supply_usd"),
+    *("long_most_usd", "short_most_usd", "chain_usd", "other_usd"),
+)
+PERCENT = (
+    *("relative_change", "rate", "apr", "excess", "cumulative", "percentile", "coverage"),
+    *("volume_share", "forced_share", "seen", "move", "after_5m", "after_1h", "after_1d"),
+    *("growth_7d", "growth_30d", "dominance", "share", "largest_share"),
+    *("long_share", "short_share", "net_share"),
+)
 SAID = MONEY + PERCENT
 """The columns of which `readable` makes words."""
 
@@ -224,7 +232,7 @@ def readable(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
         pl.col(name).map_elements(say, return_dtype=pl.String, skip_nulls=False)
         for name, say in said.items()
-        if name in frame.columns
+        if name in frame.columns and frame.schema[name].is_numeric()
     )
 
 

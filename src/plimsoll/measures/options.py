@@ -230,16 +230,9 @@ def glance(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
     now = chain(rows, pl.Series([at], dtype=pl.Datetime("us", "UTC")), STALE)
     held = now.group_by("expiry").agg(pl.col("open_interest").sum())
     largest = held.join(options.pain(now), on="expiry").sort("open_interest", "expiry").tail(1)
-    ratio = past["put_call_open_interest"]
-    return past.tail(1).select(
-        "time",
-        "price",
-        "open_interest",
-        "put_call_open_interest",
-        pl.Series("percentile", percentile(ratio)[-1:], nan_to_null=True),
-        "leverage",
-        "unsigned_usd",
-        "naive_usd",
+    rank = percentile(past["put_call_open_interest"])[-1:]
+    return past.tail(1).with_columns(
+        pl.Series("put_call_open_interest_percentile", rank, nan_to_null=True),
         max_pain=pl.lit(largest["max_pain"].first(), pl.Float64),
         largest_expiry=pl.lit(largest["expiry"].first()),
     )
