@@ -12,12 +12,15 @@ BENCHMARKS = {
     "import": "benchmarks.importing",
     "journal": "benchmarks.journal",
     "month": "benchmarks.month",
+    "consensus": "benchmarks.consensus",
+    "options": "benchmarks.options",
     "heatmap": "benchmarks.heatmap",
     "recording": "benchmarks.recording",
     "recovery": "benchmarks.recovery",
     "score": "benchmarks.score",
     "server": "benchmarks.server",
     "simulation": "benchmarks.simulation",
+    "volatility": "benchmarks.volatility",
 }
 """Each benchmark's module, whose ``run()`` returns its figures; imported on first use."""
 

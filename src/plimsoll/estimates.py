@@ -366,6 +366,46 @@ class Estimates(Streams):
         found, _ = self._standing(symbol, asked(exchange, None, until, as_of), parameters)
         return provenance.provenance(found, low, high)
 
+    def entries(
+        self,
+        symbol: str,
+        *,
+        exchange: Exchanges = None,
+        until: When = None,
+        as_of: When = None,
+        width: float = 0.01,
+        parameters: Parameters | None = None,
+    ) -> pl.DataFrame:
+        """Return open interest by the price at which it was entered, an estimate.
+
+        Parameters
+        ----------
+        symbol : str
+            A unified symbol of a perpetual or future, or a coin (``BTC``) for all of its in
+            dollars.
+        exchange : str or list of str, optional
+            All that are stored if left out.
+        until, as_of : datetime or str, optional
+        width : float, log price
+            Of a bucket of prices.
+        parameters : Parameters, optional
+            Of the model; see `heatmap`.
+
+        Returns
+        -------
+        DataFrame
+            What `analytics.entries.entries` returns, of each market's newest column.
+
+        Raises
+        ------
+        NoSuchData, ValueError
+            As `clusters`.
+        """
+        from plimsoll.analytics import entries  # noqa: PLC0415 (brings numba)
+
+        found, _ = self._standing(symbol, asked(exchange, None, until, as_of), parameters)
+        return entries.entries(found, width)
+
     def _standing(
         self, symbol: str, what: Asked, parameters: Chosen
     ) -> tuple[list[Standing], tuple[str, ...]]:

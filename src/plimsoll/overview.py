@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from plimsoll import maps
+from plimsoll.analytics.basis import BAND
+from plimsoll.analytics.bursts import Rule
+from plimsoll.analytics.liquidations import dollars, weakest
 from plimsoll.analytics.provenance import peaks
 from plimsoll.errors import NoSuchData
-from plimsoll.measures import carry, interest
+from plimsoll.measures import basis, carry, interest, macro, options, positioning
+from plimsoll.measures import liquidations as closed
 from plimsoll.measures.asking import Asked, rows_of
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ _LARGE = 0.5
 """A cluster is large from this share of the largest of its side on."""
 _DAY = timedelta(days=1)
 _HOUR = timedelta(hours=1)
+_MINUTE = timedelta(minutes=1)
 
 _OVERVIEW: dict[str, Any] = {
     "coin": pl.String,
@@ -176,36 +181,82 @@ def _liquidated(
     rows = rows_of(reader, "liquidation", coin, day)
     if rows.is_empty():
         return None, None
-    value: float = rows.select(
-        pl.coalesce("value_usd", pl.col("price") * pl.col("amount")).sum()
-    ).item()
-    told = set(rows["completeness"])
-    weakest = next((word for word in _WEAKEST if word in told), "complete")
-    return value, weakest
+    return rows.select(_WORTH.alias("usd"), weakest()).row(0)
 
 
-_WEAKEST = ("unknown", "sampled", "throttled", "aggregated")
+_WORTH = pl.when(dollars().count() > 0).then(dollars().sum())
+"""Dollars of those whose dollars are known; null where none are."""
 
 
 def show(
     reader: Reader, symbol: str, exchanges: list[str], as_of: datetime | None
 ) -> dict[str, pl.DataFrame | None]:
     """Return the load on one market at a glance; see `Session.show`."""
-    asked = Asked(exchanges, as_of=as_of)
+    asked, coin = Asked(exchanges, as_of=as_of), symbol.split("/", maxsplit=1)[0]
 
-    def rows(kind: str) -> pl.DataFrame:
-        return rows_of(reader, kind, symbol, asked)
+    def ratios() -> pl.DataFrame:
+        latest = _latest(
+            rows_of(reader, "long_short_ratio", symbol, asked), "exchange", "population"
+        )
+        return latest.select("time", "exchange", "population", "ratio", "long_share")
 
     questions: dict[str, Callable[[], pl.DataFrame]] = {
         "open_interest": lambda: interest.open_interest(reader, symbol, asked, _HOUR).tail(1),
+        "quadrant": lambda: _state(reader, symbol, asked),
+        "crowding": lambda: positioning.crowding(reader, symbol, asked, _HOUR).tail(1),
         "funding": lambda: _latest(carry.funding(reader, symbol, asked), "exchange", "symbol"),
-        "long_short": lambda: _latest(rows("long_short_ratio"), "exchange", "population").select(
-            "time", "exchange", "population", "ratio", "long_share"
+        "basis": lambda: basis.term_structure(reader, coin, asked, None, BAND).filter(
+            pl.col("simple").is_not_null()
         ),
-        "liquidations": lambda: _day_by_side(rows("liquidation")),
+        "long_short": ratios,
+        "liquidations": lambda: _last_day(reader, symbol, asked),
+        "bursts": lambda: closed.bursts(reader, symbol, asked, _MINUTE, Rule()).tail(1),
+        "options": lambda: options.glance(reader, coin, asked),
+        "macro": lambda: _beyond(reader, coin, asked),
         "load": lambda: _near(reader, symbol, asked),
     }
     return {name: _or_none(question) for name, question in questions.items()}
+
+
+def _state(reader: Reader, symbol: str, asked: Asked) -> pl.DataFrame:
+    """Return what price and open interest of the last day say together."""
+    state = interest.quadrant(reader, symbol, asked, _HOUR, _DAY).tail(1)
+    return state.with_columns(pl.col("evidence").list.join("; "))
+
+
+def _last_day(reader: Reader, symbol: str, asked: Asked) -> pl.DataFrame:
+    """Return what was closed by force in the last day with any, by exchange."""
+    last = rows_of(reader, "liquidation", symbol, asked).select(pl.col("time").max()).item()
+    if last is None:
+        raise NoSuchData(f"no liquidations of {symbol} were known by then")
+    day = asked._replace(since=last - _DAY)
+    return closed.liquidations(reader, symbol, day, _HOUR, "exchange", whole=True)
+
+
+def _beyond(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
+    """Return the last known figure of each part of `Session.macro`, with its time."""
+    parts = macro.macro(reader, coin, asked)
+    told = []
+    for words, part, column, of in _BEYOND:
+        frame = parts[part]
+        if frame is not None:
+            wanted = [pl.col(name) == value for name, value in of.items()]
+            known = frame.filter(pl.col(column).is_not_null(), *wanted).tail(1)
+            told += [(time, words, value) for time, value in known.select("time", column).rows()]
+    schema: dict[str, Any] = {"time": _TIME, "figure": pl.String, "value": pl.Float64}
+    return pl.DataFrame(told, schema=schema, orient="row")
+
+
+_TIME = pl.Datetime("us", "UTC")
+_BEYOND: tuple[tuple[str, str, str, dict[str, str]], ...] = (
+    ("stablecoins, growth in 7 days", "stablecoins", "growth_7d", {"symbol": "TOTAL"}),
+    ("stablecoins, growth in 30 days", "stablecoins", "growth_30d", {"symbol": "TOTAL"}),
+    ("open interest on chains", "chains", "share", {}),
+    ("asset managers, net", "commitments", "net_share", {"category": "asset_manager"}),
+    ("leveraged funds, net", "commitments", "net_share", {"category": "leveraged_funds"}),
+    ("how institutional, percentile", "institutional", "score", {}),
+)
+"""What is said of what lies beyond a market, fractions all: part, column, and of which rows."""
 
 
 def _near(reader: Reader, symbol: str, asked: Asked) -> pl.DataFrame:
@@ -241,16 +292,3 @@ def _or_none(question: Callable[[], pl.DataFrame]) -> pl.DataFrame | None:
     except (NoSuchData, ValueError):
         return None
     return answer if answer.height else None
-
-
-def _day_by_side(frame: pl.DataFrame) -> pl.DataFrame:
-    """Sum the last stored day; a sum without its completeness would be a lie."""
-    return (
-        frame.filter(pl.col("time") > pl.col("time").max() - _DAY)
-        .group_by("exchange", "side", "completeness", maintain_order=True)
-        .agg(
-            time=pl.col("time").max(),
-            count=pl.len(),
-            value_usd=pl.coalesce("value_usd", pl.col("price") * pl.col("amount")).sum(),
-        )
-    )

@@ -14,6 +14,7 @@ from plimsoll import ingest, sql
 from plimsoll import overview as glance
 from plimsoll.chains import Chains
 from plimsoll.costs import Costs
+from plimsoll.crowds import Crowds
 from plimsoll.estimates import Estimates
 from plimsoll.exchanges import EXCHANGES, exchange
 from plimsoll.market.symbols import Symbol
@@ -61,7 +62,7 @@ def offers() -> list[dict[str, Any]]:
     return found
 
 
-class Session(Estimates, States, Costs, Chains):
+class Session(Estimates, States, Crowds, Costs, Chains):
     """A store, and everything that can be asked of it.
 
     Every method takes times as `datetime` or text: an ISO date or time, or a
@@ -206,10 +207,12 @@ class Session(Estimates, States, Costs, Chains):
         Returns
         -------
         dict of str to DataFrame or None
-            The latest rows of `open_interest`, `funding` (one for each market),
-            `long_short` (one for each exchange and population), `liquidations` (sums of
-            the last stored day by side and completeness) and `load` (dollars the map
-            holds within 2, 5 and 10 % of the price, by side); None where nothing is stored.
+            The latest rows, each with its time: `open_interest`; `quadrant` and `crowding`;
+            `funding` (one for each market); `basis` (each expiry and maturity of the coin);
+            `long_short` (one for each exchange and population); `liquidations` (sums of the last
+            day with any, by exchange, each with its completeness and bounds) and the last of the
+            `bursts`; `options` of the coin; `macro`, a figure a row; and `load` (dollars the map
+            holds within 2, 5 and 10 % of the price, by side). None where nothing is stored.
         """
         Symbol.parse(symbol)
         return glance.show(self._reader, symbol, names(exchange), moment(as_of))

@@ -13,11 +13,10 @@ from scipy import stats
 from plimsoll.analytics.open_interest import (
     aggregate,
     change,
-    concentration,
     robust_z,
     snapshots,
-    venue_concentration,
 )
+from truths.interest import OUTLIER, ROBUST_Z
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -99,6 +98,9 @@ def test_coins_are_not_added_to_other_coins():
     )
     with pytest.raises(ValueError, match="BTC, ETH cannot be added"):
         aggregate(frame, HOUR, HOUR)
+    nothing = frame.with_columns(amount=pl.lit(None, pl.Float64))
+    (row,) = aggregate(nothing, HOUR, HOUR).iter_rows(named=True)
+    assert (row["amount"], row["value_usd"], row["markets"]) == (None, 1200, 2)
 
 
 def test_a_report_counts_from_the_moment_it_was_known():
@@ -128,7 +130,6 @@ def test_age_is_counted_from_the_fact_and_not_from_its_arrival():
 def test_nothing_gives_nothing():
     empty = reports()
     assert aggregate(empty, HOUR, HOUR).height == 0
-    assert venue_concentration(empty, HOUR, HOUR).height == 0
 
 
 histories = st.lists(
@@ -165,7 +166,7 @@ def test_the_sum_is_that_of_a_plain_search(rows):
 def test_cutting_off_the_future_changes_nothing_before_it(rows, cut):
     past = [row for row in rows if row[0] <= cut]
     then = START + cut * MINUTE
-    for measure in (snapshots, aggregate, venue_concentration):
+    for measure in (snapshots, aggregate):
         full = measure(reports(*rows), 7 * MINUTE, 15 * MINUTE)
         seen = measure(reports(*past), 7 * MINUTE, 15 * MINUTE)
         assert full.filter(pl.col("time") <= then).head(seen.height).equals(seen)
@@ -206,8 +207,7 @@ def test_change_keeps_markets_apart():
 
 
 def test_robust_z_of_the_textbook_sample():
-    # Median 3, deviations 2 1 0 1 97, their median 1: 97 / 1.4826 = 65.43.
-    assert robust_z([1, 2, 3, 4, 100], 5)[-1] == pytest.approx(65.43, abs=0.005)
+    assert robust_z(OUTLIER, 5)[-1] == pytest.approx(ROBUST_Z, abs=0.005)
 
 
 thousandths = st.integers(-(10**9), 10**9).map(lambda number: number / 1_000)
@@ -248,69 +248,6 @@ def test_robust_z_never_looks_ahead():
 def test_robust_z_needs_a_window_with_a_spread():
     with pytest.raises(ValueError, match="a window of 2 has no spread"):
         robust_z([1, 2, 3], 2)
-
-
-def test_concentration_of_the_textbook_shares():
-    # Shares .4 .3 .2 .1: the sum of squares is .30, 1/.30, and 2(.1 + .4 + .9 + 1.6)/4 - 5/4.
-    hhi, effective, gini = concentration([0.4, 0.3, 0.2, 0.1])
-    assert hhi == pytest.approx(0.30)
-    assert effective == pytest.approx(3.3333, abs=5e-5)
-    assert gini == pytest.approx(0.25)
-
-
-@given(st.lists(st.floats(0.01, 1e9), min_size=1, max_size=20), st.floats(1e-3, 1e3))
-def test_concentration_does_not_depend_on_the_unit(values, scale):
-    assert concentration(values) == pytest.approx(
-        concentration(np.array(values) * scale), rel=1e-9, abs=1e-12
-    )
-
-
-@given(st.integers(1, 50), st.floats(0.1, 1e9))
-def test_equal_holders_are_as_many_as_they_are(count, each):
-    hhi, effective, gini = concentration([each] * count)
-    assert hhi == pytest.approx(1 / count)
-    assert effective == pytest.approx(count)
-    assert gini == pytest.approx(0, abs=1e-9)
-
-
-@given(st.lists(st.floats(0.01, 1e6), min_size=2, max_size=12))
-def test_gini_is_half_the_mean_difference_over_the_mean(values):
-    array = np.array(values)
-    differences = np.abs(array[:, None] - array[None, :]).mean()
-    assert concentration(values).gini == pytest.approx(
-        differences / (2 * array.mean()), rel=1e-9, abs=1e-12
-    )
-
-
-def test_concentration_of_the_unknown_is_unknown():
-    assert np.isnan(concentration([1, float("nan")])).all()
-    assert np.isnan(concentration([0, 0])).all()
-    with pytest.raises(ValueError, match="none of them negative"):
-        concentration([1, -1])
-    with pytest.raises(ValueError, match="one value or more"):
-        concentration([])
-
-
-def test_venues_are_concentrated_as_their_dollars_are():
-    frame = reports(
-        *[(0, name, None, v) for name, v in zip("abcd", (40.0, 30.0, 20.0, 10.0), strict=True)],
-        (60, "a", None, 50.0),
-        (60, "b", None, 50.0),
-    )
-    first, second = venue_concentration(frame, HOUR, 30 * MINUTE).iter_rows(named=True)
-    assert first["hhi"] == pytest.approx(0.30)
-    assert first["effective"] == pytest.approx(3.3333, abs=5e-5)
-    assert first["gini"] == pytest.approx(0.25)
-    assert (first["coverage"], first["exchanges"]) == (1, 4)
-    assert second["effective"] == pytest.approx(2)
-    assert (second["coverage"], second["exchanges"]) == (0.5, 2)
-
-
-def test_venues_that_are_all_silent_have_no_concentration():
-    frame = reports((0, "a", None, 1.0), (120, "a", None, 1.0))
-    silent = venue_concentration(frame, HOUR, 30 * MINUTE).row(1, named=True)
-    assert (silent["hhi"], silent["effective"], silent["gini"]) == (None, None, None)
-    assert silent["exchanges"] == 0
 
 
 @pytest.mark.real

@@ -26,7 +26,7 @@ def test_every_parameter_of_every_question_is_described(question) -> None:
     assert [one.name for one in question.parameters if not one.words] == []
 
 
-PYTHON_ALONE = {"parameters"}
+PYTHON_ALONE = {"parameters", "rule"}
 """What is no word and no number."""
 
 

@@ -211,6 +211,35 @@ def test_option_quotes_have_symbols_that_can_be_read(tables: Tables) -> None:
     assert last["open_interest"].sum() > 0
 
 
+def test_option_trades_add_up_to_the_volume_that_quotes_state(tables: Tables) -> None:
+    quotes, trades = tables["option_quote"], tables["trade"]
+    assert trades["exchange"].unique().to_list() == ["sim-d"]
+    last = quotes["time"].max()
+    day = trades.filter((pl.col("time") > last - timedelta(days=1)) & (pl.col("time") <= last))
+    traded = day.group_by("symbol").agg(pl.col("amount").sum())
+    stated = quotes.filter(pl.col("time") == last, pl.col("volume") > 0)
+    both = stated.join(traded, on="symbol")
+    assert both.height == stated.height > 20
+    assert both["amount"].to_numpy() == pytest.approx(both["volume"].to_numpy())
+
+
+def test_the_truth_of_an_option_trade_tells_who_and_whether_it_opens(
+    crash: tuple[Market, Chunk], tables: Tables
+) -> None:
+    market, chunk = crash
+    known = truth.tables(market, chunk)["option_trades"]
+    both = known.join(tables["trade"], on=["time", "id"], validate="1:1")
+    assert both.height == known.height == tables["trade"].height
+    assert ((both["lots"] > 0) == (both["side"] == "buy")).all()
+    opened = both.filter("opens")
+    sides = opened.group_by("owner").agg(pl.col("side").unique(), pl.col("option").unique().sort())
+    assert {row[0]: row[1:] for row in sides.sort("owner").iter_rows()} == {
+        "hedge": (["buy"], ["P"]),
+        "overwriting": (["sell"], ["C"]),
+        "speculation": (["buy"], ["C", "P"]),
+    }
+
+
 def test_an_exchange_that_is_dark_publishes_nothing_and_a_gap_says_so() -> None:
     start = datetime(2025, 1, 1, tzinfo=UTC)
     market = Market(SCENARIOS["outage"], COINS["SOL"], seed=1, start=start, days=10)

@@ -1,4 +1,4 @@
-"""Open interest over many exchanges: its sum, its change, how unusual, how concentrated.
+"""Open interest over many exchanges: its sum, its change, and how unusual that is.
 
 Frames have the columns of the `open_interest` table; a market is one symbol on one
 exchange. Nothing here looks ahead: a row counts from the moment it was known.
@@ -7,7 +7,7 @@ exchange. Nothing here looks ahead: a row counts from the moment it was known.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -21,17 +21,10 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = [
-    "Concentration",
-    "aggregate",
-    "change",
-    "concentration",
-    "robust_z",
-    "snapshots",
-    "venue_concentration",
-]
+__all__ = ["aggregate", "change", "listed", "robust_z", "snapshots"]
 
 _MARKET = ("exchange", "symbol")
+_REPORTED = pl.any_horizontal(pl.col("amount", "value_usd").is_not_null())
 # A normal sample's standard deviation over its median, and its mean, absolute deviation.
 _SIGMA_PER_MEDIAN_DEVIATION = 1.4826
 _SIGMA_PER_MEAN_DEVIATION = 1.2533
@@ -93,13 +86,31 @@ def snapshots(frame: pl.DataFrame, every: timedelta, max_age: timedelta) -> pl.D
     )
 
 
+def listed(frame: pl.DataFrame, every: timedelta, max_age: timedelta) -> pl.DataFrame:
+    """Return the snapshots of open interest without futures that have expired.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Rows of the `open_interest` table.
+    every, max_age : timedelta
+        As of `snapshots`.
+
+    Returns
+    -------
+    DataFrame
+        As `snapshots`; a future is left out from its day of expiry on, once it reports no more.
+    """
+    return snapshots(frame, every, max_age).filter(_REPORTED | ~_is_over(frame["symbol"]))
+
+
 def aggregate(frame: pl.DataFrame, every: timedelta, max_age: timedelta) -> pl.DataFrame:
     """Return the open interest of one coin, summed over its markets.
 
     Parameters
     ----------
     frame : DataFrame
-        Rows of the `open_interest` table, all of one base currency.
+        Rows of the `open_interest` table, all of one base currency where they have amounts.
     every : timedelta
         The step of the grid.
     max_age : timedelta
@@ -128,22 +139,20 @@ def aggregate(frame: pl.DataFrame, every: timedelta, max_age: timedelta) -> pl.D
     ended counts as silent, but for a future from its day of expiry on: that is over.
     """
     _one_base(frame)
-    reported = pl.any_horizontal(pl.col("amount", "value_usd").is_not_null())
     # The sum of nothing is unknown, not zero.
     sums = [
         pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
         for name in ("amount", "value_usd")
     ]
     return (
-        snapshots(frame, every, max_age)
-        .filter(reported | ~_is_over(frame["symbol"]))
+        listed(frame, every, max_age)
         .group_by("time", maintain_order=True)
         .agg(
             *sums,
             (pl.col("amount").count() / pl.len()).alias("coverage"),
             (pl.col("value_usd").count() / pl.len()).alias("coverage_usd"),
-            reported.sum().alias("markets"),
-            pl.col("exchange").filter(reported).n_unique().alias("exchanges"),
+            _REPORTED.sum().alias("markets"),
+            pl.col("exchange").filter(_REPORTED).n_unique().alias("exchanges"),
         )
     )
 
@@ -156,7 +165,8 @@ def _is_over(symbols: pl.Series) -> pl.Expr:
 
 
 def _one_base(frame: pl.DataFrame) -> None:
-    bases = {Symbol.parse(symbol).base for symbol in frame["symbol"].unique()}
+    counted = frame.filter(pl.col("amount").is_not_null())["symbol"]
+    bases = {Symbol.parse(symbol).base for symbol in counted.unique()}
     if len(bases) > 1:
         raise ValueError(
             f"amounts of {', '.join(sorted(bases))} cannot be added: give one base currency"
@@ -284,103 +294,3 @@ def _deviation(sample: list[float], median: float, rank: int) -> float:
         else:
             high = middle
     return max(median - sample[low], sample[low + rank] - median)
-
-
-class Concentration(NamedTuple):
-    """How a total is spread over its holders.
-
-    Attributes
-    ----------
-    hhi : float
-        Herfindahl-Hirschman index, the sum of squared shares, in [1/n, 1].
-    effective : float
-        How many equal holders would have the same index.
-    gini : float
-        Gini coefficient, 0 where all are equal; it depends on how many small
-        holders are listed, which `effective` hardly does.
-    """
-
-    hhi: float
-    effective: float
-    gini: float
-
-
-def concentration(values: ArrayLike) -> Concentration:
-    r"""Return how concentrated a total is.
-
-    .. math:: H = \sum s_i^2, \quad
-              G = \frac{2 \sum i\, x_{(i)}}{n \sum x} - \frac{n + 1}{n}
-
-    Parameters
-    ----------
-    values : array_like, shape (n,)
-        Shares, or amounts in any unit.
-
-    Returns
-    -------
-    Concentration
-        All NaN where a value is unknown or the total is zero.
-
-    Raises
-    ------
-    ValueError
-        If a value is negative, or there is none.
-
-    Examples
-    --------
-    >>> concentration([40, 30, 20, 10]).gini
-    0.25
-    """
-    held = np.sort(np.asarray(values, dtype=np.float64))
-    if held.size == 0 or np.any(held < 0):
-        raise ValueError("concentration needs one value or more, none of them negative")
-    total, count = held.sum(), held.size
-    if not total > 0:
-        return Concentration(np.nan, np.nan, np.nan)
-    hhi = float(((held / total) ** 2).sum())
-    ranks = np.arange(1, count + 1)
-    gini = float(2 * (ranks * held).sum() / (count * total) - (count + 1) / count)
-    return Concentration(hhi=hhi, effective=1 / hhi, gini=gini)
-
-
-def venue_concentration(frame: pl.DataFrame, every: timedelta, max_age: timedelta) -> pl.DataFrame:
-    """Return how open interest is concentrated on exchanges, through time.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Rows of the `open_interest` table, of any coins, with `value_usd`.
-    every : timedelta
-        The step of the grid.
-    max_age : timedelta
-        How old a report may be to stand for the present.
-
-    Returns
-    -------
-    DataFrame
-        `time`, `hhi`, `effective` and `gini` as in `Concentration`, over the
-        exchanges present; `coverage` (fraction) of the markets that have ever
-        reported, and `exchanges` (count). Null where none is present.
-    """
-    venues = (
-        snapshots(frame, every, max_age)
-        .group_by("time", "exchange")
-        .agg(
-            pl.col("value_usd").sum().alias("held"),
-            pl.col("value_usd").count().alias("present"),
-            pl.len().alias("markets"),
-        )
-        .sort("time", "held")
-    )
-    held = pl.col("held").filter(pl.col("present") > 0)
-    rank, count = pl.int_range(1, held.len() + 1), held.len()
-    hhi = ((held / held.sum()) ** 2).sum()
-    gini = 2 * (rank * held).sum() / (count * held.sum()) - (count + 1) / count
-    some = held.sum() > 0
-    return venues.group_by("time", maintain_order=True).agg(
-        pl.when(some).then(hhi).alias("hhi"),
-        pl.when(some).then(1 / hhi).alias("effective"),
-        pl.when(some).then(gini).alias("gini"),
-        (pl.col("present").sum() / pl.col("markets").sum()).alias("coverage"),
-        count.alias("exchanges"),
-    )

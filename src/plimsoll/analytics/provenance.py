@@ -160,7 +160,7 @@ class Standing:
         ends = self.edges[rows[0]], self.edges[rows[-1] + 1]
         ages = (0.0, *self.parameters.ages, None)
         found: list[tuple[Any, ...]] = []
-        for side, factors, usd in zip(_SIDES, self._factors(), self.usd, strict=True):
+        for side, factors, usd in zip(_SIDES, self.factors(), self.usd, strict=True):
             held = usd[:, :, rows].sum(axis=2)
             for tier, age in np.argwhere(held > 0):
                 entry = ends[0] / factors[tier], ends[1] / factors[tier]
@@ -168,7 +168,8 @@ class Standing:
                 found.append((*whose, held[tier, age], *entry, *self._traded(*entry)))
         return pl.DataFrame(found, schema=_MAKE_UP, orient="row")
 
-    def _factors(self) -> list[Floats]:
+    def factors(self) -> list[Floats]:
+        """Return liquidation price over entry price of each leverage, of longs and of shorts."""
         chosen = self.parameters
         words = {"settlement": chosen.settlement, "fee": chosen.fee}
         return [

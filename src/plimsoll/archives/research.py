@@ -68,7 +68,10 @@ def _daily_liquidations(frame: pl.DataFrame) -> Iterator[Rows]:
 
 
 def _force_orders(frame: pl.DataFrame) -> Iterator[Rows]:
-    """Binance's own columns; the symbol without its USDT, and at most one order a second."""
+    """Binance's own columns; the symbol without its USDT.
+
+    At most one order a second, in stretches that the table does not name: a sample.
+    """
     base = pl.col("symbol").str.strip_suffix("USDC")
     quote = (
         pl.when(pl.col("symbol").str.ends_with("USDC"))
@@ -87,7 +90,7 @@ def _force_orders(frame: pl.DataFrame) -> Iterator[Rows]:
             amount="cum_filled",
             value_usd=pl.col("avg_price") * pl.col("cum_filled"),
             price_kind=pl.lit("fill"),
-            completeness=pl.lit("throttled"),
+            completeness=pl.lit("sampled"),
         ),
     )
 

@@ -92,8 +92,18 @@ def answer(
         words()
 
 
-def give(output: Output, body: dict[str, Any]) -> bool:
-    """Give an answer of several tables as one document, if a document was asked for.
+def give(
+    output: Output, body: dict[str, Any], picture: Callable[[Path], None] | None = None
+) -> bool:
+    """Give an answer of several tables as one document or picture, if one was asked for.
+
+    Parameters
+    ----------
+    output : Output
+    body : dict
+        The document.
+    picture : callable, optional
+        Draws the answer to a path.
 
     Returns
     -------
@@ -106,9 +116,16 @@ def give(output: Output, body: dict[str, Any]) -> bool:
         If another kind of file is asked for.
     """
     if output.out is not None:
-        if output.out.suffix != ".json":
-            raise click.UsageError("this answer is several tables: write it to a .json file")
-        output.out.write_bytes(document(body))
+        try:
+            if picture is not None and output.out.suffix == ".png":
+                picture(output.out)
+            elif output.out.suffix == ".json":
+                output.out.write_bytes(document(body))
+            else:
+                kinds = ".json" if picture is None else ".json or .png"
+                raise click.UsageError(f"this answer is several tables: write it to a {kinds} file")
+        except OSError as error:
+            raise click.UsageError(f"cannot write {output.out}: {error}") from error
         click.echo(f"wrote {output.out}", err=True)
     if output.as_json:
         sys.stdout.buffer.write(document(body))
@@ -195,8 +212,16 @@ def percent(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value * 100:.4g}%"
 
 
-MONEY = ("value_usd", "long_usd", "short_usd", "open_interest_usd")
-PERCENT = ("relative_change", "rate", "apr", "excess", "cumulative", "percentile", "coverage")
+MONEY = (
+    *("value_usd", "long_usd", "short_usd", "open_interest_usd", "volume_usd", "supply_usd"),
+    *("long_most_usd", "short_most_usd", "chain_usd", "other_usd"),
+)
+PERCENT = (
+    *("relative_change", "rate", "apr", "excess", "cumulative", "percentile", "coverage"),
+    *("volume_share", "forced_share", "seen", "move", "after_5m", "after_1h", "after_1d"),
+    *("growth_7d", "growth_30d", "dominance", "share", "largest_share"),
+    *("long_share", "short_share", "net_share"),
+)
 SAID = MONEY + PERCENT
 """The columns of which `readable` makes words."""
 
@@ -207,7 +232,7 @@ def readable(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(
         pl.col(name).map_elements(say, return_dtype=pl.String, skip_nulls=False)
         for name, say in said.items()
-        if name in frame.columns
+        if name in frame.columns and frame.schema[name].is_numeric()
     )
 
 

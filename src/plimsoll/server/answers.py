@@ -14,13 +14,18 @@ if TYPE_CHECKING:
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.heatmap import HeatMap
     from plimsoll.analytics.measured import Measured
+    from plimsoll.measures.interest import Consensus
+    from plimsoll.measures.options import OptionState
 
 __all__ = [
     "of_coinglass",
+    "of_consensus",
+    "of_division",
     "of_fits",
     "of_frame",
     "of_map",
     "of_measured",
+    "of_options",
     "of_parts",
     "of_profile",
     "of_score",
@@ -97,3 +102,19 @@ def of_measured(found: Measured) -> Answer:
 def of_score(found: Mapping[str, Any]) -> Answer:
     """Return a score."""
     return Answer(facts=found)
+
+
+def of_consensus(found: Consensus) -> Answer:
+    """Return the sum of the markets that can be believed; as facts the grades, and each market."""
+    return Answer(found.total.to_dict(), {"grades": found.grades, "markets": found.markets})
+
+
+def of_division(found: tuple[pl.DataFrame, pl.DataFrame]) -> Answer:
+    """Return the parts of a whole, and as a fact how concentrated it is over them."""
+    parts, concentration = found
+    return Answer(parts.to_dict(), {"concentration": concentration})
+
+
+def of_options(found: OptionState) -> Answer:
+    """Return what options say: several frames, each as a fact."""
+    return Answer(facts={name: getattr(found, name) for name in found.__dataclass_fields__})

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["COUNTS", "advance"]
 
 FUNDING_COUNT, RATIO_COUNT, POSITION_COUNT = 2, 3, 4
-COUNTS = 6
-"""Cursors: liquidations, deleveraged, fundings, ratios, positions, quotes."""
+COUNTS = 7
+"""Cursors: liquidations, deleveraged, fundings, ratios, positions, quotes, option trades."""
 HALF_LIFE = 120.0
 """Seconds after which what an order displaced on one exchange is down to 1/e in quiet times."""
 PASSED_ON = 0.8
@@ -302,7 +302,7 @@ def _hour(law: Any, s: Any, own: Any, after: int, rows: Any, cursor: Any) -> Non
         if law.transparent[c] > 0:
             _read_wallets(law, s, c, after, rows[4], cursor)
     if law.options:
-        trade_options(law, s, own, after, rows[5], cursor)
+        trade_options(law, s, own, after, (rows[5], rows[6]), cursor)
         last = law.accounts[0] - 1
         if s.owner[0, last] == DEALER:
             hedge(law, s, 0, last, after)

@@ -32,10 +32,11 @@ _NEVER = np.iinfo(np.int64).max // 4
 _LINEAR_UNIT = 1e4
 _TURNS = 3.4
 """Positions of mean size, times this, over the accounts, make the open interest aimed at."""
-_ROWS = (1 << 17, 1 << 17, 1 << 13, 1 << 13, 1 << 16, 1 << 16)
+_ROWS = (1 << 17, 1 << 17, 1 << 13, 1 << 13, 1 << 16, 1 << 16, 1 << 16)
 _FORCED = CONTRACTS * SLOTS * records.STEPS
 _QUOTES = 2 * records.EXPIRIES * records.STRIKES
-_MOST = (_FORCED, _FORCED, CONTRACTS, CONTRACTS, 2 * CONTRACTS * SLOTS, _QUOTES)
+_CLIENTS = 1 << 14
+_MOST = (_FORCED, _FORCED, CONTRACTS, CONTRACTS, 2 * CONTRACTS * SLOTS, _QUOTES, _CLIENTS)
 """Rows a buffer holds, and the most that one minute can write."""
 _MANY = 1 << 60
 """A sum of money so large, in units, is counted anew before it could overflow."""
@@ -84,8 +85,9 @@ class Chunk:
         The first minute, since 1970.
     bars : ndarray of BAR, shape (minutes, contracts)
     spot : ndarray of COIN_BAR, shape (minutes,)
-    liquidations, deleveraged, fundings, ratios, positions, quotes : ndarray
-        Of `records.LIQUIDATION`, `ADL`, `FUNDING`, `RATIO`, `POSITION` and `QUOTE`.
+    liquidations, deleveraged, fundings, ratios, positions, quotes, option_trades : ndarray
+        Of `records.LIQUIDATION`, `ADL`, `FUNDING`, `RATIO`, `POSITION`, `QUOTE` and
+        `OPTION_TRADE`.
     """
 
     first: int
@@ -97,6 +99,7 @@ class Chunk:
     ratios: Table
     positions: Table
     quotes: Table
+    option_trades: Table
 
     @classmethod
     def join(cls, chunks: list[Chunk]) -> Chunk:
@@ -355,6 +358,7 @@ _KINDS = (
     records.RATIO,
     records.POSITION,
     records.QUOTE,
+    records.OPTION_TRADE,
 )
 
 

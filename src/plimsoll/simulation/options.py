@@ -19,10 +19,12 @@ from numba import njit
 
 from plimsoll.simulation.records import EXPIRIES, STRIKES
 
-__all__ = ["QUOTE_COUNT", "list_options", "trade_options"]
+__all__ = ["KINDS", "OVERWRITING", "QUOTE_COUNT", "list_options", "trade_options"]
 
-QUOTE_COUNT = 5
+QUOTE_COUNT, TRADE_COUNT = 5, 6
 HEDGE, SPECULATION, OVERWRITING = range(3)
+KINDS = ("hedge", "speculation", "overwriting")
+"""What clients trade for, in the order of the constants."""
 CALL, PUT = 0, 1
 MINUTES = 525_600.0
 _MIDDLE = STRIKES // 2
@@ -99,27 +101,35 @@ def _iv(law: Any, s: Any, e: int, j: int, put: int, forward: float, years: float
 
 @njit(cache=True)
 def _client(
-    law: Any, s: Any, e: int, j: int, put: int, kind: int, size: int, now: Any, hour: int
+    law: Any, s: Any, e: int, j: int, put: int, kind: int, size: int, now: Any, out: Any
 ) -> None:
     """Let a client buy (or, negative, sell) from the writers, for money of the writers'."""
     forward, years = now
+    minute, rows, cursor = out
     iv = _iv(law, s, e, j, put, forward, years)
     price = black(forward, s.strike[e, j], years, iv, put)[0]
     paid = np.int64(np.rint(size * law.option_lot * price * law.option_unit))
     s.held[e, j, put, kind] += size
-    s.traded[hour, e, j, put] += abs(size)
+    s.traded[(minute // 60) % 24, e, j, put] += abs(size)
     s.option_cash[kind] -= paid
     s.option_cash[3] += paid
     s.shift[e, j, put] += law.pressure * size / law.option_ticket
+    if cursor[TRADE_COUNT] < len(rows):
+        row = rows[cursor[TRADE_COUNT]]
+        row.minute, row.is_put, row.lots = minute, put, size
+        row.expiry, row.strike = law.option_expiries[e, s.option_expiry[e]], s.strike[e, j]
+        row.owner, row.price = kind, price
+        cursor[TRADE_COUNT] += 1
 
 
 @njit(cache=True)
-def _clients(law: Any, s: Any, own: Any, minute: int, price: float, hour: int) -> None:
+def _clients(law: Any, s: Any, own: Any, price: float, out: Any) -> None:
     rates = (
         law.hedge * math.exp(-0.5 * s.mood),
         law.speculation * math.exp(0.7 * abs(s.mood)),
         law.overwriting * math.exp(0.3 * s.mood),
     )
+    minute = out[0]
     for kind in range(3):
         for _ in range(own.poisson(rates[kind])):
             e = int(own.random() * EXPIRIES)
@@ -133,7 +143,7 @@ def _clients(law: Any, s: Any, own: Any, minute: int, price: float, hour: int) -
             if years < 2.0 / 8_760.0:
                 continue
             now = (price * math.exp(_CARRY * years), years)
-            _client(law, s, e, j, put, kind, -size if kind == OVERWRITING else size, now, hour)
+            _client(law, s, e, j, put, kind, -size if kind == OVERWRITING else size, now, out)
 
 
 @njit(cache=True)
@@ -153,7 +163,7 @@ def _expire(law: Any, s: Any, e: int, price: float) -> None:
 
 
 @njit(cache=True)
-def _wane(law: Any, s: Any, e: int, own: Any, now: Any, hour: int) -> None:
+def _wane(law: Any, s: Any, e: int, own: Any, now: Any, out: Any) -> None:
     """Let some clients close, and what trades have added to volatility fade."""
     for j in range(STRIKES):
         for put in range(2):
@@ -161,7 +171,7 @@ def _wane(law: Any, s: Any, e: int, own: Any, now: Any, hour: int) -> None:
             for kind in range(3):
                 size = s.held[e, j, put, kind]
                 if size != 0 and own.random() < 0.004:
-                    _client(law, s, e, j, put, kind, -size, now, hour)
+                    _client(law, s, e, j, put, kind, -size, now, out)
 
 
 @njit(cache=True)
@@ -191,6 +201,7 @@ def _quote(law: Any, s: Any, place: Any, minute: int, now: Any, price: float, ro
 @njit(cache=True)
 def trade_options(law: Any, s: Any, own: Any, minute: int, rows: Any, cursor: Any) -> None:
     """Move the option market by an hour, and say what futures the writers want to hold."""
+    quotes, out = rows[0], (minute, rows[1], cursor)
     price = math.exp(s.spot_info + s.flow)
     hour = (minute // 60) % 24
     for e in range(EXPIRIES):
@@ -200,15 +211,15 @@ def trade_options(law: Any, s: Any, own: Any, minute: int, rows: Any, cursor: An
         for j in range(STRIKES):
             for put in range(2):
                 s.traded[hour, e, j, put] = 0
-    _clients(law, s, own, minute, price, hour)
+    _clients(law, s, own, price, out)
     delta = 0.0
     for e in range(EXPIRIES):
         years = (law.option_expiries[e, s.option_expiry[e]] - minute) / MINUTES
         now = (price * math.exp(_CARRY * years), years)
-        _wane(law, s, e, own, now, hour)
+        _wane(law, s, e, own, now, out)
         for j in range(STRIKES):
             for put in range(2):
-                row = rows[cursor[QUOTE_COUNT]]
+                row = quotes[cursor[QUOTE_COUNT]]
                 delta += _quote(law, s, (e, j, put), minute, now, price, row)
                 cursor[QUOTE_COUNT] += 1
     s.hedge_aim = delta

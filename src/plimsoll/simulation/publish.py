@@ -20,7 +20,7 @@ from plimsoll.market.instrument import Bracket, Brackets, Instrument
 from plimsoll.market.schema import TABLES, TIME
 from plimsoll.simulation.columns import digits, moment, scaled, times
 from plimsoll.simulation.market import EPOCH, Contract
-from plimsoll.simulation.quotes import quotes
+from plimsoll.simulation.quotes import option_trades, quotes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,7 +82,7 @@ class Publisher:
                 made.append(part.interest(self._held(chunk, c, first, last)))
                 if not contract.dated:
                     made += [part.fundings(), part.ratios(), part.positions()]
-        made.append(quotes(self.market, chunk))
+        made += [quotes(self.market, chunk), option_trades(self.market, chunk)]
         found: dict[str, list[pl.DataFrame]] = {}
         for kind, frame in (item for item in made if item[1].height):
             found.setdefault(kind, []).append(TABLES[kind].conform(frame))

@@ -20,20 +20,15 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["quotes"]
+__all__ = ["option_trades", "quotes"]
 
 _MINUTE = 60_000_000
+_TICK = 1e-6
 
 
 def quotes(market: Market, chunk: Chunk) -> tuple[str, pl.DataFrame]:
     """Return the quotes of the option market."""
-    rows, law = chunk.quotes, market.law
-    coin, lot = market.coin.name, float(law.option_lot)
-    expiry = {int(e): f"{EPOCH + timedelta(minutes=int(e)):%y%m%d}" for e in set(rows["expiry"])}
-    names = [
-        f"{coin}/USD:{coin}-{expiry[int(e)]}-{strike:.10g}-{'P' if put else 'C'}"
-        for e, strike, put in zip(rows["expiry"], rows["strike"], rows["is_put"], strict=True)
-    ]
+    rows, lot = chunk.quotes, float(market.law.option_lot)
     mark, spread = rows["mark"], np.maximum(0.0005, 0.02 * rows["mark"])
     interest = scaled(rows["open_interest"], lot)
     volume = scaled(rows["volume"], lot)
@@ -56,9 +51,46 @@ def quotes(market: Market, chunk: Chunk) -> tuple[str, pl.DataFrame]:
     frame = pl.DataFrame(
         {
             "exchange": pl.repeat(market.scenario.options.name, len(rows), eager=True),
-            "symbol": pl.Series(names, dtype=pl.String),
+            "symbol": symbols(market, rows),
             "time": times(rows["minute"] * _MINUTE),
             **{name: column() for name, column in rounded.items()},
         }
     )
     return "option_quote", frame.sort("time", "symbol")
+
+
+def option_trades(market: Market, chunk: Chunk) -> tuple[str, pl.DataFrame]:
+    """Return the trades of options: clients are the takers, the writers their makers."""
+    rows = chunk.option_trades
+    frame = pl.DataFrame(
+        {
+            "exchange": pl.repeat(market.scenario.options.name, len(rows), eager=True),
+            "symbol": symbols(market, rows),
+            "time": times(rows["minute"] * _MINUTE),
+            "id": trade_ids(rows),
+            "side": np.where(rows["lots"] > 0, "buy", "sell"),
+            "price": np.maximum(np.round(rows["price"], 6), _TICK),
+            "amount": scaled(np.abs(rows["lots"]), float(market.law.option_lot)),
+            "grain": pl.repeat("single", len(rows), eager=True),
+        }
+    )
+    return "trade", frame.sort("time", "id")
+
+
+def symbols(market: Market, rows: NDArray[np.void]) -> pl.Series:
+    """Return the unified symbol of each row's option."""
+    coin = market.coin.name
+    expiry = {int(e): f"{EPOCH + timedelta(minutes=int(e)):%y%m%d}" for e in set(rows["expiry"])}
+    names = [
+        f"{coin}/USD:{coin}-{expiry[int(e)]}-{strike:.10g}-{'P' if put else 'C'}"
+        for e, strike, put in zip(rows["expiry"], rows["strike"], rows["is_put"], strict=True)
+    ]
+    return pl.Series(names, dtype=pl.String)
+
+
+def trade_ids(rows: NDArray[np.void]) -> pl.Series:
+    """Return numbers for option trades: by minute, then as they came in it."""
+    starts = np.flatnonzero(np.diff(rows["minute"], prepend=-1))
+    sizes = np.diff(np.append(starts, len(rows)))
+    within = np.arange(len(rows)) - np.repeat(starts, sizes)
+    return pl.Series(rows["minute"] * 100_000 + within, dtype=pl.Int64)

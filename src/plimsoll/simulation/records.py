@@ -22,6 +22,7 @@ __all__ = [
     "LAWS",
     "LIQUIDATION",
     "MOOD",
+    "OPTION_TRADE",
     "OWNERS",
     "POSITION",
     "QUOTE",
@@ -202,6 +203,12 @@ QUOTE = np.dtype(
     + [(n, "f8") for n in ("delta", "gamma", "vega", "theta")],
     align=True,
 )
+OPTION_TRADE = np.dtype(
+    [(n, "i8") for n in ("minute", "expiry", "is_put", "lots", "owner")]
+    + [(n, "f8") for n in ("strike", "price")],
+    align=True,
+)
+"""What a client bought or, negative, sold; `owner` by the constants of `options`."""
 
 
 def empty(kind: np.dtype[np.void]) -> np.record:

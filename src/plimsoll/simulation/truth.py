@@ -10,7 +10,8 @@
         ├── positions/    every open position, once a day and at the end
         ├── liquidations/ every liquidation, its trigger, and what part of the move was cascade
         ├── deleveraged/  every winner's position that was closed by force
-        └── options/      who holds each option
+        ├── options/      who holds each option
+        └── option_trades/ who traded each, and whether to open or to close
 
 Only scoring may import this module's reader; import-linter checks that.
 """
@@ -29,7 +30,9 @@ import polars as pl
 from plimsoll.errors import NoSuchData, StoreUnusable
 from plimsoll.simulation import records
 from plimsoll.simulation.columns import times
+from plimsoll.simulation.options import KINDS, OVERWRITING
 from plimsoll.simulation.publish import depth, stamps, wallet
+from plimsoll.simulation.quotes import trade_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,6 +63,7 @@ def tables(market: Market, chunk: Chunk) -> dict[str, pl.DataFrame]:
         "liquidations": _liquidations(market, chunk),
         "deleveraged": _deleveraged(market, chunk),
         "options": _options(chunk),
+        "option_trades": _option_trades(chunk),
     }
     return {name: frame for name, frame in made.items() if frame.height}
 
@@ -222,6 +226,24 @@ def _options(chunk: Chunk) -> pl.DataFrame:
     )
 
 
+def _option_trades(chunk: Chunk) -> pl.DataFrame:
+    rows = chunk.option_trades
+    bought = rows["lots"] > 0
+    return pl.DataFrame(
+        {
+            "time": _times(rows["minute"]),
+            "id": trade_ids(rows),
+            "expiry": _times(rows["expiry"]),
+            "option": pl.Series(np.where(rows["is_put"] == 1, "P", "C"), dtype=pl.String),
+            "strike": pl.Series(np.ascontiguousarray(rows["strike"])),
+            "lots": pl.Series(np.ascontiguousarray(rows["lots"])),
+            "owner": pl.Series([KINDS[k] for k in rows["owner"]], dtype=pl.String),
+            # Overwriters open by selling, all others by buying.
+            "opens": pl.Series(bought != (rows["owner"] == OVERWRITING)),
+        }
+    )
+
+
 def _symbol(market: Market, c: int, number: int) -> str:
     contract = market.contracts[c]
     when = market.expiry(c, number) if contract.dated else 0
@@ -312,7 +334,8 @@ class Truth:
         Parameters
         ----------
         coin : str
-        name : {"minutes", "value", "positions", "liquidations", "deleveraged", "options"}
+        name : {"minutes", "value", "positions", "liquidations", "deleveraged", "options",
+            "option_trades"}
 
         Raises
         ------

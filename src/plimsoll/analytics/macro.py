@@ -1,0 +1,395 @@
+"""What bears on a market from beyond it: stablecoins, exchanges on chains, regulated futures.
+
+Frames have the columns of the store's tables. Answers are on a grid of days, and each day tells
+what was known when it began, so that cutting off the future changes nothing before it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import reduce
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from plimsoll.analytics.funding import percentile
+from plimsoll.analytics.open_interest import snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = [
+    "ON_CHAIN",
+    "PARTS",
+    "chain_share",
+    "commitments",
+    "composite",
+    "premium",
+    "protocols",
+    "regulated_share",
+    "supply",
+    "us_hours",
+    "weekends",
+]
+
+ON_CHAIN = ("dydx", "hyperliquid")
+"""Exchanges that are programs on a chain."""
+PARTS: Mapping[str, int] = {
+    "regulated_share": 1,
+    "us_hours_share": 1,
+    "coinbase_premium": 1,
+    "weekend_gap": -1,
+}
+"""What the composite is made of, and whether more of it is more or less institutional."""
+
+_DAY = timedelta(days=1)
+_TOTAL = "TOTAL"
+_SPANS = {"growth_7d": 7 * _DAY, "growth_30d": 30 * _DAY}
+_STALE = 3 * _DAY
+_REPORT = 14 * _DAY
+_MARKET = ("exchange", "symbol")
+_NEW_YORK = "America/New_York"
+_FRIDAY, _SUNDAY = 5, 7
+_LEAST = 30
+"""Days of history without which a percentile says nothing."""
+
+
+def _grown(frame: pl.DataFrame, value: str, *by: str) -> pl.DataFrame:
+    """Add growth over a week and 30 days, fractions; null where either end is not known."""
+    keys = ("time", *by)
+    for name, span in _SPANS.items():
+        then = frame.select(pl.col("time") + span, *by, pl.col(value).alias("_then"))
+        frame = (
+            frame.join(then, on=keys, how="left", maintain_order="left")
+            .with_columns(
+                pl.when(pl.col("_then") > 0).then(pl.col(value) / pl.col("_then") - 1).alias(name)
+            )
+            .drop("_then")
+        )
+    return frame
+
+
+def supply(stablecoins: pl.DataFrame) -> pl.DataFrame:
+    """Return the dollars of stablecoins in circulation, their growth and their shares.
+
+    Parameters
+    ----------
+    stablecoins : DataFrame
+        Rows of the `stablecoin_supply` table.
+
+    Returns
+    -------
+    DataFrame
+        By day, source (`exchange`) and coin: `time`, `exchange`, `symbol`, `supply_usd` (US
+        dollars), `growth_7d` and `growth_30d` (fractions), and `dominance` (fraction of
+        ``TOTAL``, as the same source tells it). Null where the last report is older than
+        three days.
+    """
+    rows = stablecoins.select("time", *_MARKET, "known_at", "supply_usd")
+    total = pl.col("supply_usd").filter(pl.col("symbol") == _TOTAL).first()
+    return _grown(snapshots(rows, _DAY, _STALE), "supply_usd", *_MARKET).with_columns(
+        dominance=pl.col("supply_usd") / total.over("time", "exchange")
+    )
+
+
+def chain_share(
+    open_interest: pl.DataFrame, max_age: timedelta, on_chain: Iterable[str] = ON_CHAIN
+) -> pl.DataFrame:
+    """Return what share of open interest stands on chains.
+
+    Volume is no measure of them: it is traded for rewards.
+
+    Parameters
+    ----------
+    open_interest : DataFrame
+        Rows of the `open_interest` table of one coin, or of several.
+    max_age : timedelta
+        How old a report may be to stand for the present.
+    on_chain : iterable of str
+        Exchanges that are programs on a chain.
+
+    Returns
+    -------
+    DataFrame
+        By day: `time`, `chain_usd` and `other_usd` (US dollars), `share` (fraction on chains;
+        null where of one side nothing is known), `coverage` (fraction of the markets seen so far
+        that are in it) and `exchanges` (count).
+    """
+    rows = open_interest.select("time", *_MARKET, "known_at", "value_usd")
+    known, chained = pl.col("value_usd").is_not_null(), pl.col("exchange").is_in(list(on_chain))
+    sums = [
+        pl.when((known & side).any()).then(pl.col("value_usd").filter(side).sum()).alias(name)
+        for name, side in (("chain_usd", chained), ("other_usd", ~chained))
+    ]
+    chain, other = pl.col("chain_usd"), pl.col("other_usd")
+    return (
+        snapshots(rows, _DAY, max_age)
+        .group_by("time", maintain_order=True)
+        .agg(
+            *sums,
+            known.mean().alias("coverage"),
+            pl.col("exchange").filter(known).n_unique().alias("exchanges"),
+        )
+        .with_columns(share=pl.when(chain + other > 0).then(chain / (chain + other)))
+        .select("time", "chain_usd", "other_usd", "share", "coverage", "exchanges")
+    )
+
+
+def protocols(totals: pl.DataFrame) -> pl.DataFrame:
+    """Return what stands open on chains, of all coins together.
+
+    Parameters
+    ----------
+    totals : DataFrame
+        Rows of the `open_interest_total` table.
+
+    Returns
+    -------
+    DataFrame
+        By day: `time`, `open_interest_usd` (US dollars), `growth_7d`, `growth_30d` (fractions),
+        `protocols` (count), and the `largest` with its `largest_share` (fraction). Null where no
+        report is younger than three days.
+    """
+    value = pl.col("open_interest_usd")
+    rows = totals.select("time", *_MARKET, "known_at", "open_interest_usd")
+    summed = (
+        snapshots(rows, _DAY, _STALE)
+        .group_by("time", maintain_order=True)
+        .agg(
+            pl.when(value.count() > 0).then(value.sum()).alias("open_interest_usd"),
+            value.count().cast(pl.Int64).alias("protocols"),
+            pl.col("symbol").sort_by(value, nulls_last=False).last().alias("largest"),
+            (value.max() / value.sum()).alias("largest_share"),
+        )
+        .with_columns(largest=pl.when(value.is_not_null()).then("largest"))
+    )
+    return _grown(summed, "open_interest_usd").select(
+        "time", "open_interest_usd", *_SPANS, "protocols", "largest", "largest_share"
+    )
+
+
+def commitments(reports: pl.DataFrame) -> pl.DataFrame:
+    """Return what each category of traders holds of regulated futures, in coin.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        Rows of the `commitment` table of one coin.
+
+    Returns
+    -------
+    DataFrame
+        By report and category, over all contracts whose size is known: `time`, the Tuesday
+        reported, and `known_at`, the Friday of publication; `long`, `short`, `net` and
+        `open_interest` (base units); `long_share`, `short_share` and `net_share` (fractions of
+        open interest); `markets` (count) and `coverage` (fraction of the contracts reported).
+
+    Notes
+    -----
+    Net short leveraged funds with a high basis are cash and carry, not a view; net long asset
+    managers hold for those who want the coin.
+    """
+    size, whole = pl.col("contract_size"), pl.col("open_interest")
+    rows = reports.with_columns(
+        (pl.col(name) * size).alias(name) for name in ("long", "short", "open_interest")
+    )
+    return (
+        rows.group_by("time", "category")
+        .agg(
+            pl.col("known_at").max(),
+            *(pl.col(name).sum() for name in ("long", "short", "open_interest")),
+            size.count().cast(pl.Int64).alias("markets"),
+            (size.count() / pl.len()).alias("coverage"),
+        )
+        .filter(pl.col("markets") > 0)
+        .with_columns(net=pl.col("long") - pl.col("short"))
+        .with_columns(
+            pl.when(whole > 0).then(pl.col(name) / whole).alias(f"{name}_share")
+            for name in ("long", "short", "net")
+        )
+        .select(
+            *("time", "known_at", "category", "long", "short", "net", "open_interest"),
+            *("long_share", "short_share", "net_share", "markets", "coverage"),
+        )
+        .sort("time", "category")
+    )
+
+
+def regulated_share(reports: pl.DataFrame, held: pl.DataFrame) -> pl.DataFrame:
+    """Return what share of a coin's open interest is in regulated futures, by day.
+
+    Parameters
+    ----------
+    reports : DataFrame
+        As of `commitments`.
+    held : DataFrame
+        `time`, by day, and `amount` (base units): open interest elsewhere.
+
+    Returns
+    -------
+    DataFrame
+        `time` and `regulated_share` (fraction); a report counts from its publication, for two
+        weeks.
+    """
+    known = reports.group_by("time").agg(
+        pl.col("known_at").max(), pl.col("open_interest").first().alias("regulated")
+    )
+    reported = known.sort("time").select(pl.col("known_at").alias("time"), "regulated").sort("time")
+    regulated = pl.col("regulated")
+    return (
+        held.select("time", "amount")
+        .sort("time")
+        .join_asof(reported, on="time", tolerance=_REPORT)
+        .select("time", regulated_share=regulated / (regulated + pl.col("amount")))
+    )
+
+
+def _closes(candles: pl.DataFrame) -> pl.DataFrame:
+    """Return the closes on the hour, and the squared return of the hour before."""
+    end = pl.col("time") + pl.duration(seconds="interval")
+    on_the_hour = (pl.col("interval") <= 3_600) & (end == end.dt.truncate("1h"))
+    ends = candles.filter(on_the_hour).select("close", at=end).unique("at").sort("at")
+    close, follows = pl.col("close"), pl.col("at").diff() == timedelta(hours=1)
+    return ends.with_columns(
+        local=pl.col("at").dt.convert_time_zone(_NEW_YORK),
+        square=pl.when(follows).then((close / close.shift(1)).log() ** 2),
+    )
+
+
+def us_hours(candles: pl.DataFrame, span: timedelta = 28 * _DAY) -> pl.DataFrame:
+    """Return what share of the price's movement falls into the hours of New York.
+
+    Parameters
+    ----------
+    candles : DataFrame
+        Rows of the `candle` table, of one market; those that end on the hour count.
+    span : timedelta
+        How far back to look.
+
+    Returns
+    -------
+    DataFrame
+        `time`, by day, and `us_hours_share` (fraction): of the sum of squared hourly returns, that
+        of weekdays from nine to four in New York. Null where a day of the span is not known. Were
+        all hours alike, it would be 35 / 168.
+    """
+    hours = _closes(candles)
+    if not hours.height:
+        return pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "us_hours_share": pl.Float64})
+    local = pl.col("local").dt
+    trading = (local.weekday() <= _FRIDAY) & local.hour().is_between(10, 16)
+    daily = (
+        hours.filter(pl.col("square").is_not_null())
+        .with_columns(inside=pl.when(trading).then("square"))
+        .group_by_dynamic("at", every="1d", closed="right", label="right")
+        .agg(pl.col("square", "inside").sum())
+        .upsample("at", every="1d")
+    )
+    inside, whole = (pl.col(name).rolling_sum(span // _DAY) for name in ("inside", "square"))
+    return daily.select(time="at", us_hours_share=pl.when(whole > 0).then(inside / whole))
+
+
+def weekends(candles: pl.DataFrame, weeks: int = 8) -> pl.DataFrame:
+    """Return how far the price moves over weekends, beside what it moves in a day.
+
+    Parameters
+    ----------
+    candles : DataFrame
+        Rows of the `candle` table, of one market; those that end on the hour count.
+    weeks : int
+        How many weekends to average.
+
+    Returns
+    -------
+    DataFrame
+        `time`, by day, and `weekend_gap` (ratio): the mean absolute logarithmic move from Friday
+        17:00 to Sunday 18:00 in New York, when regulated futures long stood still, over the mean
+        absolute move of 24 hours in the same weeks. Null before so many weekends.
+    """
+    hours = _closes(candles)
+    if not hours.height:
+        return pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "weekend_gap": pl.Float64})
+    local = pl.col("local").dt
+    shut = hours.filter((local.weekday() == _FRIDAY) & (local.hour() == 17))
+    opened = hours.filter((local.weekday() == _SUNDAY) & (local.hour() == 18))
+    gaps = opened.join_asof(
+        shut.select("at", shut="close"), on="at", tolerance=timedelta(hours=50)
+    ).select("at", gap=(pl.col("close") / pl.col("shut")).log().abs().rolling_mean(weeks))
+    before = hours.select(pl.col("at") + _DAY, before="close")
+    days = hours.filter(pl.col("at").dt.hour() == 0).join(before, on="at", how="left")
+    moves = days.sort("at").select(
+        time="at", move=(pl.col("close") / pl.col("before")).log().abs().rolling_mean(7 * weeks)
+    )
+    return moves.join_asof(gaps.rename({"at": "time"}), on="time", tolerance=8 * _DAY).select(
+        "time", weekend_gap=pl.when(pl.col("move") > 0).then(pl.col("gap") / pl.col("move"))
+    )
+
+
+def premium(dollar: pl.DataFrame, tether: pl.DataFrame, peg: pl.DataFrame) -> pl.DataFrame:
+    """Return how much more a coin costs in dollars than in stablecoins.
+
+    Parameters
+    ----------
+    dollar, tether, peg : DataFrame
+        Rows of the `candle` table; those that end on the hour count. Of the coin in dollars on
+        Coinbase, of the coin in USDT, and of USDT in dollars.
+
+    Returns
+    -------
+    DataFrame
+        `time`, by day, and `coinbase_premium` (fraction), the mean of the day's hours, after what
+        USDT itself costs.
+    """
+    first, second, third = (_closes(frame).select("at", "close") for frame in (dollar, tether, peg))
+    prices = first.join(second, on="at", suffix="_usdt").join(third, on="at", suffix="_peg")
+    over = pl.col("close") / (pl.col("close_usdt") * pl.col("close_peg")) - 1
+    return (
+        prices.sort("at")
+        .group_by_dynamic("at", every="1d", closed="right", label="right")
+        .agg(over.mean().alias("coinbase_premium"))
+        .rename({"at": "time"})
+    )
+
+
+def composite(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Return how institutional a market is: the average percentile of what is known.
+
+    Parameters
+    ----------
+    parts : iterable of DataFrame
+        Each with `time`, by day, and one of `PARTS`.
+
+    Returns
+    -------
+    DataFrame
+        By day on which a part is known: `time`, `score` (fraction), `known` (count of parts in
+        it), each part, and for each `…_percentile` (fraction) among its own days so far, turned
+        around where less of it is more institutional. Null before 30 days; a part that is not
+        given is null throughout.
+    """
+    given = [part.sort("time") for part in parts if part.height]
+    empty = pl.DataFrame(schema={"time": pl.Datetime("us", "UTC")})
+    joined = reduce(
+        lambda left, right: left.join(right, on="time", how="full", coalesce=True), given, empty
+    ).sort("time")
+    absent = [name for name in PARTS if name not in joined.columns]
+    joined = joined.with_columns(pl.lit(None, pl.Float64).alias(name) for name in absent)
+    ranked = joined.with_columns(
+        _ranked(joined[name], sign).alias(f"{name}_percentile") for name, sign in PARTS.items()
+    )
+    ranked = ranked.filter(pl.any_horizontal(pl.col(name).is_not_null() for name in PARTS))
+    percentiles = [f"{name}_percentile" for name in PARTS]
+    known = pl.sum_horizontal(pl.col(name).is_not_null() for name in percentiles)
+    return ranked.select(
+        "time", pl.mean_horizontal(percentiles).alias("score"),
+        known.cast(pl.Int64).alias("known"), *PARTS, *percentiles,
+    )  # fmt: skip
+
+
+def _ranked(values: pl.Series, sign: int) -> pl.Series:
+    """Return percentiles in the past, null before enough of it is known."""
+    numbers = sign * values.to_numpy().astype(np.float64)
+    ranks = percentile(numbers)
+    ranks[np.cumsum(~np.isnan(numbers)) < _LEAST] = np.nan
+    return pl.Series(ranks).fill_nan(None)

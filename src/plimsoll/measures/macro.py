@@ -1,0 +1,95 @@
+"""What bears on a market from beyond it, as stored."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from plimsoll.analytics import macro as beyond
+from plimsoll.analytics.open_interest import aggregate
+from plimsoll.errors import NoSuchData
+from plimsoll.market.schema import TABLES
+from plimsoll.measures.asking import Asked, rows_of, since, stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from plimsoll.store.reader import Reader
+
+__all__ = ["macro"]
+
+_DAY = timedelta(days=1)
+_FRESH = timedelta(hours=2)
+_COINBASE = "coinbase"
+
+
+def macro(reader: Reader, coin: str, asked: Asked) -> dict[str, pl.DataFrame | None]:
+    """Return what is known from beyond a coin's market; see `Session.macro`."""
+    if "/" in coin:
+        raise ValueError(f"{coin} is a contract: name its coin alone")
+    whole = asked._replace(since=None)
+    anywhere = whole._replace(exchanges=[])
+    parts: dict[str, Callable[[], pl.DataFrame]] = {
+        "stablecoins": lambda: beyond.supply(_all(reader, "stablecoin_supply", anywhere)),
+        "chains": lambda: beyond.chain_share(rows_of(reader, "open_interest", coin, whole), _FRESH),
+        "protocols": lambda: beyond.protocols(_all(reader, "open_interest_total", anywhere)),
+        "commitments": lambda: beyond.commitments(rows_of(reader, "commitment", coin, anywhere)),
+        "institutional": lambda: _institutional(reader, coin, whole),
+    }
+    return {name: _or_none(part, asked) for name, part in parts.items()}
+
+
+def _or_none(part: Callable[[], pl.DataFrame], asked: Asked) -> pl.DataFrame | None:
+    try:
+        found = since(part(), asked.since)
+    except NoSuchData:
+        return None
+    return found if found.height else None
+
+
+def _all(reader: Reader, kind: str, asked: Asked) -> pl.DataFrame:
+    return reader.read(kind, since=asked.since, until=asked.until, as_of=asked.as_of)
+
+
+def _institutional(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
+    """Return the composite of those parts for which something is stored."""
+    candles = _longest(reader, coin, asked)
+    made = [beyond.us_hours(candles), beyond.weekends(candles), _premium(reader, coin, asked)]
+    reports = stored(reader, "commitment", coin, asked._replace(exchanges=[]))
+    held = stored(reader, "open_interest", coin, asked)
+    if reports.height and held.height:
+        elsewhere = aggregate(held, _DAY, _FRESH)
+        made.append(beyond.regulated_share(beyond.commitments(reports), elsewhere))
+    return beyond.composite(made)
+
+
+def _longest(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
+    """Return the candles of trades of that market, of those that fit, with the longest history."""
+    series = [
+        one
+        for one in reader.series("candle", asked.exchanges)
+        if market in {one.symbol, one.symbol.split("/")[0]}
+    ]
+    if not series:
+        return pl.DataFrame(schema=TABLES["candle"].schema)
+    spans = {one: reader.span("candle", [one.exchange], one.symbol) for one in series}
+    longest = max(series, key=lambda one: (_length(spans[one]), one.exchange, one.symbol))
+    rows = stored(reader, "candle", longest.symbol, asked._replace(exchanges=[longest.exchange]))
+    return rows.filter(pl.col("price_kind") == "trade")
+
+
+def _length(span: tuple[datetime, datetime] | None) -> timedelta:
+    return timedelta(0) if span is None else span[1] - span[0]
+
+
+def _premium(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
+    """Return Coinbase's premium where all three of its prices are stored."""
+    anywhere = asked._replace(exchanges=[])
+    return beyond.premium(
+        _longest(reader, f"{coin}/USD", asked._replace(exchanges=[_COINBASE])),
+        _longest(reader, f"{coin}/USDT", anywhere),
+        _longest(reader, "USDT/USD", anywhere),
+    )
