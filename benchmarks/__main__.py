@@ -19,7 +19,9 @@ BENCHMARKS = {
     "recording": "benchmarks.recording",
     "recovery": "benchmarks.recovery",
     "score": "benchmarks.score",
+    "server": "benchmarks.server",
     "simulation": "benchmarks.simulation",
+    "volatility": "benchmarks.volatility",
 }
 """Each benchmark's module, whose ``run()`` returns its figures; imported on first use."""
 

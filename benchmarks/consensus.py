@@ -26,7 +26,8 @@ def run() -> dict[str, object]:
         for seed in SEEDS:
             with TemporaryDirectory() as folder:
                 plimsoll.open(folder).simulate(name, coins=(COIN,), days=DAYS, seed=seed)
-                named.append(faults(Path(folder), COIN))
+                found = faults(Path(folder), COIN)
+                named.append(found.with_columns(scenario=pl.lit(f"{name}, seed {seed}")))
                 recovered.append(netting(Path(folder), COIN))
     planted = (
         pl.concat(named)
@@ -37,6 +38,9 @@ def run() -> dict[str, object]:
             accused=pl.col("accused").sum(),
             hours=pl.col("hours").max(),
             error=pl.col("error").max().round(6),
+            missed=pl.format("{}: {}", "scenario", "exchange").filter(
+                (pl.col("grade") != "D") & (pl.col("fault") != "none")
+            ),
         )
     )
     columns = ("within", "width", "net", "longs", "shorts", "naive")

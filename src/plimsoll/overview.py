@@ -202,8 +202,8 @@ def show(
 
     questions: dict[str, Callable[[], pl.DataFrame]] = {
         "open_interest": lambda: interest.open_interest(reader, symbol, asked, _HOUR).tail(1),
-        "quadrant": lambda: interest.quadrant(reader, symbol, asked, _HOUR, _DAY).tail(1),
-        "positioning": lambda: positioning.crowding(reader, symbol, asked, _HOUR).tail(1),
+        "quadrant": lambda: _state(reader, symbol, asked),
+        "crowding": lambda: positioning.crowding(reader, symbol, asked, _HOUR).tail(1),
         "funding": lambda: _latest(carry.funding(reader, symbol, asked), "exchange", "symbol"),
         "basis": lambda: basis.term_structure(reader, coin, asked, None, BAND).filter(
             pl.col("simple").is_not_null()
@@ -211,11 +211,17 @@ def show(
         "long_short": ratios,
         "liquidations": lambda: _last_day(reader, symbol, asked),
         "bursts": lambda: closed.bursts(reader, symbol, asked, _MINUTE, Rule()).tail(1),
-        "options": lambda: options.history(reader, coin, asked, 6 * _HOUR, smiles=False).tail(1),
+        "options": lambda: options.glance(reader, coin, asked),
         "macro": lambda: _beyond(reader, coin, asked),
         "load": lambda: _near(reader, symbol, asked),
     }
     return {name: _or_none(question) for name, question in questions.items()}
+
+
+def _state(reader: Reader, symbol: str, asked: Asked) -> pl.DataFrame:
+    """Return what price and open interest of the last day say together."""
+    state = interest.quadrant(reader, symbol, asked, _HOUR, _DAY).tail(1)
+    return state.with_columns(pl.col("evidence").list.join("; "))
 
 
 def _last_day(reader: Reader, symbol: str, asked: Asked) -> pl.DataFrame:

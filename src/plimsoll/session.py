@@ -207,7 +207,7 @@ class Session(Estimates, States, Crowds, Costs, Chains):
         Returns
         -------
         dict of str to DataFrame or None
-            The latest rows, each with its time: `open_interest`; `quadrant` and `positioning`;
+            The latest rows, each with its time: `open_interest`; `quadrant` and `crowding`;
             `funding` (one for each market); `basis` (each expiry and maturity of the coin);
             `long_short` (one for each exchange and population); `liquidations` (sums of the last
             day with any, by exchange, each with its completeness and bounds) and the last of the

@@ -44,7 +44,8 @@ class States(Streams):
         Parameters
         ----------
         symbol : str
-            A unified symbol, or a coin (``BTC``) for all its contracts.
+            A unified symbol, a coin (``BTC``) for all its contracts, or ``ALL`` for all coins, in
+            dollars only.
         exchange : str or list of str, optional
             All that are stored if left out.
         since, until, as_of : datetime or str, optional
@@ -78,8 +79,9 @@ class States(Streams):
         Parameters
         ----------
         symbol : str
-            A unified symbol, or a coin (``BTC``) for all its contracts.
-        by : {"exchange", "margin", "symbol", "expiry"}
+            A unified symbol, a coin (``BTC``) for all its contracts, or ``ALL`` for all coins, in
+            dollars only.
+        by : {"exchange", "margin", "symbol", "expiry", "coin"}
             ``margin`` is what is deposited: coin, stablecoin or dollars.
         exchange : str or list of str, optional
         since, until, as_of : datetime or str, optional
@@ -110,7 +112,8 @@ class States(Streams):
         Parameters
         ----------
         symbol : str
-            A unified symbol, or a coin (``BTC``) for all its contracts.
+            A unified symbol, a coin (``BTC``) for all its contracts, or ``ALL`` for all coins, in
+            dollars only.
         interval : str
             The length of a candle, a multiple of the step.
         exchange : str or list of str, optional
@@ -140,7 +143,8 @@ class States(Streams):
         Parameters
         ----------
         symbol : str
-            A unified symbol, or a coin (``BTC``) for all its contracts.
+            A unified symbol, a coin (``BTC``) for all its contracts, or ``ALL`` for all coins, in
+            dollars only.
         exchange : str or list of str, optional
         until, as_of : datetime or str, optional
         every : str
@@ -168,7 +172,8 @@ class States(Streams):
         Parameters
         ----------
         symbol : str
-            A unified symbol, or a coin (``BTC``) for all its contracts.
+            A unified symbol, a coin (``BTC``) for all its contracts, or ``ALL`` for all coins, in
+            dollars only.
         exchange : str or list of str, optional
         until, as_of : datetime or str, optional
         every : str
@@ -404,6 +409,7 @@ class States(Streams):
         Parameters
         ----------
         coin : str
+            Such as ``BTC``.
         exchange : str or list of str, optional
             Whose open interest and prices count; all that are stored if left out.
         since, until, as_of : datetime or str, optional

@@ -96,6 +96,26 @@ def test_what_is_planted_is_named_and_nobody_else_is(seed, fault, venue):
     assert {grade for grade, _ in found.values()} == {"A"}
 
 
+def test_open_interest_cannot_move_by_more_than_was_traded():
+    # Each trade opens, closes or hands over one contract: |change| is at most the volume. Ten
+    # contracts trade in a step; a change of twenty could be of two steps, one of thirty cannot be.
+    times = [START + n * STEP for n in range(40)]
+    held = [100.0 + 20 * (n % 2) for n in range(40)]
+    names = {"exchange": "a", "symbol": BTC}
+    price = {"value_usd": pl.Series(held) * 50_000.0}
+    reports = pl.DataFrame({"time": times, **names, "amount": held, **price})
+    traded = pl.DataFrame({"time": times, **names, "volume": 10.0, "close": 50_000.0})
+
+    def share(rows):
+        found = panel(rows.with_columns(pl.col("time").cast(TIME)), clocked, STEP, DAY)
+        return grades(found, ("open_interest",))["impossible"].item()
+
+    clocked = traded.with_columns(pl.col("time").cast(TIME))
+    assert share(reports) == 0
+    more = pl.when(pl.int_range(pl.len()) == 21).then(AMOUNT + 30.0).otherwise(AMOUNT)
+    assert share(reports.with_columns(more)) == pytest.approx(2 / 39)  # there and back
+
+
 def test_a_level_that_doubles_at_once_is_named_with_its_moment():
     reports, volumes = market()
     later = pl.col("time") >= START + 2 * DAY

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix, on_arrival
+from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
+from plimsoll.analytics.inventory_laws import on_arrival
 from plimsoll.analytics.inventory_numpy import replay
 
 HOUR = timedelta(hours=1)

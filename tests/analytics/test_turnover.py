@@ -1,4 +1,4 @@
-"""Open interest against volume: sums by hand, and the law that binds the two."""
+"""Open interest against volume: sums by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from plimsoll.analytics.open_interest import aggregate
-from plimsoll.analytics.turnover import impossible, traded, turnover
+from plimsoll.analytics.turnover import traded, turnover
 from plimsoll.market.schema import TABLES
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -103,15 +103,3 @@ def test_a_market_whose_volume_is_missing_makes_the_sum_unknown():
     none = traded(candle_rows(), HOUR)
     found = turnover(aggregate(reports, HOUR, HOUR), traded(rows, HOUR), none, HOUR, HOUR)
     assert found["turnover"].to_list() == [2, None]
-
-
-def test_open_interest_cannot_move_by_more_than_was_traded():
-    # Each trade opens, closes or hands over one contract, so |change| is at most volume.
-    btc = "BTC/USDT:USDT"
-    volume = traded(candle_rows(*((at, "a", btc, 60, 5.0, None) for at in (0, 60, 120))), HOUR)
-    reports = held(
-        *zip((0, 60, 120, 180, 240), "aaaaa", [btc] * 5, (10.0, 15.0, 9.0, 9.0, 3.0), strict=True)
-    )
-    frame = impossible(reports, volume)
-    assert frame["moved"].to_list() == [None, 5, 6, 0, 6]
-    assert frame["impossible"].to_list() == [None, False, True, False, None]

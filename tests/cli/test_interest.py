@@ -95,6 +95,19 @@ def test_growth_and_turnover_are_told(run, session):
     assert last["turnover"] == pytest.approx(sum(traded) / held[-1])
 
 
+def test_all_coins_are_summed_in_dollars_only(run, session):
+    one, every = session.open_interest("BTC"), session.open_interest("ALL")
+    assert every["value_usd"].to_list() == one["value_usd"].to_list()
+    assert every["amount"].null_count() == every.height
+    found = pl.DataFrame(columns(run, "open-interest", "ALL", "--by", "coin"))
+    assert found["part"].unique().to_list() == ["BTC"]
+    grown = session.interest_growth("ALL")
+    assert grown["relative_change"].null_count() == grown.height
+    assert (
+        grown["relative_change_usd"][0] == session.interest_growth("BTC")["relative_change_usd"][0]
+    )
+
+
 def test_options_that_contradict_are_refused(run):
     code, _, err = run("open-interest", "BTC", "--growth", "--turnover")
     assert (code, "give one of" in err) == (2, True)

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import httpx
-import pytest
 
 from fakes.client import stream
 
@@ -121,33 +120,35 @@ def raw(url: str, request: bytes) -> bytes:
             return b""
 
 
-@pytest.mark.parametrize(
-    "request_line",
-    [
-        b"GET /../../../../etc/passwd HTTP/1.1",
-        b"GET //etc/passwd HTTP/1.1",
-        b"GET /..%2f..%2f..%2fetc/passwd HTTP/1.1",
-        b"GET /%00 HTTP/1.1",
-    ],
+OUT = (
+    b"GET /../../../../etc/passwd HTTP/1.1",
+    b"GET //etc/passwd HTTP/1.1",
+    b"GET /..%2f..%2f..%2fetc/passwd HTTP/1.1",
+    b"GET /%00 HTTP/1.1",
 )
-def test_no_path_leads_out_of_the_page(simulated: Session, request_line: bytes) -> None:
+
+
+def test_no_path_leads_out_of_the_page(simulated: Session) -> None:
     with serving(simulated) as (url, _, _):
-        answer = raw(url, request_line + b"\r\nHost: localhost\r\n\r\n")
-        assert answer.startswith(b"HTTP/1.1 4")
-        assert b"root:" not in answer
+        for line in OUT:
+            answer = raw(url, line + b"\r\nHost: localhost\r\n\r\n")
+            assert answer.startswith(b"HTTP/1.1 4"), line
+            assert b"root:" not in answer
 
 
 def test_bad_clients_cost_no_memory_and_the_others_nothing(simulated: Session) -> None:
     with serving(simulated) as (url, _, pid):
         good = f"{url}api/v1/open-interest?symbol=SOL"
         expected = httpx.get(good).content
-        wide = f"{url}api/v1/heatmap?symbol=SOL&since=2001-01-01&until=2190-01-01&interval=1s"
-        httpx.get(wide)
+        wide = {"symbol": "SOL", "since": "2001-01-01", "until": "2190-01-01", "interval": "1s"}
         held = resident(pid)
-        for number in range(300):
-            assert httpx.get(wide, params={"rows": number + 2}).status_code == 413
-            symbol = f"<script>{number}" + "/x" * 30
-            assert httpx.get(good, params={"symbol": symbol}).status_code in {404, 422}
+        with httpx.Client(base_url=f"{url}api/v1/") as bad:
+            for number in range(300):
+                asked = {**wide, "rows": number + 2}
+                assert bad.get("heatmap", params=asked).status_code in {413, 429}
+                script = {"symbol": f"<script>{number}" + "/x" * 30}
+                assert bad.get("open-interest", params=script).status_code in {422, 429}
+        time.sleep(1)
         raw(url, b"GET /" + b"a" * (4 * MIB) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
         raw(url, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * (4 * MIB) + b"\r\n\r\n")
         assert httpx.get(good).content == expected

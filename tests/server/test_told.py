@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from plimsoll.server.questions import QUESTIONS, ROWS
@@ -24,6 +26,25 @@ def test_every_parameter_of_every_question_is_described(question) -> None:
     assert [one.name for one in question.parameters if not one.words] == []
 
 
-def test_a_parameter_that_http_cannot_carry_is_left_out() -> None:
-    (heatmap,) = (one for one in QUESTIONS if one.path == "/heatmap")
-    assert "parameters" not in {one.name for one in heatmap.parameters}
+PYTHON_ALONE = {"parameters", "rule"}
+"""What is no word and no number."""
+
+
+@pytest.mark.parametrize("question", [*QUESTIONS, *ROWS], ids=lambda one: one.path)
+def test_every_parameter_but_those_for_python_alone_can_be_given(question) -> None:
+    takes = set(inspect.signature(getattr(Session, question.method)).parameters) - {"self"}
+    given = {one.name for one in question.parameters} | set(question.fixed or {})
+    assert takes - given <= PYTHON_ALONE
+
+
+NOT_ASKED = {"audit", "import_files", "sql"}
+"""What changes a store, or costs more than a server may spend on one client."""
+NOT_ASKED |= {"backfill", "doctor", "live", "record", "record_exchanges", "replay", "simulate"}
+NOT_ASKED |= {"path", "score"}
+
+
+def test_whatever_a_session_answers_can_be_asked() -> None:
+    public = {name for name in dir(Session) if not name.startswith("_")}
+    asked = {question.method for question in (*QUESTIONS, *ROWS)}
+    assert public - asked - NOT_ASKED == set()
+    assert asked <= public

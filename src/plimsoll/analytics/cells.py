@@ -12,16 +12,19 @@ Dollars are counted in *orders*: divided by their mean, and rounded.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from msgspec.structs import replace
 
 from plimsoll.analytics.bars import in_contracts
 from plimsoll.analytics.flows import believed
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters
+from plimsoll.analytics.inventory_laws import on_arrival
 from plimsoll.analytics.inventory_numba import touched_cells
 from plimsoll.analytics.inventory_state import (
     HIGH,
@@ -34,6 +37,8 @@ from plimsoll.analytics.inventory_state import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -149,6 +154,22 @@ class Trial:
             touched=True,
         )
         return self.dollars(record.touched)
+
+    def stood_by(self, tried: Sequence[Parameters], bars: Floats | None = None) -> list[Floats]:
+        """Return what `stood` does, by each of some assumptions.
+
+        Those that differ in attrition alone are one inventory, of which less is left on arrival.
+        """
+        alike = [replace(one, attrition=0.0) for one in tried]
+        ways = list(dict.fromkeys(alike))
+        with ThreadPoolExecutor() as threads:
+            found = threads.map(lambda one: self.stood(bars, one), ways)
+            whole = dict(zip(ways, found, strict=True))
+        side = self.cells[:, 1]
+        return [
+            whole[way] * on_arrival(one)[side] if one.attrition else whole[way]
+            for one, way in zip(tried, alike, strict=True)
+        ]
 
     def background(self) -> Floats:
         """Return the open interest that can be liquidated, spread evenly; shape (cells,), orders.

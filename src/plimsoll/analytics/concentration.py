@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["By", "Concentration", "concentration", "divided", "part", "spread"]
 
-By = Literal["exchange", "margin", "symbol", "expiry"]
+By = Literal["exchange", "margin", "symbol", "expiry", "coin"]
 """What open interest can be divided by."""
 
 
@@ -85,7 +85,7 @@ def part(symbol: str, by: By) -> str:
     ----------
     symbol : str
         A unified symbol.
-    by : {"margin", "symbol", "expiry"}
+    by : {"margin", "symbol", "expiry", "coin"}
         ``margin`` tells ``coin`` (the base itself), ``dollars``, ``stablecoin`` and ``other``;
         ``expiry`` the day, or ``perpetual``.
 
@@ -103,6 +103,8 @@ def part(symbol: str, by: By) -> str:
     match by:
         case "symbol":
             return symbol
+        case "coin":
+            return parts.base
         case "expiry":
             return parts.expiry.isoformat() if parts.expiry else "perpetual"
         case "margin":
@@ -110,7 +112,8 @@ def part(symbol: str, by: By) -> str:
             if settle in {parts.base, "USD"}:
                 return "coin" if settle == parts.base else "dollars"
             return "stablecoin" if "USD" in settle or settle == "DAI" else "other"
-    raise ValueError(f"open interest is divided by exchange, margin, symbol or expiry; not {by!r}")
+    known = "exchange, margin, symbol, expiry or coin"
+    raise ValueError(f"open interest is divided by {known}; not {by!r}")
 
 
 def divided(frame: pl.DataFrame, by: By, every: timedelta, max_age: timedelta) -> pl.DataFrame:
@@ -120,7 +123,7 @@ def divided(frame: pl.DataFrame, by: By, every: timedelta, max_age: timedelta) -
     ----------
     frame : DataFrame
         Rows of the `open_interest` table.
-    by : {"exchange", "margin", "symbol", "expiry"}
+    by : {"exchange", "margin", "symbol", "expiry", "coin"}
     every : timedelta
         The step of the grid.
     max_age : timedelta
@@ -175,7 +178,7 @@ def spread(
         The step of the grid.
     max_age : timedelta
         How old a report may be to stand for the present.
-    by : {"exchange", "margin", "symbol", "expiry"}
+    by : {"exchange", "margin", "symbol", "expiry", "coin"}
 
     Returns
     -------

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,7 +28,6 @@ import numpy as np
 import polars as pl
 from msgspec.structs import asdict, replace
 
-from plimsoll.analytics.inventory import on_arrival
 from plimsoll.analytics.leverage import (
     SHAPE,
     Fit,
@@ -58,7 +56,6 @@ __all__ = [
     "candidates",
     "fitted",
     "fitted_together",
-    "stood",
 ]
 
 CANDIDATES: dict[str, tuple[Any, ...]] = {
@@ -324,30 +321,6 @@ class _Tried(NamedTuple):
         return fit(*self.rows, prior=prior, draws=draws, seed=seed)
 
 
-def stood(trial: Trial, tried: Sequence[Parameters], bars: Floats | None = None) -> list[Floats]:
-    """Return what stood in each cell by each of some assumptions, as `Trial.stood` does.
-
-    Those that differ in attrition alone are one inventory, of which less is left on arrival.
-
-    Parameters
-    ----------
-    trial : Trial
-    tried : sequence of Parameters
-    bars : ndarray, optional
-        See `Trial.stood`.
-    """
-    alike = [replace(one, attrition=0.0) for one in tried]
-    with ThreadPoolExecutor() as threads:
-        ways = list(dict.fromkeys(alike))
-        found = threads.map(lambda one: trial.stood(bars, one), ways)
-        whole = dict(zip(ways, found, strict=True))
-    side = trial.cells[:, 1]
-    return [
-        whole[way] * on_arrival(one)[side] if one.attrition else whole[way]
-        for one, way in zip(tried, alike, strict=True)
-    ]
-
-
 def _multipliers(prior: Parameters, expected: Mapping[float, float]) -> Floats:
     return np.array([expected.get(tier, 1.0) for tier in prior.leverage])
 
@@ -360,7 +333,7 @@ def _tried(trial: Trial, learnt: NDArray[np.bool_]) -> list[_Tried]:
     even = trial.background()[:, None]
     chosen = candidates(trial.parameters)
     found = []
-    for one, held in zip(chosen, stood(trial, chosen), strict=True):
+    for one, held in zip(chosen, trial.stood_by(chosen), strict=True):
         seen = trial.per_row(np.hstack([held, even]))[rows]
         found.append(_Tried(one, _Rows(*joined(seen, orders, day))))
     return found

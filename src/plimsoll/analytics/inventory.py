@@ -63,9 +63,9 @@ import numpy as np
 from msgspec import Struct
 
 from plimsoll.analytics.inventory_columns import show
+from plimsoll.analytics.inventory_laws import laws
 from plimsoll.analytics.inventory_numba import advance, touched_cells
-from plimsoll.analytics.inventory_state import HIGH, LOW, Laws, Record, State, marks, matrix
-from plimsoll.analytics.liquidation import distance_factor
+from plimsoll.analytics.inventory_state import HIGH, LOW, Record, State, marks, matrix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,10 +76,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["NEAR", "Grid", "Inventory", "Parameters", "Record", "on_arrival"]
+__all__ = ["Grid", "Inventory", "Parameters", "Record"]
 
-NEAR = 0.01
-"""How far the price comes before attrition tells, log price."""
 _FAR = 2**62
 
 
@@ -276,7 +274,7 @@ class Inventory:
             raise ValueError(f"the grid needs span 1 and the step {parameters.step}; got {grid}")
         self.parameters = parameters
         self.grid = grid
-        self._laws = _laws(parameters, interval, grid)
+        self._laws = laws(parameters, interval, grid)
         tiers, ages = len(parameters.weights), len(parameters.closing)
         self._state = State(
             cells=np.zeros((2, tiers, ages, grid.rows)),
@@ -445,52 +443,3 @@ class Inventory:
                 f"prices from {low:g} to {high:g} leave the window from {floor:g} to "
                 f"{ceiling:g}; start the inventory with a wider one"
             )
-
-
-def _laws(parameters: Parameters, interval: timedelta, grid: Grid) -> Laws:
-    shift = _shift(parameters)
-    hours = np.diff([0.0, *parameters.ages])
-    leaving = -np.expm1(-interval.total_seconds() / 3_600 / hours)
-    return Laws(
-        step=parameters.step,
-        first=grid.first,
-        shift=shift,
-        weight=np.asarray(parameters.weights, dtype=np.float64),
-        liquidatable=float(parameters.liquidatable),
-        churn=float(parameters.churn),
-        taker=float(parameters.taker),
-        ageing=np.append(leaving, 0.0),
-        closing=np.append(parameters.closing, parameters.closing[-1]),
-        left=_left(parameters),
-    )
-
-
-def _shift(parameters: Parameters) -> Floats:
-    """Return liquidation price over entry price, log; shape (sides, tiers)."""
-    factors = [
-        distance_factor(
-            parameters.leverage,
-            parameters.maintenance,
-            side=side,
-            settlement=parameters.settlement,
-            fee=parameters.fee,
-        )
-        for side in ("long", "short")
-    ]
-    shift: Floats = np.log(np.stack(factors))
-    return shift
-
-
-def _left(parameters: Parameters) -> Floats:
-    """Return what part of each tier is left so many buckets from its liquidation; see `Laws`."""
-    way = np.abs(_shift(parameters))[..., None]
-    many = math.ceil(float(way.max()) / parameters.step) if parameters.attrition else 0
-    come: Floats = np.maximum(0.0, way - np.arange(many) * parameters.step)
-    part: Floats = (1.0 + come / NEAR) ** -parameters.attrition
-    return part
-
-
-def on_arrival(parameters: Parameters) -> Floats:
-    """Return what part of each tier is left when the price arrives; shape (sides, tiers)."""
-    part: Floats = (1.0 + np.abs(_shift(parameters)) / NEAR) ** -parameters.attrition
-    return part

@@ -110,7 +110,7 @@ def aggregate(frame: pl.DataFrame, every: timedelta, max_age: timedelta) -> pl.D
     Parameters
     ----------
     frame : DataFrame
-        Rows of the `open_interest` table, all of one base currency.
+        Rows of the `open_interest` table, all of one base currency where they have amounts.
     every : timedelta
         The step of the grid.
     max_age : timedelta
@@ -165,7 +165,8 @@ def _is_over(symbols: pl.Series) -> pl.Expr:
 
 
 def _one_base(frame: pl.DataFrame) -> None:
-    bases = {Symbol.parse(symbol).base for symbol in frame["symbol"].unique()}
+    counted = frame.filter(pl.col("amount").is_not_null())["symbol"]
+    bases = {Symbol.parse(symbol).base for symbol in counted.unique()}
     if len(bases) > 1:
         raise ValueError(
             f"amounts of {', '.join(sorted(bases))} cannot be added: give one base currency"

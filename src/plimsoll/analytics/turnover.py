@@ -1,8 +1,4 @@
-"""Open interest against what is traded and what exists, and whether both can be true.
-
-Every trade opens, closes or hands over a contract, so that open interest cannot change by more
-than the volume: ``|ΔOI| ≤ V``. Where it does, one of the two is stale, in another unit, or made up.
-"""
+"""Open interest against what is traded and what exists."""
 
 from __future__ import annotations
 
@@ -13,10 +9,7 @@ import polars as pl
 if TYPE_CHECKING:
     from datetime import timedelta
 
-__all__ = ["impossible", "traded", "turnover"]
-
-_ROUNDING = 1e-6
-"""Amounts and volumes are rounded by exchanges; less than this share is no contradiction."""
+__all__ = ["traded", "turnover"]
 
 
 def traded(candles: pl.DataFrame, every: timedelta) -> pl.DataFrame:
@@ -129,35 +122,4 @@ def _rolling(rows: pl.DataFrame, every: timedelta, over: timedelta, name: str) -
         .join(sums, on="time", how="left", maintain_order="left")
         .join(listed.select("time", "listed"), on="time", how="left", maintain_order="left")
         .select("time", whole.rolling_sum(max(1, round(over / every))).alias(name))
-    )
-
-
-def impossible(held: pl.DataFrame, volume: pl.DataFrame) -> pl.DataFrame:
-    """Return whether open interest moved by more than was traded, market by market.
-
-    Parameters
-    ----------
-    held : DataFrame
-        `time` on a grid, `exchange`, `symbol` and `amount` (base units).
-    volume : DataFrame
-        As `traded` returns, on the same grid.
-
-    Returns
-    -------
-    DataFrame
-        `time`, `exchange`, `symbol`, `moved` (absolute change, base units), `volume` and
-        `impossible`; null where one of the two is unknown.
-    """
-    keys = ["time", "exchange", "symbol"]
-    moved = pl.col("amount").diff().abs().over("exchange", "symbol")
-    return (
-        held.sort(keys)
-        .with_columns(moved=moved)
-        .join(volume.select(*keys, "volume"), on=keys, how="left", maintain_order="left")
-        .select(
-            *keys,
-            "moved",
-            "volume",
-            impossible=pl.col("moved") > pl.col("volume") * (1 + _ROUNDING) + _ROUNDING,
-        )
     )

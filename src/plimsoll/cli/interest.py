@@ -12,6 +12,7 @@ from plimsoll.cli import flags
 from plimsoll.cli.output import SAID, answer, dollars, give, needs_rows, percent, readable, table
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from plimsoll.cli.flags import Output, Span
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TOLD", "consensus", "entries", "open_interest", "quadrant"]
 
-_BY = ("exchange", "margin", "symbol", "expiry")
+_BY = ("exchange", "margin", "symbol", "expiry", "coin")
 
 
 @click.command("open-interest")
@@ -48,9 +49,9 @@ def open_interest(
 ) -> None:
     """Show open interest over exchanges, in coin and dollars.
 
-    SYMBOL is a unified symbol such as BTC/USDT:USDT, or a coin for all its
-    contracts. Coverage is the share of the markets seen so far that are in the
-    sum; change is over a day, in coin.
+    SYMBOL is a unified symbol such as BTC/USDT:USDT, a coin for all its
+    contracts, or ALL for all coins, in dollars only. Coverage is the share of the
+    markets seen so far that are in the sum; change is over a day, in coin.
     """
     if (by is not None) + (candles is not None) + growth + turnover > 1:
         raise click.UsageError("give one of --by, --candles, --growth and --turnover")
@@ -107,8 +108,8 @@ def _parts(opened: Session, by: str, asked: dict[str, Any], output: Output) -> N
         interest.parts(frame, path, title=title)
 
     def words() -> None:
-        last = frame.filter(pl.col("time") == pl.col("time").max()).drop_nulls("value_usd")
-        told = last.sort("value_usd", descending=True).with_columns(
+        last = frame.filter(pl.col("time") == pl.col("time").max())
+        told = last.sort("value_usd", descending=True, nulls_last=True).with_columns(
             pl.col("share", "coverage_usd").map_elements(percent, return_dtype=pl.String)
         )
         right = (*SAID, "share", "coverage_usd")
@@ -312,7 +313,8 @@ def entries(
     asked = {"exchange": list(exchange) or None, "until": until, "as_of": as_of, "width": width}
     frame = session.open(store).entries(symbol, **asked)  # type: ignore[arg-type]
     needs_rows(frame, symbol)
-    title = f"Open interest of {symbol} by entry price"
+    time: datetime = frame.select(pl.col("time").max()).item()
+    title = f"Open interest of {symbol} by entry price, {time:%Y-%m-%d %H:%M} UTC"
     whole = _buckets(frame)
 
     def picture(path: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.measured import Measured
     from plimsoll.cli.flags import Output
+    from plimsoll.validation.chains import ChainStudy
     from plimsoll.validation.heatmap_score import HeatmapScore
 
 __all__ = ["leverage", "measured", "score"]
@@ -249,6 +250,80 @@ def heatmap(
         | {"reliability": found.reliability.to_dicts()},
         lambda: _score_words(found, title),
         picture,
+    )
+
+
+@score.command("options")
+@click.argument("symbol")
+@click.option("--exchange", multiple=True, help="Only this exchange (repeatable).")
+@click.option("--since", help="The start: 2026-01-15, or 60d (else all that is stored).")
+@click.option("--until", help="The end.")
+@click.option("--as-of", help="With what was known by then.")
+@flags.store
+@flags.output
+def options(
+    symbol: str,
+    *,
+    exchange: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    as_of: str | None,
+    store: Path | None,
+    output: Output,
+) -> None:
+    """Hold our mathematics of options against what their exchange states.
+
+    SYMBOL is a coin, or an underlying and settlement. Every chain that was quoted
+    at one moment counts: its implied volatility, put-call parity, smiles and their
+    arbitrage, basis, and the index without a model.
+    """
+    from plimsoll.measures.asking import asked  # noqa: PLC0415 (with the study)
+    from plimsoll.validation import chains  # noqa: PLC0415 (brings numba)
+
+    found = chains.study(
+        store or session.default_store(), symbol, asked(list(exchange), since, until, as_of)
+    )
+    parameters = {"symbol": symbol, "since": since, "until": until, "as_of": as_of}
+    if not give(output, {"parameters": parameters, **found.describe()}):
+        _study_words(found)
+
+
+def _study_words(found: ChainStudy) -> None:
+    facts = found.facts
+    points = {"median": 3, "p90": 3, "p99": 3, "p95": 3, "mended_median": 3}
+    table(_figures(found.volatility, points), title="Implied less stated volatility, points")
+    exact = pl.col("median", "p99").map_elements("{:.6f}".format, pl.String)
+    table(found.parity.with_columns(exact), title="What parity misses", right=("median", "p99"))
+    table(
+        _figures(found.smiles, points),
+        title="Smiles: errors in points, percent without a butterfly, crossing, fitted anew",
+    )
+    table(
+        _figures(found.basis, {"median": 2, "p5": 2, "p95": 2}),
+        title="Forward over index, percent a year",
+    )
+    if found.reasons.height:
+        table(found.reasons, title="Options without an implied volatility")
+    click.echo(
+        f"{facts['options']:,} quotes of {facts['expiries']:,} expiries at {facts['moments']:,} "
+        f"moments, {facts['since']:%Y-%m-%d} to {facts['until']:%Y-%m-%d}; the forward of "
+        f"{facts['forward_by_parity']:,} quotes is that at which calls and puts agree"
+    )
+    middle, low, high, over = (
+        percent(facts[f"index_{name}"]) for name in ("median", "low", "high", "over_atm")
+    )
+    click.echo(
+        f"index of 30 days without a model: median {middle}, {low} to {high}, median {over} over "
+        f"the volatility at the money; none at {facts['index_none']} moments"
+    )
+
+
+def _figures(frame: pl.DataFrame, hundredths: dict[str, int]) -> pl.DataFrame:
+    """Return figures for reading: fractions in hundredths."""
+    shares = ("close", "quoted", "anywhere", "crossing", "refitted", "arbitrage", "positive")
+    digits = hundredths | dict.fromkeys(shares, 2)
+    return frame.with_columns(
+        (pl.col(name) * 100).round(number) for name, number in digits.items() if name in frame
     )
 
 

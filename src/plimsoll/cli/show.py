@@ -61,16 +61,16 @@ def show(
 
 _FRACTIONS = (
     *("price_change", "interest_change", "taker_imbalance", "simple", "beyond_90"),
-    *("accounts_percentile", "top_positions_percentile", "takers_percentile"),
-    *("funding_percentile", "put_call_open_interest_percentile", "value"),
+    *("accounts_percentile", "top_accounts_percentile", "top_positions_percentile"),
+    *("takers_percentile", "funding_percentile", "put_call_open_interest_percentile", "value"),
 )
 """What is said in percent here."""
 _TOLD = {
     "open_interest": TOLD,
-    "quadrant": ("time", "state", "price_change", "interest_change", "taker_imbalance"),
-    "positioning": (
-        *("time", "crowding", "terms", "accounts_percentile", "top_positions_percentile"),
-        *("takers_percentile", "funding_percentile", "agree_long", "agree_short"),
+    "quadrant": ("time", "price_change", "interest_change", "taker_imbalance", "state", "evidence"),
+    "crowding": (
+        *("time", "crowding", "terms", "accounts_percentile", "top_accounts_percentile"),
+        *("top_positions_percentile", "takers_percentile", "funding_percentile"),
     ),
     "basis": ("time", "exchange", "contract", "kind", "maturity", "days", "simple", "state"),
     "liquidations": (
@@ -84,15 +84,16 @@ _TOLD = {
     "options": (
         *("time", "price", "open_interest", "put_call_open_interest"),
         *("put_call_open_interest_percentile", "put_call_volume", "beyond_90", "leverage"),
+        *("max_pain", "naive_usd"),
     ),
 }
 _TITLES = {
     "open_interest": "Open interest, all exchanges stored",
-    "quadrant": "Price against open interest",
-    "positioning": "Crowding, from -100 (shorts) to 100 (longs)",
     "funding": "Funding, the last settlement of each market",
     "basis": "Basis of dated futures, a year, simple",
     "long_short": "Long/short",
+    "quadrant": "Price and open interest, changes of a day",
+    "crowding": "Who is crowded: percentiles of each term's own history",
     "liquidations": "Liquidations, the last day with any, at least",
     "bursts": "The last burst of liquidations",
     "options": "Options of the coin",

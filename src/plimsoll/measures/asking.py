@@ -15,8 +15,21 @@ from plimsoll.market.symbols import Symbol
 if TYPE_CHECKING:
     from plimsoll.store.reader import Reader
 
-__all__ = ["Asked", "Exchanges", "When", "asked", "moment", "names", "rows_of", "since", "stored"]
+__all__ = [
+    "EVERY",
+    "Asked",
+    "Exchanges",
+    "When",
+    "asked",
+    "moment",
+    "names",
+    "rows_of",
+    "since",
+    "stored",
+]
 
+EVERY = "ALL"
+"""In the place of a coin: all of them."""
 When = datetime | str | None
 Exchanges = str | list[str] | tuple[str, ...] | None
 
@@ -59,7 +72,7 @@ def moment(when: When) -> datetime | None:
 
 
 def rows_of(reader: Reader, kind: str, market: str, asked: Asked) -> pl.DataFrame:
-    """Return the rows of a symbol, or of all contracts of a coin.
+    """Return the rows of a symbol, of all contracts of a coin, or of `EVERY` coin.
 
     Raises
     ------
@@ -72,7 +85,7 @@ def rows_of(reader: Reader, kind: str, market: str, asked: Asked) -> pl.DataFram
         symbols = [market]
     else:
         found = {series.symbol for series in reader.series(kind, exchanges)}
-        symbols = sorted(symbol for symbol in found if symbol.split("/")[0] == market)
+        symbols = sorted(s for s in found if market in {EVERY, s.split("/")[0]})
     if not symbols:
         raise NoSuchData(f"no {kind} is stored for any contract of {market}")
     return pl.concat(

@@ -18,7 +18,7 @@ from plimsoll.analytics import turnover as traded
 from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
-from plimsoll.measures.asking import rows_of, since
+from plimsoll.measures.asking import EVERY, rows_of, since
 from plimsoll.store.catalogue import Catalogue
 
 if TYPE_CHECKING:
@@ -181,7 +181,9 @@ def _held(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
     rows = rows_of(reader, "open_interest", market, asked._replace(since=None))
     if rows.is_empty():
         raise NoSuchData(f"no open interest of {market} is stored in that span of time")
-    return rows
+    # Amounts of one coin are not added to those of another; dollars are.
+    nothing = pl.lit(None, pl.Float64)
+    return rows.with_columns(amount=nothing) if market == EVERY else rows
 
 
 def _or_empty(reader: Reader, kind: str, market: str, asked: Asked) -> pl.DataFrame:

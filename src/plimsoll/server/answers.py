@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "of_coinglass",
     "of_consensus",
+    "of_division",
     "of_fits",
     "of_frame",
     "of_map",
@@ -105,13 +105,16 @@ def of_score(found: Mapping[str, Any]) -> Answer:
 
 
 def of_consensus(found: Consensus) -> Answer:
-    """Return the sum of the markets that can be believed, and the grades of all as a fact."""
-    return Answer(found.total.to_dict(), {"grades": found.grades})
+    """Return the sum of the markets that can be believed; as facts the grades, and each market."""
+    return Answer(found.total.to_dict(), {"grades": found.grades, "markets": found.markets})
+
+
+def of_division(found: tuple[pl.DataFrame, pl.DataFrame]) -> Answer:
+    """Return the parts of a whole, and as a fact how concentrated it is over them."""
+    parts, concentration = found
+    return Answer(parts.to_dict(), {"concentration": concentration})
 
 
 def of_options(found: OptionState) -> Answer:
     """Return what options say: several frames, each as a fact."""
-    facts: dict[str, Any] = {one.name: getattr(found, one.name) for one in fields(found)}
-    for name in ("naive_zero", "taker_zero"):
-        facts[name] = facts[name]._asdict()
-    return Answer(facts=facts)
+    return Answer(facts={name: getattr(found, name) for name in found.__dataclass_fields__})

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING
 
-from plimsoll.errors import NoSuchData, PlimsollError
+from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
 from plimsoll.server.paging import recent
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Hub", "subject_of"]
 
-_EVERY = 0.1
+_LOG = logging.getLogger(__name__)
+_EVERY = 0.02
 """How often the store is looked at, seconds."""
+_REST = 0.05
+"""How long it is not looked at after something was told: what comes meanwhile is told at once."""
 _TOPICS = 4_096
 _LONGEST = 80
 
@@ -60,12 +63,10 @@ class Hub:
     Parameters
     ----------
     service : Service
-    every : float, seconds
-        How often it looks.
     """
 
-    def __init__(self, service: Service, *, every: float = _EVERY) -> None:
-        self._service, self._every = service, every
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._topics: dict[Subject, Topic] = {}
         self._tail: Tail | None = None
         self._seen: Hashable = None
@@ -114,35 +115,50 @@ class Hub:
         """Look and tell until cancelled."""
         try:
             while True:
-                began = monotonic()
-                if self._topics:
-                    await self._look()
-                elif self._tail is not None:
+                told = await self._looked()
+                if not self._topics and self._tail is not None:
                     self._tail.close()
                     self._tail = None
-                await asyncio.sleep(max(0.0, self._every - (monotonic() - began)))
+                await asyncio.sleep(_REST if told else _EVERY)
         finally:
             if self._tail is not None:
                 self._tail.close()
 
+    async def _looked(self) -> bool:
+        """Look; if that fails, let all begin anew rather than miss something."""
+        try:
+            return await self._look()
+        except Exception:  # noqa: BLE001 (whatever it was, they must know)
+            _LOG.exception("the store could not be looked at")
+            for topic in list(self._topics.values()):
+                for listener in (*topic.listeners, *topic.waiting):
+                    listener.drop("the store could not be looked at; connect again")
+            return False
+
     async def _load(self, topic: Topic) -> None:
         """Read what a topic's snapshot holds."""
         channel = topic.subject.channel
-        empty = topic.empty
+        found = topic.empty
         if channel != STORE:
             service, subject = self._service, topic.subject
-            with suppress(PlimsollError, OSError):
-                empty = await service.desk.run(lambda: _stored(service, subject))
-        topic.loaded = empty
+            try:
+                found = await service.desk.run(lambda: _stored(service, subject))
+            except NoSuchData:
+                pass  # not yet
+            except Exception:  # noqa: BLE001 (it is logged; what is new is told all the same)
+                _LOG.exception("a snapshot could not be read")
+        topic.loaded = found
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Return whether anything was told."""
         tail = self._tail
         if tail is None:
-            return
+            return False
         state = self._service.state()
         changed, self._seen = state != self._seen, state
         rows: Mapping[str, pl.DataFrame] = {}
         topics = list(self._topics.values())
+        told: list[list[str]] = []
         if changed:
             rows = await asyncio.to_thread(tail.look)
         if changed or any(not topic.ready for topic in topics):
@@ -153,6 +169,7 @@ class Hub:
                 topic.tell(messages)
         for topic in topics:
             topic.begin()
+        return any(told)
 
 
 def _taken(

@@ -21,6 +21,7 @@ ABSENT = (
     "PLIMSOLL_SKIP_UI), then start plimsoll serve again. The API is at /api/v1/openapi.json.\n"
 )
 _FOREVER = "public, max-age=31536000, immutable"
+_LONGEST = 100
 _TYPES = {".js": "text/javascript", ".woff2": "font/woff2", ".map": "application/json"}
 
 
@@ -52,6 +53,8 @@ def _file(parts: tuple[str, ...]) -> Traversable | None:
     try:
         place: Traversable = files(PACKAGE)
     except ModuleNotFoundError:
+        return None
+    if max(map(len, parts)) > _LONGEST:
         return None
     for part in parts:
         if part in {"", ".", ".."} or part.startswith(".") or set(part) & set("\\:\x00"):

@@ -6,7 +6,9 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from plimsoll.analytics.concentration import By
 from plimsoll.market.schema import TABLES
+from plimsoll.measures import carry
 from plimsoll.server import answers
 from plimsoll.server.told import Told, told
 from plimsoll.session import Session
@@ -28,6 +30,8 @@ _TYPES: dict[str, Any] = {
     "int": int,
     "int | None": int | None,
     "bool": bool,
+    "By": By,
+    "carry.Weight": carry.Weight,
 }
 """Annotations of a session's methods, as a query has them. Others cannot be asked over HTTP."""
 CELLS = 10_000
@@ -128,33 +132,38 @@ QUESTIONS = (
     Question("/overview", "overview"),
     Question("/show", "show", answers.of_parts),
     Question("/open-interest", "open_interest"),
-    Question("/position-coverage", "position_coverage"),
-    Question("/funding", "funding"),
-    Question("/weighted-funding", "weighted_funding"),
-    Question("/heatmap", "heatmap", answers.of_map, CELLS),
-    Question("/heatmap/profile", "heatmap", answers.of_profile, CELLS),
-    Question("/heatmap/coinglass", "heatmap", answers.of_coinglass, CELLS),
-    Question("/clusters", "clusters"),
-    Question("/provenance", "provenance"),
-    Question("/leverage", "leverage", answers.of_fits, CELLS),
-    Question("/measured", "measured", answers.of_measured),
-    Question("/score", "last_score", answers.of_score),
+    Question("/open-interest/divided", "divided_interest", answers.of_division),
+    Question("/open-interest/candles", "interest_candles"),
+    Question("/open-interest/growth", "interest_growth"),
+    Question("/open-interest/milestones", "interest_milestones"),
+    Question("/turnover", "turnover"),
     Question("/consensus", "consensus", answers.of_consensus),
     Question("/quadrant", "quadrant"),
-    Question("/interest-candles", "interest_candles"),
-    Question("/interest-growth", "interest_growth"),
-    Question("/turnover", "turnover"),
+    Question("/position-coverage", "position_coverage"),
     Question("/long-short", "long_short"),
     Question("/positioning", "positioning"),
     Question("/flow", "flow"),
     Question("/liquidations", "liquidations"),
     Question("/bursts", "bursts"),
     Question("/macro", "macro", answers.of_parts),
+    Question("/funding", "funding"),
+    Question("/weighted-funding", "weighted_funding"),
+    Question("/funding-persistence", "funding_persistence"),
     Question("/funding-dispersion", "funding_dispersion"),
     Question("/basis", "basis"),
+    Question("/carry", "carry"),
     Question("/arbitrage", "arbitrage"),
     Question("/options", "options", answers.of_options),
     Question("/option-history", "option_history"),
+    Question("/heatmap", "heatmap", answers.of_map, CELLS),
+    Question("/heatmap/profile", "heatmap", answers.of_profile, CELLS),
+    Question("/heatmap/coinglass", "heatmap", answers.of_coinglass, CELLS),
+    Question("/clusters", "clusters"),
+    Question("/entries", "entries"),
+    Question("/provenance", "provenance"),
+    Question("/leverage", "leverage", answers.of_fits, CELLS),
+    Question("/measured", "measured", answers.of_measured),
+    Question("/score", "last_score", answers.of_score),
 )
 """What can be asked of the measures."""
 ROWS = tuple(Question(f"/rows/{kind}", "read", fixed={"kind": kind}) for kind in TABLES)

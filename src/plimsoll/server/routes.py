@@ -134,9 +134,11 @@ def _parameter(one: Asked) -> inspect.Parameter:
     elif hint in (int, int | None):
         hint = int
         rules = {"ge": 1, "le": 10_000}
+    elif hint in (float, float | None):
+        hint = float
+        rules = {"allow_inf_nan": False}
     else:
-        hint = bool if hint is bool else float
-        rules = {} if hint is bool else {"allow_inf_nan": False}
+        rules = {}
     query = Query(description=one.words, **rules)
     return inspect.Parameter(
         one.name,

@@ -71,7 +71,7 @@ class Running:
                 ws_per_message_deflate=False,
                 h11_max_incomplete_event_size=32 * 1024,
                 timeout_graceful_shutdown=3,
-                log_level="warning",
+                log_level="error",
                 access_log=False,
                 server_header=False,
             )

@@ -82,10 +82,14 @@ class Client:
             return
         if len(self._queue) >= self._limits.behind:
             self._hub.dropped += 1
-            self._end(_SLOW, f"slow: {self._limits.behind} messages behind; read faster, or less")
+            self.drop(f"slow: {self._limits.behind} messages behind; read faster, or less")
             return
         self._queue.append(message)
         self._more.set()
+
+    def drop(self, reason: str) -> None:
+        """Tell the client nothing more, and why."""
+        self._end(_SLOW, reason)
 
     async def serve(self) -> None:
         """Hear and tell until either side ends it."""

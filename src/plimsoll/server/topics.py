@@ -54,6 +54,9 @@ class Listener(Protocol):
     def offer(self, message: str) -> None:
         """Take a message, without waiting."""
 
+    def drop(self, reason: str) -> None:
+        """Be told no more."""
+
 
 class Topic:
     """A subject that somebody listens to.

@@ -32,7 +32,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import replace
 
-from plimsoll.analytics.fitting import candidates, stood
+from plimsoll.analytics.fitting import candidates
 from plimsoll.analytics.flows import believed, moves
 from plimsoll.analytics.inventory import Inventory
 from plimsoll.analytics.inventory_state import (
@@ -93,7 +93,7 @@ def exposures(trial: Trial) -> dict[str, list[Floats]]:
     churns = candidates(replace(prior, memory=0.0, moves=False), ["churn", "closing", "attrition"])
     still, moved = (_without(trial, seeded) for seeded in (np.ones(len(trial.bars)), _moves(trial)))
     made = {
-        MAP: stood(trial, candidates(prior)),
+        MAP: trial.stood_by(candidates(prior)),
         PRIOR: [trial.stood().sum(axis=1, keepdims=True)],
         MIDNIGHT: [_at_midnight(trial, 0)],
         "equal weights": [trial.stood(parameters=alike).sum(axis=1, keepdims=True)],
@@ -105,8 +105,8 @@ def exposures(trial: Trial) -> dict[str, list[Floats]]:
         "distance only": [np.hstack([_away(trial, hours) for hours in (8, 72)])],
         "yesterday's map": [_at_midnight(trial, 1).sum(axis=1, keepdims=True)],
         "nothing closes": [_never_closed(trial)],
-        TWINS[0]: stood(trial, churns, still),
-        TWINS[1]: stood(trial, churns, moved),
+        TWINS[0]: trial.stood_by(churns, still),
+        TWINS[1]: trial.stood_by(churns, moved),
     }
     even = trial.background()[:, None]
     return {name: [np.hstack([columns, even]) for columns in tried] for name, tried in made.items()}

@@ -183,6 +183,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/carry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what buying spot and selling a perpetual has earned, settlement by settlement */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A perpetual, linear or inverse. */
+                    symbol: string;
+                    /** @description A perpetual, linear or inverse. */
+                    exchange: string;
+                    /** @description A spot market of the same exchange; the one in the perpetual's quote, or in another dollar, if left out. */
+                    spot?: string;
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Fractions of what is traded; each side is traded twice. */
+                    spot_fee?: number;
+                    /** @description Fractions of what is traded; each side is traded twice. */
+                    perpetual_fee?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/clusters": {
         parameters: {
             query?: never;
@@ -255,6 +306,51 @@ export interface paths {
                     as_of?: string;
                     /** @description The step of the grid of time. */
                     every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/entries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return open interest by the price at which it was entered, an estimate */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol of a perpetual or future, or a coin (`BTC`) for all of its in dollars. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description Of a bucket of prices. Unit: log price. */
+                    width?: number;
                 };
                 header?: never;
                 path?: never;
@@ -452,6 +548,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/funding-persistence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return how long each market's funding stays as it is */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description A row for each year of each market. */
+                    by_year?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/heatmap": {
         parameters: {
             query?: never;
@@ -587,100 +730,6 @@ export interface paths {
                     fitted?: boolean;
                     /** @description In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
                     measured?: boolean;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The answer, as columns. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/interest-candles": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Return open interest over exchanges as candles */
-        get: {
-            parameters: {
-                query: {
-                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
-                    symbol: string;
-                    /** @description The length of a candle, a multiple of the step. */
-                    interval?: string;
-                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                    exchange?: string[];
-                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
-                    since?: string;
-                    /** @description Before this time, `time < until`; written as `since`. */
-                    until?: string;
-                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                    as_of?: string;
-                    /** @description The step at which open interest is looked at. */
-                    every?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The answer, as columns. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content?: never;
-                };
-            };
-        };
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/interest-growth": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** Return how open interest has grown over an hour, four, a day, a week, 30 and 90 days */
-        get: {
-            parameters: {
-                query: {
-                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
-                    symbol: string;
-                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
-                    exchange?: string[];
-                    /** @description Before this time, `time < until`; written as `since`. */
-                    until?: string;
-                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
-                    as_of?: string;
-                    /** @description The step of the grid of time, at most an hour. */
-                    every?: string;
                 };
                 header?: never;
                 path?: never;
@@ -859,6 +908,7 @@ export interface paths {
         get: {
             parameters: {
                 query: {
+                    /** @description Such as `BTC`. */
                     coin: string;
                     /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange?: string[];
@@ -946,7 +996,7 @@ export interface paths {
         get: {
             parameters: {
                 query: {
-                    /** @description A unified symbol, or a coin (`BTC`) for all its contracts. */
+                    /** @description A unified symbol, a coin (`BTC`) for all its contracts, or `ALL` for all coins, in dollars only. */
                     symbol: string;
                     /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange?: string[];
@@ -957,6 +1007,194 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                     /** @description The step of the grid of time, such as `1h`. */
+                    every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/open-interest/candles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return open interest over exchanges as candles */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, a coin (`BTC`) for all its contracts, or `ALL` for all coins, in dollars only. */
+                    symbol: string;
+                    /** @description The length of a candle, a multiple of the step. */
+                    interval?: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step at which open interest is looked at. */
+                    every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/open-interest/divided": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return open interest by its parts, and how concentrated it is over them */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, a coin (`BTC`) for all its contracts, or `ALL` for all coins, in dollars only. */
+                    symbol: string;
+                    /** @description `margin` is what is deposited: coin, stablecoin or dollars. Unit: "margin", "symbol", "expiry", "coin"}. */
+                    by?: "exchange" | "margin" | "symbol" | "expiry" | "coin";
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time. */
+                    every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/open-interest/growth": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return how open interest has grown over an hour, four, a day, a week, 30 and 90 days */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, a coin (`BTC`) for all its contracts, or `ALL` for all coins, in dollars only. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time, at most an hour. */
+                    every?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/open-interest/milestones": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return when open interest first reached each round mark, in dollars */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A unified symbol, a coin (`BTC`) for all its contracts, or `ALL` for all coins, in dollars only. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time. */
                     every?: string;
                 };
                 header?: never;
@@ -2373,6 +2611,8 @@ export interface paths {
                     as_of?: string;
                     /** @description The step of the grid of time. */
                     every?: string;
+                    /** @description Volume is that of the last day, from candles. Unit: "volume"}. */
+                    weight?: "open_interest" | "volume";
                 };
                 header?: never;
                 path?: never;

@@ -89,7 +89,7 @@ export function loadPane(
   const asked = { symbol: shown.symbol, exchange: shown.exchanges, since: span.since };
   switch (pane) {
     case "interest":
-      return askOrEmpty("/interest-candles", { ...asked, interval: span.step, every: finer(span.step) }, signal);
+      return askOrEmpty("/open-interest/candles", { ...asked, interval: span.step, every: finer(span.step) }, signal);
     case "funding":
       return isStored("funding", shown.symbol)
         ? askOrEmpty("/weighted-funding", asked, signal)
