@@ -75,22 +75,30 @@ class Served:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+def chromium() -> Path:
+    """The browser; skipped where there is none, or no page to open in it."""
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if not CHROMIUM.is_file():
         pytest.skip(f"no browser at {CHROMIUM}: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    if find_spec("plimsoll_ui") is None:
+        pytest.skip("the page is not built: uv sync without PLIMSOLL_SKIP_UI builds it")
+    return CHROMIUM
+
+
+@pytest.fixture(scope="module")  # while it is open, this thread has a loop that others must not see
+def browser(chromium: Path) -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 (may not be installed)
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield launched
         launched.close()
 
 
 @pytest.fixture(scope="session")
-def served(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def served(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server of what a demonstration keeps: two coins, with options."""
-    del browser  # without one nothing need be served
-    if find_spec("plimsoll_ui") is None:
-        pytest.skip("the page is not built: uv sync without PLIMSOLL_SKIP_UI builds it")
+    del chromium  # without one nothing need be served
     session = plimsoll.open(tmp_path_factory.mktemp("page") / "store")
     server = Served(session, session.simulate("crash", coins=("BTC", "SOL"), days=11))
     yield server
