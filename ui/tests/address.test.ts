@@ -13,6 +13,7 @@ const elsewhere: Address = {
   map: false,
   palette: "ember",
   threshold: [0.2, 0.8],
+  top: 231_000_000,
   model: "fitted",
   panes: [],
   cell: [95_000, 96_000],

@@ -33,8 +33,6 @@ export interface Address {
   /** The top of the scale in dollars; null takes it from the map. */
   top: number | null;
   model: Model;
-  /** Leverage shown; none means all. */
-  tiers: number[];
   panes: Pane[];
   bubbles: boolean;
   clusters: boolean;
@@ -61,7 +59,6 @@ export const START: Address = {
   threshold: [0, 1],
   top: null,
   model: "prior",
-  tiers: [],
   panes: ["interest", "funding", "liquidations"],
   bubbles: true,
   clusters: true,
@@ -81,8 +78,6 @@ const one = (allowed: readonly string[]): Reader => (text) =>
   allowed.includes(text) ? text : undefined;
 const some = (allowed: readonly string[]): Reader => (text) =>
   text.split(",").filter((word) => allowed.includes(word));
-const numbers: Reader = (text) =>
-  text.split(",").map(Number).filter((value) => Number.isFinite(value) && value > 0);
 const positive: Reader = (text) => (Number(text) > 0 ? Number(text) : undefined);
 const pair: Reader = (text) => {
   const [low, high, ...rest] = text.split("~").map(Number);
@@ -103,7 +98,6 @@ const READERS: Record<keyof Address, Reader> = {
   threshold: pair,
   top: positive,
   model: one(MODELS),
-  tiers: numbers,
   panes: some(PANES),
   bubbles: flag,
   clusters: flag,

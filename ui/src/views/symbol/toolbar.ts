@@ -1,6 +1,7 @@
 /** What is shown of a symbol, and how: every choice is in the address. */
 
 import { fill, h } from "../../dom";
+import { dollars } from "../../format";
 import {
   type Address,
   MODELS,
@@ -23,7 +24,8 @@ export interface Toolbar {
   update: () => void;
 }
 
-export function toolbar(share: () => void): Toolbar {
+/** `top` says in how many dollars the scale of colours ends now. */
+export function toolbar(share: () => void, top: () => number): Toolbar {
   const element = h("div", { class: "toolbar", role: "toolbar", "aria-label": say().symbol.toolbar });
   const update = (): void => {
     const held = (document.activeElement as HTMLElement | null)?.dataset["key"];
@@ -36,7 +38,7 @@ export function toolbar(share: () => void): Toolbar {
       )),
       exchangeChoice(shown),
       modelChoice(shown),
-      menu("look", say().symbol.look, lookChoices(shown)),
+      menu("look", say().symbol.look, lookChoices(shown, top)),
       menu("panes", say().symbol.panesTitle, paneChoices(shown)),
       h("span", { class: "spring" }),
       press("share", say().symbol.share, false, share, say().symbol.shareWhy),
@@ -137,7 +139,7 @@ function modelChoice(shown: Address): HTMLElement {
   );
 }
 
-function lookChoices(shown: Address): HTMLElement[] {
+function lookChoices(shown: Address, top: () => number): HTMLElement[] {
   const words = say().symbol;
   const [low, high] = shown.threshold;
   return [
@@ -153,6 +155,11 @@ function lookChoices(shown: Address): HTMLElement[] {
     row(words.thresholdHigh, slider("high", words.thresholdHigh, high, (value) =>
       go({ threshold: [low, Math.max(value, low + 0.01)] }),
     )),
+    row(
+      words.colourScale,
+      press("top", shown.top === null ? words.scaleFree : words.scaleFixed(dollars(shown.top)), shown.top !== null, () =>
+        go({ top: shown.top === null ? Number(top().toPrecision(3)) : null }), words.scaleWhy),
+    ),
     row(
       words.show,
       group(words.show, [

@@ -33,7 +33,7 @@ class SymbolView implements View {
   readonly #drawer = h("aside", { class: "drawer", hidden: true, tabindex: -1 });
   readonly #legend = new Legend();
   readonly #profile = new Profile();
-  readonly #bar = toolbar(() => void this.#share());
+  readonly #bar = toolbar(() => void this.#share(), () => this.#top);
   readonly #chart: MarketChart;
   readonly #loader = new Loader((signal) => this.#load(signal));
   #tables = new Map<Pane, Table>();
@@ -99,7 +99,7 @@ class SymbolView implements View {
       this.#panel.element.querySelector("h2")!.textContent = say().symbol.title(now.symbol);
       this.#loader.start();
     } else if (changed(now, before, "map", "log")) this.#draw();
-    else if (changed(now, before, "palette", "threshold")) this.#look();
+    else if (changed(now, before, "palette", "threshold", "top")) this.#look();
     if (changed(now, before, "panes")) void this.#loadPanes(now.panes.filter((pane) => !this.#tables.has(pane)));
     if (changed(now, before, "bubbles", "clusters", "cell")) this.#mark();
     if (changed(now, before, "cell", "symbol", "exchanges")) void this.#openCell(now);
@@ -177,6 +177,7 @@ class SymbolView implements View {
   }
 
   #look(): void {
+    this.#top = address.value.top ?? this.#map?.top() ?? 1;
     this.#chart.look(address.value, this.#lookNow());
     this.#sideNow();
   }
