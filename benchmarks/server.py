@@ -33,7 +33,8 @@ __all__ = ["run"]
 CLIENTS, RATE, SECONDS = 200, 10, 20
 ROWS = 10
 """Rows of an update."""
-ASKED = 200
+ASKED = 90
+"""Twice that stays below what one client may ask at once."""
 _SYMBOL = "BTC/USDT:USDT"
 
 

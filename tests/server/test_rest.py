@@ -87,6 +87,9 @@ def test_a_map_is_that_of_the_session_at_random_cells(ask, simulated) -> None:
         ("funding", "funding", {"symbol": "SOL", "exchange": ["sim-a", "sim-c"]}),
         ("weighted-funding", "weighted_funding", {"symbol": "SOL", "since": "2025-01-02"}),
         ("clusters", "clusters", {"symbol": "SOL/USDT:USDT", "reach": 0.2}),
+        ("positioning", "positioning", {"symbol": "SOL"}),
+        ("liquidations", "liquidations", {"symbol": "SOL", "by": "exchange", "every": "1d"}),
+        ("arbitrage", "arbitrage", {"coin": "SOL"}),
     ],
 )
 def test_frames_are_those_of_the_session(ask, simulated, path, method, arguments) -> None:
@@ -179,6 +182,9 @@ REFUSED = [
     ("open-interest", {"symbol": "SOL", "every": "1s"}, 413, "ask for a shorter span"),
     ("clusters", {"symbol": "SOL", "reach": "nan"}, 422, "reach"),
     ("clusters", {"symbol": "SOL", "reach": "-1"}, 422, "positive"),
+    ("clusters", {"symbol": "SOL", "width": "1e15"}, 422, "width at most 1"),
+    ("entries", {"symbol": "SOL", "width": "1e-15"}, 422, "from 0.0001 to 1"),
+    ("open-interest/candles", {"symbol": "SOL", "every": "1s"}, 413, "ask for a shorter span"),
     ("rows/funding", {"limit": -5}, 422, "limit"),
     ("rows/funding", {"limit": 10**9}, 422, "limit"),
     ("rows/funding", {"cursor": "abc"}, 422, "is no cursor"),

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Hub", "subject_of"]
 
 _LOG = logging.getLogger(__name__)
-_EVERY = 0.02
+_EVERY = 0.01
 """How often the store is looked at, seconds."""
-_REST = 0.05
+_REST = 0.03
 """How long it is not looked at after something was told: what comes meanwhile is told at once."""
 _TOPICS = 4_096
 _LONGEST = 80

@@ -30,7 +30,7 @@ __all__ = ["encoding_of", "form_of", "known_parameters", "question_route", "resp
 _RELATIVE = re.compile(r"\s*\d+[smhdwy]\s*")
 _LATEST = 60.0
 """How long an answer holds that counts back from now, seconds."""
-_MINUTE = timedelta(minutes=5)
+_SHORTEST = timedelta(minutes=5)
 """The shortest step of a map where none is given."""
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 _PAGING = (
@@ -214,11 +214,11 @@ def bounded(service: Service, question: Question, given: Mapping[str, Any]) -> N
     ------
     Problem, ValueError
     """
-    step = given.get("interval") or given.get("every")
-    if not isinstance(step, str) and "since" not in given:
+    steps_given = [given[name] for name in ("interval", "every") if name in given]
+    if not steps_given and "since" not in given:
         return
     now = datetime.now(tz=UTC)
-    length = duration(step) if isinstance(step, str) else _MINUTE
+    length = min([duration(step) for step in steps_given], default=_SHORTEST)
     first, last = service.stored()
     since = instant(given["since"], now) if "since" in given else first
     until = instant(given["until"], now) if "until" in given else last
