@@ -332,6 +332,7 @@ class Estimates(Streams):
         until: When = None,
         as_of: When = None,
         parameters: Parameters | None = None,
+        fitted: bool = False,
     ) -> pl.DataFrame:
         """Return what makes up a range of prices of the map's last column.
 
@@ -348,6 +349,8 @@ class Estimates(Streams):
             `until` chooses the column: the last before it.
         parameters : Parameters, optional
             Of the model; see `heatmap`.
+        fitted : bool
+            Fit the leverage mix of each market, as `clusters` does.
 
         Returns
         -------
@@ -363,7 +366,11 @@ class Estimates(Streams):
         """
         from plimsoll.analytics import provenance  # noqa: PLC0415 (brings numba)
 
-        found, _ = self._standing(symbol, asked(exchange, None, until, as_of), parameters)
+        what = asked(exchange, None, until, as_of)
+        chosen: Chosen = parameters
+        if fitted:
+            chosen = self._fits(symbol, exchange, (None, what.until, what.as_of), None)
+        found, _ = self._standing(symbol, what, chosen)
         return provenance.provenance(found, low, high)
 
     def entries(

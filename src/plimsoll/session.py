@@ -10,7 +10,7 @@ import platformdirs
 import polars as pl
 from msgspec.structs import asdict
 
-from plimsoll import ingest, sql
+from plimsoll import ingest, sql, totals
 from plimsoll import overview as glance
 from plimsoll.chains import Chains
 from plimsoll.costs import Costs
@@ -247,3 +247,29 @@ class Session(Estimates, States, Crowds, Costs, Chains):
             If no open interest is stored.
         """
         return glance.overview(self._reader, asked(exchange, None, until, as_of))
+
+    def market(
+        self, *, exchange: Exchanges = None, until: When = None, as_of: When = None
+    ) -> totals.Market:
+        """Return the load on each coin, and on all of them together.
+
+        Parameters
+        ----------
+        exchange : str or list of str, optional
+        until, as_of : datetime or str, optional
+
+        Returns
+        -------
+        Market
+            `coins` is what `overview` returns: a row for each coin by falling open interest, with
+            what it costs, its crowd, its load, and 30 days for sparklines. `whole` is one row:
+            open interest and its change in a day, how concentrated and how believable it is,
+            funding, accounts, liquidations of a day by side with their bounds and completeness,
+            puts over calls, and signs of stress. Null where nothing is known.
+
+        Raises
+        ------
+        NoSuchData
+            If no open interest is stored.
+        """
+        return totals.market(self._reader, asked(exchange, None, until, as_of))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,6 +20,7 @@ from plimsoll.server.app import create_app
 from plimsoll.server.forms import ARROW, COLUMNS
 from plimsoll.server.service import Limits, Settings
 from plimsoll.session import offers
+from plimsoll.totals import together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,6 +106,39 @@ def test_frames_are_those_of_the_session(ask, simulated, path, method, arguments
             assert columns[name] == expected[name].fill_nan(None).to_list()
     arrow = ask(f"{API}/{path}", params=arguments, headers={"Accept": ARROW}).content
     assert pl.read_ipc_stream(arrow).equals(expected)
+
+
+def test_the_whole_market_is_what_its_coins_add_up_to(ask, simulated) -> None:
+    coins, whole = simulated.overview(), simulated.market().whole.row(0, named=True)
+    told = ask(f"{API}/overview").json()["facts"]["whole"]
+    for name, value in whole.items():
+        assert name in {"time", "oldest"} or told[name] == value, name
+    assert whole["open_interest_usd"] == pytest.approx(coins["open_interest_usd"].sum())
+    day = {"since": coins["time"].max() - timedelta(days=1), "by": "all", "whole": True}
+    closed = pl.concat(simulated.liquidations(coin, **day) for coin in coins["coin"])
+    assert whole["liquidated_long_usd"] == pytest.approx(closed["long_usd"].sum())
+    assert whole["liquidated_short_usd"] == pytest.approx(closed["short_usd"].sum())
+    assert 1 <= whole["effective"] <= whole["exchanges"]
+
+
+def test_sums_over_coins_leave_out_what_is_not_known_of_one() -> None:
+    frame = pl.DataFrame(
+        {
+            "time": [datetime(2026, 1, 1, tzinfo=UTC)] * 3,
+            "open_interest_usd": [110.0, 90.0, 50.0],
+            "open_interest_change": [0.1, -0.1, None],
+            "funding_apr": [0.1, None, 0.4],
+            "load": [None, None, None],
+            "long_short": [1.0, 2.0, 4.0],
+        },
+        schema_overrides={"load": pl.Float64},
+    )
+    whole = together(frame)
+    assert whole["open_interest_usd"] == 250
+    assert whole["open_interest_change"] == pytest.approx(0.0)  # 200 now, 100 + 100 before
+    assert whole["funding_apr"] == pytest.approx((0.1 * 110 + 0.4 * 50) / 160)
+    assert whole["load"] is None
+    assert whole["long_short"] == 2
 
 
 def test_other_answers_are_those_of_the_session(ask, simulated) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from plimsoll.analytics.measured import Measured
     from plimsoll.measures.interest import Consensus
     from plimsoll.measures.options import OptionState
+    from plimsoll.totals import Market
 
 __all__ = [
     "of_coinglass",
@@ -25,6 +26,7 @@ __all__ = [
     "of_fits",
     "of_frame",
     "of_map",
+    "of_market",
     "of_measured",
     "of_options",
     "of_parts",
@@ -39,6 +41,11 @@ _SIDES = ("long", "short")
 def of_frame(found: pl.DataFrame) -> Answer:
     """Return a frame: its columns."""
     return Answer(found.to_dict())
+
+
+def of_market(found: Market) -> Answer:
+    """Return each coin; as a fact all of them together."""
+    return Answer(found.coins.to_dict(), {"whole": found.whole.row(0, named=True)})
 
 
 def of_parts(found: Mapping[str, pl.DataFrame | None]) -> Answer:

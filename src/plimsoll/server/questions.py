@@ -129,7 +129,7 @@ def _words(name: str, hint: Any, words: Mapping[str, str]) -> str:
 
 QUESTIONS = (
     Question("/status", "status"),
-    Question("/overview", "overview"),
+    Question("/overview", "market", answers.of_market),
     Question("/show", "show", answers.of_parts),
     Question("/open-interest", "open_interest"),
     Question("/open-interest/divided", "divided_interest", answers.of_division),

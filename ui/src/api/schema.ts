@@ -1319,7 +1319,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Return the load on the whole market at a glance, a row for each coin */
+        /** Return the load on each coin, and on all of them together */
         get: {
             parameters: {
                 query?: {
@@ -1470,6 +1470,8 @@ export interface paths {
                     until?: string;
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
+                    /** @description Fit the leverage mix of each market, as `clusters` does. */
+                    fitted?: boolean;
                 };
                 header?: never;
                 path?: never;

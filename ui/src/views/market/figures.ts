@@ -1,116 +1,95 @@
-/** The whole market in a line: what is open, what it costs, what was closed by force. */
+/** The whole market in a line: what is open, what it costs, what was closed by force, the stress. */
 
 import { fill, h } from "../../dom";
 import { dollars, known, percent, ratio, tone } from "../../format";
 import { say } from "../../text";
-import type { Coin, Forced, Largest } from "./load";
+import type { Whole } from "./load";
 
-/** Sums and means over coins; what is unknown of a coin is left out and said. */
-export interface Totals {
-  interest: number;
-  /** Change in a day as if each coin's price had stood still. */
-  change: number;
-  funding: number;
-  ratio: number;
-  load: number;
-  liquidated: number;
-  weakest: string | null;
+export function figures(element: HTMLElement, whole: Whole): void {
+  const words = say().market;
+  const completeness = whole.liquidated_completeness;
+  const said = say().completeness as Record<string, string>;
+  fill(
+    element,
+    figure(
+      words.interest,
+      dollars(whole.open_interest_usd),
+      h("span", { class: tone(whole.open_interest_change), title: words.change }, percent(whole.open_interest_change, 1, true)),
+      words.interestNote(String(whole.coins)) + absent(whole),
+    ),
+    figure(words.load, percent(whole.load, 1), h("span", { class: "tag" }, words.estimate), words.loadNote),
+    figure(
+      words.funding,
+      h("b", { class: tone(whole.funding_apr) }, percent(whole.funding_apr, 1, true)),
+      null,
+      words.fundingNote,
+    ),
+    figure(words.ratio, ratio(whole.long_short), null, words.ratioNote),
+    figure(
+      words.liquidated,
+      (completeness && completeness !== "complete" ? "≥ " : "") + dollars(closed(whole)),
+      sides(whole),
+      (said[completeness ?? ""] ?? "") + most(whole),
+    ),
+    figure(words.putCall, ratio(whole.put_call), null, words.putCallNote),
+    figure(
+      words.concentration,
+      ratio(whole.effective, 1),
+      null,
+      words.concentrationNote(ratio(whole.effective, 1), String(whole.exchanges)),
+    ),
+    figure(words.stress, stress(whole), null, words.believed(percent(whole.believed, 0))),
+  );
 }
 
-const WEAKEST = ["unknown", "sampled", "throttled", "aggregated"];
-
-export function totals(coins: Coin[]): Totals {
-  const weigh = (value: (coin: Coin) => number): number => {
-    let [sum, weight] = [0, 0];
-    for (const coin of coins) {
-      if (!known(value(coin)) || !known(coin.open_interest_usd)) continue;
-      sum += value(coin) * coin.open_interest_usd;
-      weight += coin.open_interest_usd;
-    }
-    return weight > 0 ? sum / weight : Number.NaN;
-  };
-  const before = weigh((coin) => 1 / (1 + coin.open_interest_change));
-  const said = new Set(coins.map(({ completeness }) => completeness).filter(Boolean));
-  return {
-    interest: sumOf(coins.map(({ open_interest_usd }) => open_interest_usd)),
-    change: 1 / before - 1,
-    funding: weigh(({ funding_apr }) => funding_apr),
-    ratio: median(coins.map(({ long_short }) => long_short)),
-    load: weigh(({ load }) => load),
-    liquidated: sumOf(coins.map(({ liquidated_usd }) => liquidated_usd)),
-    weakest: WEAKEST.find((word) => said.has(word)) ?? (said.size ? "complete" : null),
-  };
+/** Coins that are not in the sums, as nothing was heard of them for long. */
+function absent({ absent }: Whole): string {
+  const words = say().market;
+  return absent.length ? `; ${words.absent(absent.join(", "))}` : "";
 }
 
-export function sumOf(values: number[]): number {
-  const seen = values.filter(known);
+function closed(whole: Whole): number {
+  const seen = [whole.liquidated_long_usd, whole.liquidated_short_usd].filter(known);
   return seen.length ? seen.reduce((a, b) => a + b, 0) : Number.NaN;
 }
 
-export function median(values: number[]): number {
-  const seen = values.filter(known).sort((a, b) => a - b);
-  if (!seen.length) return Number.NaN;
-  const middle = seen.length >> 1;
-  return seen.length % 2 ? seen[middle]! : (seen[middle - 1]! + seen[middle]!) / 2;
+function most(whole: Whole): string {
+  const sum = whole.liquidated_long_most_usd + whole.liquidated_short_most_usd;
+  return known(sum) && sum > closed(whole) ? `; ${say().market.most(dollars(sum))}` : "";
 }
 
-export function figures(
-  element: HTMLElement,
-  coins: Coin[],
-  largest: Largest | null,
-  forced: Forced | null,
-): void {
+/** Signs of stress, each with its name. */
+function stress(whole: Whole): HTMLElement {
   const words = say().market;
-  const sums = totals(coins);
-  const bound = sums.weakest === "throttled" || sums.weakest === "sampled" ? "≥ " : "";
-  const name = h("span", { class: "faint" }, coins[0]?.coin ?? "");
-  const completeness = say().completeness as Record<string, string>;
-  fill(
-    element,
-    figure(words.interest, dollars(sums.interest), h("span", { class: tone(sums.change) }, percent(sums.change, 1, true)), words.interestNote(String(coins.length)), words.change),
-    figure(words.load, percent(sums.load, 1), h("span", { class: "tag" }, words.estimate), words.loadNote),
-    figure(words.funding, percent(sums.funding, 1, true), null, words.fundingNote, "", tone(sums.funding)),
-    figure(words.ratio, ratio(sums.ratio), null, words.ratioNote),
-    figure(words.liquidated, bound + dollars(sums.liquidated), sides(forced), completeness[sums.weakest ?? ""] ?? ""),
-    figure(words.putCall, ratio(largest?.putCall), name, rank(largest)),
-    figure(words.concentration, ratio(largest?.effective, 1), name.cloneNode(true), words.concentrationNote(ratio(largest?.effective, 1))),
-  );
+  const signs: [string, string][] = [
+    [words.bursts, known(whole.bursts) ? String(whole.bursts) : "–"],
+    [words.spread, percent(whole.funding_spread, 1)],
+    [words.atCap, percent(whole.funding_at_cap, 0)],
+  ];
+  return h("dl", { class: "signs" }, ...signs.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", { class: "number" }, value))));
 }
 
 /** Longs and shorts as the parts of a bar. */
-function sides(forced: Forced | null): HTMLElement | null {
-  if (!forced || !(forced.long + forced.short > 0)) return null;
-  const share = forced.long / (forced.long + forced.short);
+function sides({ liquidated_long_usd: long, liquidated_short_usd: short }: Whole): HTMLElement | null {
+  if (!(long + short > 0)) return null;
+  const share = long / (long + short);
   const words = say().symbol.sides;
+  const text = `${words.long} ${dollars(long)}, ${words.short} ${dollars(short)}`;
   return h(
     "span",
-    { class: "sides", title: `${words.long} ${dollars(forced.long)}, ${words.short} ${dollars(forced.short)}` },
+    { class: "sides", title: text },
     h("i", { class: "long", style: `width:${100 * share}%` }),
     h("i", { class: "short", style: `width:${100 * (1 - share)}%` }),
-    h("span", { class: "unseen" }, `${words.long} ${dollars(forced.long)}, ${words.short} ${dollars(forced.short)}`),
+    h("span", { class: "unseen" }, text),
   );
 }
 
-function rank(largest: Largest | null): string {
-  const words = say().options;
-  return largest && known(largest.putCallRank)
-    ? words.rank(percent(largest.putCallRank, 0))
-    : words.unranked;
-}
-
-function figure(
-  name: string,
-  value: string,
-  beside: Node | null,
-  note: string,
-  why = "",
-  colour = "",
-): HTMLElement {
+function figure(name: string, value: string | HTMLElement, beside: Node | null, note: string): HTMLElement {
   return h(
     "div",
-    { class: "figure", title: why || null },
+    { class: "figure" },
     h("h3", {}, name),
-    h("p", { class: `figure-value ${colour}` }, value, beside),
+    h("div", { class: "figure-value" }, value, beside),
     h("p", { class: "figure-note" }, note),
   );
 }

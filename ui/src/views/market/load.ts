@@ -46,8 +46,43 @@ const NUMBERS = [
 ] as const;
 const LISTS = ["price_history", "open_interest_history", "funding_history"] as const;
 
-export async function loadCoins(signal: AbortSignal): Promise<Coin[]> {
+/** All coins together, as the server says it. */
+export interface Whole {
+  oldest: number;
+  coins: number;
+  absent: string[];
+  open_interest_usd: number;
+  open_interest_change: number;
+  exchanges: number;
+  effective: number;
+  believed: number;
+  load: number;
+  funding_apr: number;
+  funding_spread: number;
+  funding_at_cap: number;
+  long_short: number;
+  liquidated_long_usd: number;
+  liquidated_short_usd: number;
+  liquidated_long_most_usd: number;
+  liquidated_short_most_usd: number;
+  liquidated_completeness: string | null;
+  bursts: number;
+  put_call: number;
+}
+
+export async function loadMarket(signal: AbortSignal): Promise<{ coins: Coin[]; whole: Whole }> {
   const table = await ask("/overview", {}, signal);
+  const facts = table.facts["whole"] as Record<string, unknown>;
+  const known = Object.entries(facts).map(([name, value]) => [name, value ?? Number.NaN]);
+  const whole = {
+    ...Object.fromEntries(known),
+    oldest: Date.parse(String(facts["oldest"])) / 1000,
+    liquidated_completeness: facts["liquidated_completeness"],
+  } as Whole;
+  return { coins: coinsOf(table), whole };
+}
+
+function coinsOf(table: Table): Coin[] {
   const times = table.times();
   return table.words("coin").map((coin, row) => ({
     coin: coin ?? "",
@@ -101,49 +136,6 @@ function last(table: Table): Settled[] {
     found.set(key, { coin, exchange, symbol, time: times[row]!, apr, hours });
   }
   return [...found.values()];
-}
-
-/** What is asked of the largest coin, beside the table. */
-export interface Largest {
-  /** As if on so many equal exchanges. */
-  effective: number;
-  /** Puts over calls, by open interest, with its rank in its own history. */
-  putCall: number;
-  putCallRank: number;
-}
-
-export async function loadLargest(symbol: string, signal: AbortSignal): Promise<Largest> {
-  const since = before(2);
-  const [held, options] = await Promise.all([
-    askOrEmpty("/open-interest", { symbol, since }, signal),
-    isFresh("option_quote", symbol, 2)
-      ? askOrEmpty("/option-history", { symbol, since }, signal)
-      : Promise.resolve(Table.empty),
-  ]);
-  return {
-    effective: held.at("effective", held.length - 1),
-    putCall: options.at("put_call_open_interest", options.length - 1),
-    putCallRank: options.at("put_call_open_interest_percentile", options.length - 1),
-  };
-}
-
-/** What was closed by force in a day, by side, of all coins whose sums are told. */
-export interface Forced {
-  long: number;
-  short: number;
-}
-
-export async function loadForced(coins: string[], signal: AbortSignal): Promise<Forced> {
-  const tables = await Promise.all(
-    coins
-      .filter((coin) => isFresh("liquidation", coin, 1))
-      .map((symbol) => askOrEmpty("/liquidations", { symbol, since: before(1), by: "all" }, signal)),
-  );
-  const sum = (side: string): number => {
-    const seen = tables.flatMap((table) => [...table.numbers(`${side}_usd`)]).filter(Number.isFinite);
-    return seen.length ? seen.reduce((a, b) => a + b, 0) : Number.NaN;
-  };
-  return { long: sum("long"), short: sum("short") };
 }
 
 function before(days: number): string {

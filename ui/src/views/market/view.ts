@@ -2,6 +2,7 @@
 
 import { h } from "../../dom";
 import { dollars, percent } from "../../format";
+import type { Sheet } from "../../panel/export";
 import { Panel } from "../../panel/panel";
 import { ordered, place, sheetOf, table } from "../../panel/table";
 import { type Address, address, go } from "../../state/address";
@@ -9,20 +10,11 @@ import { say } from "../../text";
 import { Loader } from "../loader";
 import { type View, changed } from "../view";
 import { columns } from "./coins";
-import { figures, totals } from "./figures";
+import { figures } from "./figures";
 import { fresh, freshSheet } from "./fresh";
 import { growth } from "./growth";
 import { heat, heatSheet } from "./heat";
-import {
-  type Coin,
-  type Forced,
-  type Largest,
-  type Settled,
-  loadCoins,
-  loadForced,
-  loadFunding,
-  loadLargest,
-} from "./load";
+import { type Coin, type Settled, type Whole, loadFunding, loadMarket } from "./load";
 
 /** Coins whose funding is told by exchange. */
 const HEATED = 14;
@@ -35,8 +27,7 @@ class MarketView implements View {
   readonly element: HTMLElement;
   #coins: Coin[] = [];
   #settled: Settled[] = [];
-  #largest: Largest | null = null;
-  #forced: Forced | null = null;
+  #whole: Whole | null = null;
   readonly #loader = new Loader((signal) => this.#load(signal));
   readonly #figures: Panel;
   readonly #table: Panel;
@@ -51,7 +42,7 @@ class MarketView implements View {
       title: words.figures,
       name: "market",
       className: "figures-panel",
-      sheet: () => ({ columns: Object.keys(totals([])), rows: [Object.values(totals(this.#coins))] }),
+      sheet: () => this.#sheet(),
     });
     this.#figures.body.classList.add("figures");
     this.#table = new Panel({
@@ -101,17 +92,12 @@ class MarketView implements View {
   async #load(signal: AbortSignal): Promise<void> {
     this.#showFresh();
     try {
-      this.#coins = await loadCoins(signal);
+      ({ coins: this.#coins, whole: this.#whole } = await loadMarket(signal));
       this.#showTable();
       this.#showFigures();
       this.#showGrowth();
       const names = this.#coins.slice(0, HEATED).map(({ coin }) => coin);
-      [this.#settled, this.#largest, this.#forced] = await Promise.all([
-        loadFunding(names, signal),
-        names[0] ? loadLargest(names[0], signal) : null,
-        loadForced(names, signal),
-      ]);
-      this.#showFigures();
+      this.#settled = await loadFunding(names, signal);
       place(this.#heat.body, heat(this.#settled, names));
       if (this.#settled.length) this.#heat.ready();
       else this.#heat.empty(say().panel.nothing);
@@ -150,14 +136,21 @@ class MarketView implements View {
   }
 
   #showFigures(): void {
-    figures(this.#figures.body, this.#coins, this.#largest, this.#forced);
+    if (!this.#whole) return;
+    figures(this.#figures.body, this.#whole);
     const [largest] = this.#coins;
-    const { interest } = totals(this.#coins);
+    const interest = this.#whole.open_interest_usd;
     if (largest) {
       const share = percent(largest.open_interest_usd / interest, 0);
       this.#figures.summary(say().market.said(dollars(interest), largest.coin, share));
     }
     this.#figures.ready();
+  }
+
+  #sheet(): Sheet {
+    const { oldest, absent, ...numbers } = this.#whole ?? ({} as Partial<Whole>);
+    const whole = { ...numbers, absent: (absent ?? []).join(" ") };
+    return { columns: Object.keys(whole), rows: [Object.values(whole)] };
   }
 
   #showGrowth(): void {

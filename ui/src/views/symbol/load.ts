@@ -91,7 +91,7 @@ export function loadPane(
     case "interest":
       return askOrEmpty("/open-interest/candles", { ...asked, interval: span.step, every: finer(span.step) }, signal);
     case "funding":
-      return isStored("funding", shown.symbol)
+      return lastOf("funding", shown.symbol) >= Date.parse(span.since) / 1000
         ? askOrEmpty("/weighted-funding", asked, signal)
         : Promise.resolve(Table.empty);
     case "ratio":
@@ -161,5 +161,6 @@ export function loadProvenance(
   [low, high]: [number, number],
   signal: AbortSignal,
 ): Promise<Table> {
-  return ask("/provenance", { symbol: shown.symbol, exchange: shown.exchanges, low, high }, signal);
+  const fitted = shown.model === "fitted" ? { fitted: true } : {};
+  return ask("/provenance", { symbol: shown.symbol, exchange: shown.exchanges, low, high, ...fitted }, signal);
 }

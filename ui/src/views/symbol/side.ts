@@ -104,7 +104,7 @@ function madeOf(table: Table): HTMLElement {
     "div",
     {},
     h("p", { class: "total" }, dollars(total), h("span", { class: "dim" }, words.estimate)),
-    address.value.model === "prior" ? null : h("p", { class: "dim" }, words.byPrior),
+    address.value.model === "measured" ? h("p", { class: "dim" }, words.byPrior) : null,
     shares(words.bySide, by((row) => words.sides[sides[row] as "long" | "short"]), total),
     shares(words.byMarket, by((row) => `${exchanges[row]} ${symbols[row]}`), total),
     shares(words.byLeverage, by((row) => `${table.at("leverage", row)}×`), total),

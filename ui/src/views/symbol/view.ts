@@ -102,7 +102,7 @@ class SymbolView implements View {
     else if (changed(now, before, "palette", "threshold", "top")) this.#look();
     if (changed(now, before, "panes")) void this.#loadPanes(now.panes.filter((pane) => !this.#tables.has(pane)));
     if (changed(now, before, "bubbles", "clusters", "cell")) this.#mark();
-    if (changed(now, before, "cell", "symbol", "exchanges")) void this.#openCell(now);
+    if (changed(now, before, "cell", "symbol", "exchanges", "model")) void this.#openCell(now);
     if (changed(now, before, "zone")) this.#legend.update(this.#chart, null);
   }
 
@@ -121,6 +121,7 @@ class SymbolView implements View {
   async #load(signal: AbortSignal): Promise<void> {
     this.#panel.loading();
     this.#panel.element.setAttribute("aria-busy", "true");
+    if (address.value.model === "fitted") this.#panel.note(say().symbol.fitting);
     try {
       const { map, span } = await loadMap(address.value, signal);
       this.#span = span;
@@ -132,7 +133,10 @@ class SymbolView implements View {
     } catch (error) {
       if (!signal.aborted) this.#panel.failed(error, () => this.#loader.start());
     } finally {
-      if (!signal.aborted) this.#panel.element.removeAttribute("aria-busy");
+      if (!signal.aborted) {
+        this.#panel.element.removeAttribute("aria-busy");
+        this.#panel.note("");
+      }
     }
   }
 
