@@ -158,6 +158,15 @@ def test_other_answers_are_those_of_the_session(ask, simulated) -> None:
     assert len(told) == len(offers())
 
 
+def test_a_fitted_cluster_is_what_its_range_is_made_of(ask) -> None:
+    market = {"symbol": "SOL/USDT:USDT", "exchange": "sim-a", "fitted": True}
+    found = ask(f"{API}/clusters", params=market, timeout=300).json()["columns"]
+    assert found["value_usd_p10"][0] is not None  # it is fitted
+    where = {"low": found["price_low"][0], "high": found["price_high"][0]}
+    parts = ask(f"{API}/provenance", params={**market, **where}, timeout=300).json()["columns"]
+    assert sum(parts["value_usd"]) == pytest.approx(found["value_usd"][0])
+
+
 def test_a_fitted_map_says_what_each_cell_holds_at_least_and_most(ask) -> None:
     asked = {"symbol": "SOL/USDT:USDT", "exchange": "sim-a", "interval": "1h", "fitted": True}
     answer = ask(f"{API}/heatmap", params=asked, headers={"Accept": COLUMNS}, timeout=300)
