@@ -23,8 +23,10 @@ from plimsoll.store.revisions import in_force
 from plimsoll.store.stage import accepted, filing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from plimsoll.market.schema import Table
 
 __all__ = ["Reader"]
 
@@ -216,19 +218,17 @@ class Reader:
     def _once(self, series: Series, asked: _Asked) -> pl.DataFrame | None:
         """Read a series, or return None if a file was replaced meanwhile."""
         pending = self._pending(series)
-        known = self._months(series, asked.span, pending)
-        files = [path(series, month) for month in known for path in self._files]
-        before = [_identity(file) for file in files]
-        empty = pl.LazyFrame(schema=TABLES[series.kind].schema)
-        parts = [self._month(series, month, asked, pending.get(month, [])) for month in known]
-        # One collection for all months: to start one costs more than to read a small file.
-        frame = pl.concat([empty, *parts]).select(asked.columns).collect()
-        return frame if [_identity(file) for file in files] == before else None
-
-    @property
-    def _files(self) -> tuple[Callable[[Series, str], Path], ...]:
-        """Where a month is read from."""
-        return self.layout.sealed, self.layout.revisions
+        months = self._months(series, asked.span, pending)
+        files = [(self.layout.sealed(series, m), self.layout.revisions(series, m)) for m in months]
+        before = [_identity(file) for pair in files for file in pair]
+        table = TABLES[series.kind]
+        # All months are collected at once: to begin costs more than to read a small file.
+        parts = [
+            _month(table, *pair, asked, pending.get(month, []))
+            for month, pair in zip(months, files, strict=True)
+        ] or [pl.LazyFrame(schema=table.schema)]
+        frame = pl.concat(parts).select(asked.columns).collect()
+        return frame if [_identity(file) for pair in files for file in pair] == before else None
 
     def _months(
         self,
@@ -263,24 +263,6 @@ class Reader:
         )
         return [after] if exists and after is not None else []
 
-    def _month(
-        self, series: Series, month: str, asked: _Asked, pending: list[Path | pl.DataFrame]
-    ) -> pl.LazyFrame:
-        table = TABLES[series.kind]
-        place, file = (path(series, month) for path in self._files)
-        if not pending and not file.exists():
-            return asked.of(parquet.scan(place))
-        revised = parquet.read(file) if file.exists() else pl.DataFrame(schema=table.schema)
-        if pending:
-            first: list[tuple[int, Path | pl.DataFrame]] = [(0, place)] if place.exists() else []
-            inputs = [*first, *((rank, item) for rank, item in enumerate(pending, 1))]
-            merged = merge.Merged(known=revised)
-            kept = asked.of(pl.concat(merge.combine(table, inputs, merged)))
-            revised = pl.concat([revised, merged.revisions], how="diagonal")
-        else:
-            kept = asked.of(parquet.scan(place)).collect()
-        return in_force(table, kept, asked.of(revised.select(*table.schema))).lazy()
-
     def _pending(self, series: Series) -> dict[str, list[Path | pl.DataFrame]]:
         # Looked at first, though it ranks last: what is settled meanwhile is then in a stage.
         appended = [item for item in self._journal(series.kind) if item[0] == series]
@@ -313,6 +295,29 @@ class Reader:
         shown = ", ".join(f"{s.exchange} {s.symbol}" for s in stored[:12])
         more = f" and {len(stored) - 12} more" if len(stored) > 12 else ""
         return f"nothing stored for {asked}; stored {kind}: {shown}{more}"
+
+
+def _month(
+    table: Table,
+    place: Path,
+    revisions: Path,
+    asked: _Asked,
+    pending: list[Path | pl.DataFrame],
+) -> pl.LazyFrame:
+    """Return a month's facts, each in its version in force."""
+    revise = revisions.exists()
+    if not pending and not revise:
+        return asked.of(parquet.scan(place))
+    revised = parquet.read(revisions) if revise else pl.DataFrame(schema=table.schema)
+    if pending:
+        first: list[tuple[int, Path | pl.DataFrame]] = [(0, place)] if place.exists() else []
+        inputs = [*first, *((rank, item) for rank, item in enumerate(pending, 1))]
+        merged = merge.Merged(known=revised)
+        kept = asked.of(pl.concat(merge.combine(table, inputs, merged)))
+        revised = pl.concat([revised, merged.revisions], how="diagonal")
+    else:
+        kept = asked.of(parquet.scan(place)).collect()
+    return in_force(table, kept, asked.of(revised.select(*table.schema))).lazy()
 
 
 def _conditions(
