@@ -18,6 +18,7 @@ BENCHMARKS = {
     "recording": "benchmarks.recording",
     "recovery": "benchmarks.recovery",
     "score": "benchmarks.score",
+    "server": "benchmarks.server",
     "simulation": "benchmarks.simulation",
     "volatility": "benchmarks.volatility",
 }

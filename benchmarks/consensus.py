@@ -38,7 +38,9 @@ def run() -> dict[str, object]:
             accused=pl.col("accused").sum(),
             hours=pl.col("hours").max(),
             error=pl.col("error").max().round(6),
-            missed=pl.format("{}: {}", "scenario", "exchange").filter(pl.col("grade") != "D"),
+            missed=pl.format("{}: {}", "scenario", "exchange").filter(
+                (pl.col("grade") != "D") & (pl.col("fault") != "none")
+            ),
         )
     )
     columns = ("within", "width", "net", "longs", "shorts", "naive")

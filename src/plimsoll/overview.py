@@ -211,7 +211,7 @@ def show(
         "long_short": ratios,
         "liquidations": lambda: _last_day(reader, symbol, asked),
         "bursts": lambda: closed.bursts(reader, symbol, asked, _MINUTE, Rule()).tail(1),
-        "options": lambda: options.history(reader, coin, asked, 6 * _HOUR, smiles=False).tail(1),
+        "options": lambda: options.glance(reader, coin, asked),
         "macro": lambda: _beyond(reader, coin, asked),
         "load": lambda: _near(reader, symbol, asked),
     }

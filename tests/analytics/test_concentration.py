@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from plimsoll.analytics.concentration import concentration, divided, part, spread
 from plimsoll.errors import UnknownSymbol
+from truths.interest import EFFECTIVE, GINI, HHI, SHARES
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -35,11 +36,10 @@ def venues(*rows):
 
 
 def test_concentration_of_the_textbook_shares():
-    # Shares .4 .3 .2 .1: the sum of squares is .30, 1/.30, and 2(.1 + .4 + .9 + 1.6)/4 - 5/4.
-    hhi, effective, gini = concentration([0.4, 0.3, 0.2, 0.1])
-    assert hhi == pytest.approx(0.30)
-    assert effective == pytest.approx(3.3333, abs=5e-5)
-    assert gini == pytest.approx(0.25)
+    hhi, effective, gini = concentration(SHARES)
+    assert hhi == pytest.approx(HHI)
+    assert effective == pytest.approx(EFFECTIVE, abs=5e-5)
+    assert gini == pytest.approx(GINI)
 
 
 @given(st.lists(st.floats(0.01, 1e9), min_size=1, max_size=20), st.floats(1e-3, 1e3))

@@ -11,6 +11,14 @@ from hypothesis import strategies as st
 
 from plimsoll.analytics.cvd import cvd, net_positions, taken
 from plimsoll.market.schema import TABLES
+from truths.interest import (
+    CHANGE,
+    LONGS_CLOSED,
+    LONGS_OPENED,
+    SHORTS_CLOSED,
+    SHORTS_OPENED,
+    VOLUME,
+)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -143,6 +151,19 @@ def test_the_worked_example_of_the_flow_identities():
     assert (row["shorts_low"], row["shorts"], row["shorts_high"]) == (-60, -20, 20)
     assert row["net"] == 20
     assert row["longs_high"] - row["longs_low"] == 100 - 20
+
+
+def test_the_flows_of_the_worked_example_lie_within_the_bounds():
+    # Whoever was the taker of each: were all that gained longs takers, or none.
+    bought = LONGS_OPENED + SHORTS_CLOSED
+    assert (bought, SHORTS_OPENED + LONGS_CLOSED) == (VOLUME, VOLUME)
+    buyers, sellers = bars((1, CHANGE, VOLUME, 0.0)), bars((1, CHANGE, 0.0, VOLUME))
+    (row,) = net_positions(buyers).iter_rows(named=True)
+    assert row["longs_low"] <= LONGS_OPENED <= row["longs_high"]
+    assert row["shorts_low"] <= -SHORTS_CLOSED <= row["shorts_high"]
+    (row,) = net_positions(sellers).iter_rows(named=True)
+    assert row["longs_low"] <= -LONGS_CLOSED <= row["longs_high"]
+    assert row["shorts_low"] <= SHORTS_OPENED <= row["shorts_high"]
 
 
 def test_a_bar_that_cannot_be_is_left_out_and_the_sum_goes_on():

@@ -16,20 +16,14 @@ from plimsoll.analytics.detectors import (
     weighted_median,
     weights,
 )
+from truths.interest import WEIGHTED_MEDIANS
 
 NAN = float("nan")
 
 
 @pytest.mark.parametrize(
     ("values", "weight", "median"),
-    [
-        # The examples of the encyclopedia's article on the weighted median: .15 .1 .2 .3 .25 of
-        # 1 to 5 is 4; two quarters below and two above lie between 2 and 3, and so do .49 + .01.
-        ([1, 2, 3, 4, 5], [0.15, 0.1, 0.2, 0.3, 0.25], 4),
-        ([1, 2, 3, 4], [0.25, 0.25, 0.25, 0.25], 2.5),
-        ([1, 2, 3, 4], [0.49, 0.01, 0.25, 0.25], 2.5),
-        ([3, NAN, 1], [1, 9, NAN], 3),
-    ],
+    [*WEIGHTED_MEDIANS, ([3, NAN, 1], [1, 9, NAN], 3)],
 )
 def test_the_weighted_median_of_worked_examples(values, weight, median):
     assert weighted_median(values, weight) == pytest.approx(median)
@@ -63,6 +57,19 @@ def test_the_others_say_what_they_say_without_one():
     assert np.isnan(others[1, 1])
     assert others[1, [0, 2]].tolist() == [2, 2]
     assert np.isnan(leave_one_out([[1.0]], [[1.0]])).all()
+
+
+@given(st.integers(0, 10_000), st.integers(2, 7))
+def test_the_others_are_all_but_one(seed, count):
+    draw = np.random.default_rng(seed)
+    values = draw.integers(0, 5, size=(20, count)).astype(float)
+    mass = draw.integers(1, 4, size=(20, count)).astype(float)
+    values[draw.random(values.shape) < 0.2] = NAN
+    mass[draw.random(values.shape) < 0.1] = NAN
+    others = leave_one_out(values, mass)
+    for market in range(count):
+        rest = np.delete(values, market, axis=1), np.delete(mass, market, axis=1)
+        assert np.allclose(others[:, market], weighted_median(*rest), equal_nan=True)
 
 
 def test_a_series_is_stale_only_while_others_move_and_it_trades():

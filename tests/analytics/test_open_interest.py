@@ -16,6 +16,7 @@ from plimsoll.analytics.open_interest import (
     robust_z,
     snapshots,
 )
+from truths.interest import OUTLIER, ROBUST_Z
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -206,8 +207,7 @@ def test_change_keeps_markets_apart():
 
 
 def test_robust_z_of_the_textbook_sample():
-    # Median 3, deviations 2 1 0 1 97, their median 1: 97 / 1.4826 = 65.43.
-    assert robust_z([1, 2, 3, 4, 100], 5)[-1] == pytest.approx(65.43, abs=0.005)
+    assert robust_z(OUTLIER, 5)[-1] == pytest.approx(ROBUST_Z, abs=0.005)
 
 
 thousandths = st.integers(-(10**9), 10**9).map(lambda number: number / 1_000)

@@ -19,6 +19,7 @@ from plimsoll.analytics.positioning import (
     ranked,
 )
 from plimsoll.market.schema import TABLES
+from truths.interest import LONG_ACCOUNT, LONG_SHORT_RATIO
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -44,12 +45,13 @@ def ratios(*rows):
 
 
 def test_the_documented_share_has_the_documented_ratio():
-    # Binance's documentation of globalLongShortAccountRatio: longAccount 0.6442, shortAccount
-    # 0.3558, longShortRatio 1.8105; 0.6442 / 0.3558 is 1.8106.
-    (row,) = long_short(ratios((0, "binance", "accounts", None, 0.6442))).iter_rows(named=True)
-    assert row["ratio"] == pytest.approx(1.8106, abs=5e-5)
-    (row,) = long_short(ratios((0, "binance", "accounts", 1.8105, None))).iter_rows(named=True)
-    assert row["long_share"] == pytest.approx(0.6442, abs=5e-5)
+    told = ratios(
+        (0, "binance", "accounts", None, LONG_ACCOUNT),
+        (0, "okx", "accounts", LONG_SHORT_RATIO, None),
+    )
+    for row in long_short(told).iter_rows(named=True):
+        assert row["ratio"] == pytest.approx(LONG_SHORT_RATIO, abs=5e-5)
+        assert row["long_share"] == pytest.approx(LONG_ACCOUNT, abs=5e-5)
 
 
 def test_all_long_has_no_ratio_and_the_unknown_stays_unknown():

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plimsoll.analytics.quadrant import STATES, quadrant, seasonal_z
+from truths.interest import OUTLIER, ROBUST_Z
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -34,16 +35,16 @@ def made(prices, changes, bought, sold):
 
 
 def test_z_is_that_of_the_same_hour_of_the_days_before():
-    # At noon 1, 2, 3, 4, 100: the textbook's z of 65.43. At one o'clock 100 is nothing new.
+    # At noon the textbook's outlier; at any other hour, 100 is nothing new.
     rows = [
         (START + day * DAY + hour * HOUR, value if hour == 12 else 100.0 + day)
-        for day, value in enumerate((1.0, 2.0, 3.0, 4.0, 100.0))
+        for day, value in enumerate(OUTLIER)
         for hour in range(24)
     ]
     frame = pl.DataFrame(rows, schema=["time", "x"], orient="row")
     z = frame.with_columns(z=seasonal_z(frame, "x", HOUR, days=5)).filter(pl.col("z").is_not_null())
     assert z["time"].min() == START + 4 * DAY
-    assert z.filter(pl.col("x") == 100)["z"].to_list() == [pytest.approx(65.43, abs=0.005)]
+    assert z.filter(pl.col("x") == 100)["z"].to_list() == [pytest.approx(ROBUST_Z, abs=0.005)]
     assert z.filter(pl.col("x") == 104)["z"].unique().to_list() == [pytest.approx(2 / 1.4826)]
 
 

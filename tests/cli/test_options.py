@@ -70,3 +70,15 @@ def test_what_cannot_be_given_is_refused(store: Path, capsys: pytest.CaptureFixt
     assert ran("options", "ETH", "--store", str(store)) == 3
     assert ran("options", "BTC", "--out", "a.csv", "--store", str(store)) == 2
     assert "write it to a .json or .png file" in capsys.readouterr().err
+
+
+def test_show_has_a_line_on_options(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ran("show", "BTC/USD:BTC", "--store", str(store), "--json") == 0
+    (row,) = [
+        dict(zip(part, values, strict=True))
+        for part in [json.loads(capsys.readouterr().out)["options"]]
+        for values in zip(*part.values(), strict=True)
+    ]
+    assert row["put_call_open_interest"] == pytest.approx(70 / 147)
+    assert row["max_pain"] in {40_000, 50_000, 55_000, 60_000, 65_000, 70_000, 80_000}
+    assert row["largest_expiry"] == "2026-03-28T08:00:00Z"

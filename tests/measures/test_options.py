@@ -51,9 +51,9 @@ def test_a_ratio_that_only_fell_ranks_lowest(session: Session) -> None:
     row = session.options("BTC").summary.row(
         by_predicate=pl.col("measure") == "put_call_open_interest", named=True
     )
-    # Quotes at 2, 8, 14 and 20 h; on the grid of six hours each is seen once, and at the last.
-    assert row["observations"] == 40
-    assert row["percentile"] == pytest.approx(0.5 / 40, abs=0.5 / 40 + 1e-9)
+    # Ten midnights and the last moment, each with a lower ratio than before.
+    assert row["observations"] == 11
+    assert row["percentile"] == pytest.approx(0.5 / 11)
     assert row["coverage"] == 1
 
 
@@ -105,6 +105,17 @@ def test_a_history_is_the_states_that_were(session: Session) -> None:
     assert short.equals(told[:20])
 
 
+def test_a_grid_goes_on_over_the_end_of_a_month(tmp_path: Path) -> None:
+    """Quotes from 1 March to 5 April, each good for twelve hours: no step is left out."""
+    quoted, _ = market(hours=24 * 23)
+    moved = quoted.with_columns(pl.col("time", "known_at") + 240 * HOUR)
+    ends = moved.filter(~pl.col("symbol").str.contains("260328"))
+    told = stored(tmp_path, option_quote=ends).option_history("BTC", every="5h")
+    assert told["time"].diff().drop_nulls().unique().to_list() == [5 * HOUR]
+    assert told["time"].dt.month().unique().sort().to_list() == [3, 4]
+    assert (told["time"].dt.timestamp("ms") % (5 * 3_600_000) == 0).all()
+
+
 def test_open_interest_is_compared_with_a_week_before(session: Session) -> None:
     told = session.option_history("BTC", every="6h")
     assert told["open_interest_change"][:27].null_count() >= 27
@@ -142,7 +153,7 @@ def test_a_chain_long_ago_leaves_holes_and_not_zeros(tmp_path: Path) -> None:
     hole = told.filter(pl.col("live") == 0)
     assert hole.height == 7  # from 12 h after the last of the first day on
     assert hole["put_call_open_interest"].null_count() == hole.height
-    assert (hole["stale"] == 28).all()
+    assert hole["stale"].to_list() == [28] * 6 + [0]  # two days after, nobody misses them
     assert told["put_call_open_interest"][-1] is not None
 
 

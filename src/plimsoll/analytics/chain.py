@@ -7,6 +7,7 @@ moment asked about, `at`, so that one moment and a whole history are the same fr
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,12 @@ import polars as pl
 from plimsoll.analytics import black
 from plimsoll.market.symbols import Symbol, family
 
-__all__ = ["BOOK", "chain", "dropped", "looked_at", "named"]
+__all__ = ["BOOK", "FORGOTTEN", "chain", "dropped", "looked_at", "named"]
 
 BOOK = ("exchange", "family")
 """What tells one market of options from another: exchange, underlying and settlement."""
+FORGOTTEN = 4
+"""How many times the age at which a quote is stale, until its option is not missed any more."""
 
 _EXPIRES = time(8, tzinfo=UTC)
 _INSTANT = timedelta(microseconds=1)
@@ -59,15 +62,20 @@ def named(symbols: pl.Series) -> pl.DataFrame:
         `symbol`, `family` (underlying and settlement), `expiry` (08:00 UTC of its day),
         `strike` (quote currency), `kind` (call or put), `inverse` (whether settled in the coin).
     """
-    found = []
-    for text in symbols.unique().sort():
-        parts = Symbol.parse(text)
-        if parts.kind == "option" and parts.expiry and parts.strike:
-            expiry = datetime.combine(parts.expiry, _EXPIRES)
-            kind = "call" if parts.option == "C" else "put"
-            inverse = parts.settlement == "inverse"
-            found.append((text, family(text), expiry, float(parts.strike), kind, inverse))
+    found = [parts for text in symbols.unique().sort() if (parts := _parts(text)) is not None]
     return pl.DataFrame(found, schema=_PARTS, orient="row")
+
+
+@lru_cache(maxsize=1 << 16)
+def _parts(text: str) -> tuple[Any, ...] | None:
+    """Return what one symbol says, read once; None if it names no option."""
+    parts = Symbol.parse(text)
+    if parts.expiry is None or parts.strike is None:
+        return None
+    expiry = datetime.combine(parts.expiry, _EXPIRES)
+    kind = "call" if parts.option == "C" else "put"
+    inverse = parts.settlement == "inverse"
+    return text, family(text), expiry, float(parts.strike), kind, inverse
 
 
 def chain(quotes: pl.DataFrame, instants: pl.Series, max_age: timedelta) -> pl.DataFrame:
@@ -111,7 +119,7 @@ def looked_at(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return what `chain` and `dropped` do, the quotes being put in order once for both."""
     moments, spans = instants.unique().sort(), _standing(quotes, max_age)
-    return _chain(spans, moments), _dropped(spans, moments)
+    return _chain(spans, moments), _dropped(spans, moments, max_age)
 
 
 def _chain(spans: pl.DataFrame, moments: pl.Series) -> pl.DataFrame:
@@ -147,14 +155,14 @@ def dropped(quotes: pl.DataFrame, instants: pl.Series, max_age: timedelta) -> pl
     Returns
     -------
     DataFrame
-        `at`, and counts of options that have been quoted and have not expired: `live`, in the
-        chain, and `stale`, whose newest quote is older than `max_age`.
+        `at`, and counts of options that have not expired: `live`, in the chain, and `stale`, whose
+        newest quote is older than `max_age`, but not `FORGOTTEN` times as old.
     """
-    return _dropped(_standing(quotes, max_age), instants.unique().sort())
+    return _dropped(_standing(quotes, max_age), instants.unique().sort(), max_age)
 
 
-def _dropped(spans: pl.DataFrame, moments: pl.Series) -> pl.DataFrame:
-    ends = pl.min_horizontal("superseded", "expiry")
+def _dropped(spans: pl.DataFrame, moments: pl.Series, max_age: timedelta) -> pl.DataFrame:
+    ends = pl.min_horizontal("superseded", "expiry", pl.col("time") + FORGOTTEN * max_age)
     gone = spans.select(since="until", until=pl.max_horizontal("until", ends))
     counts = {
         "live": _standing_at(moments, spans["known_at"], spans["until"]),
@@ -179,7 +187,7 @@ def _standing(quotes: pl.DataFrame, max_age: timedelta) -> pl.DataFrame:
         quotes.select(*market, "time", pl.coalesce("known_at", "time").alias("known_at"), *_KEPT)
         .rename(_KEPT)
         .with_columns(pl.col(name).cast(_words(quotes[name])) for name in market)
-        .sort(*market, "known_at", "time")
+        .sort(*market, "known_at", "time", maintain_order=True)
         .filter(pl.col("time") >= pl.col("time").cum_max().over(market))
     )
     rows = rows.join(_places(rows), on=market, maintain_order="left")

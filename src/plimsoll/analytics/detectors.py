@@ -89,15 +89,26 @@ def weighted_median(values: ArrayLike, weight: ArrayLike) -> Floats:
     )
     if not value.shape[-1]:
         return np.full(value.shape[:-1], np.nan)
+    _, ordered, sums = _ranked(value, mass)
+    return _halfway(ordered, sums)
+
+
+def _ranked(value: Floats, mass: Floats) -> tuple[Whole, Floats, Floats]:
+    """Return the order of values along the last axis, the values in it, and weights summed."""
     known = ~(np.isnan(value) | np.isnan(mass))
     order = np.argsort(np.where(known, value, np.inf), axis=-1)
-    sort = np.take_along_axis(np.where(known, value, np.nan), order, axis=-1)
+    ordered = np.take_along_axis(np.where(known, value, np.nan), order, axis=-1)
     sums = np.take_along_axis(np.where(known, mass, 0.0), order, axis=-1).cumsum(axis=-1)
+    return order, ordered, sums
+
+
+def _halfway(ordered: Floats, sums: Floats) -> Floats:
+    """Return where half of the summed weight is reached; the mean of two where it divides there."""
     half = sums[..., -1:] / 2
     slack = 1e-12 * half
     low = np.argmax(sums >= half - slack, axis=-1)[..., None]
     high = np.argmax(sums > half + slack, axis=-1)[..., None]
-    ends = np.take_along_axis(sort, low, axis=-1), np.take_along_axis(sort, high, axis=-1)
+    ends = [np.take_along_axis(ordered, at, axis=-1) for at in (low, high)]
     found: Floats = np.where(half > 0, (ends[0] + ends[1]) / 2, np.nan)[..., 0]
     return found
 
@@ -117,10 +128,15 @@ def leave_one_out(values: ArrayLike, weight: ArrayLike) -> Floats:
     value = np.asarray(values, dtype=np.float64)
     mass = np.broadcast_to(np.asarray(weight, dtype=np.float64), value.shape)
     found = np.full(value.shape, np.nan)
-    for market in range(value.shape[1]):
-        others = np.delete(value, market, axis=1), np.delete(mass, market, axis=1)
-        if others[0].shape[1]:
-            found[:, market] = weighted_median(*others)
+    if value.shape[1] < 2:
+        return found
+    order, ordered, sums = _ranked(value, mass)
+    ranks, places = np.argsort(order, axis=1), np.arange(value.shape[1])
+    own = np.nan_to_num(np.where(np.isnan(value), 0.0, mass))
+    for market in places:
+        # Without its weight the sums reach half elsewhere, and never at its own place.
+        after = places >= ranks[:, market, None]
+        found[:, market] = _halfway(ordered, sums - after * own[:, market, None])
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -239,7 +240,8 @@ class _Evidence:
     def __init__(self, week: Panel) -> None:
         self.week = week
         self.hours = week.step / timedelta(hours=1)
-        self.runs = detectors.unchanged(week.held, week.volume) * self.hours
+        stood = detectors.unchanged(week.held, week.volume)
+        self.runs = stood.astype(np.float64) * self.hours
         self.perpetual = [Symbol.parse(symbol).expiry is None for _, symbol in week.markets]
         day = max(1, round(timedelta(days=1) / week.step))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -250,7 +252,6 @@ class _Evidence:
         self.others = detectors.leave_one_out(self.daily, weight)
         # A dated future has a premium, and counts where no perpetual is known.
         self.weight = np.where(self.perpetual, 1.0, _SLIGHT)
-        self.prices = detectors.leave_one_out(week.close, self.weight)
         moved = np.abs(np.diff(week.held, axis=0, prepend=np.nan))
         self.moved = moved
         recent = week.volume + np.roll(week.volume, 1, axis=0)
@@ -284,11 +285,10 @@ class _Evidence:
 
     def price(self, at: int) -> dict[str, Any]:
         """Return the row of a market's traded price, or without trades of the one implied."""
-        traded = ~np.isnan(self.week.close[:, at]).all()
+        traded, verdict = ~np.isnan(self.week.close[:, at]).all(), _Verdict()
         prices = self.week.close if traded else self.week.implied
-        others, verdict = detectors.leave_one_out(prices, self.weight), _Verdict()
-        own, theirs = np.log(prices[:, at]), np.log(others[:, at])
-        runs = detectors.unchanged(prices, np.full(prices.shape, np.nan))[:, at] * self.hours
+        others, stood = self._traded if traded else self._implied
+        own, theirs, runs = np.log(prices[:, at]), np.log(others[:, at]), stood[:, at]
         apart = float(np.exp(_middle(own - theirs)))
         found = {
             **self._of(at, "price"),
@@ -304,6 +304,20 @@ class _Evidence:
             verdict.say("D", f"its price is {apart:.3g} times that of the others")
         _late(verdict, found["lag_minutes"])
         return {**found, "grade": verdict.grade, "reasons": verdict.reasons}
+
+    @cached_property
+    def _traded(self) -> tuple[Floats, Floats]:
+        return self._beside(self.week.close)
+
+    @cached_property
+    def _implied(self) -> tuple[Floats, Floats]:
+        return self._beside(self.week.implied)
+
+    def _beside(self, prices: Floats) -> tuple[Floats, Floats]:
+        """Return what the others say of each price, and for how many hours it has stood still."""
+        stood = detectors.unchanged(prices, np.full(prices.shape, np.nan))
+        hours = stood.astype(np.float64) * self.hours
+        return detectors.leave_one_out(prices, self.weight), hours
 
     def _of(self, at: int, metric: str) -> dict[str, Any]:
         exchange, symbol = self.week.markets[at]
@@ -323,10 +337,9 @@ class _Evidence:
         """Return dollars per coin reported, over the price of trades: its own, else the others'."""
         own = self.week.implied[:, at] / self.week.close[:, at]
         if np.isnan(own).all():
-            own = self.week.implied[:, at] / self.prices[:, at]
+            own = self.week.implied[:, at] / self._traded[0][:, at]
         if np.isnan(own).all():
-            others = detectors.leave_one_out(self.week.implied, self.weight)
-            own = self.week.implied[:, at] / others[:, at]
+            own = self.week.implied[:, at] / self._implied[0][:, at]
         return _middle(own[-_recent(self.week.step) :])
 
     def _contracts(self, at: int) -> int | None:
@@ -415,7 +428,7 @@ def _heard(verdict: _Verdict, values: Floats) -> None:
         verdict.say("B", f"reported {share:.0%} of the week")
 
 
-def _moving(verdict: _Verdict, runs: NDArray[np.floating[Any]]) -> None:
+def _moving(verdict: _Verdict, runs: Floats) -> None:
     limit = _STALE / timedelta(hours=1)
     if runs[-1] > limit:
         verdict.say("D", f"stale: unchanged for {runs[-1]:.3g} h while others moved")

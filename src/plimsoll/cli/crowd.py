@@ -105,9 +105,9 @@ def _ratios(frame: pl.DataFrame, symbol: str, span: Span, output: Output) -> Non
 
         name = pl.format("{} {}", "exchange", pl.col("population").str.replace("_", " "))
         lines = frame.with_columns(
-            pl.col("time").dt.round("1h"), name=name, share=pl.col("long_share") * 100
+            pl.col("time").dt.round("1h"), name=name, share=pl.col("long_share") * 100 - 50
         ).pivot("name", index="time", values="share", aggregate_function="last")
-        unit = "% long"
+        unit = "% long, beyond half"
         series.draw(lines.sort("time"), path, title=f"Who is long, {symbol}", unit=unit)
 
     def words() -> None:

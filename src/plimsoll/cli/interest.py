@@ -12,6 +12,7 @@ from plimsoll.cli import flags
 from plimsoll.cli.output import SAID, answer, dollars, give, needs_rows, percent, readable, table
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from plimsoll.cli.flags import Output, Span
@@ -312,7 +313,8 @@ def entries(
     asked = {"exchange": list(exchange) or None, "until": until, "as_of": as_of, "width": width}
     frame = session.open(store).entries(symbol, **asked)  # type: ignore[arg-type]
     needs_rows(frame, symbol)
-    title = f"Open interest of {symbol} by entry price"
+    time: datetime = frame.select(pl.col("time").max()).item()
+    title = f"Open interest of {symbol} by entry price, {time:%Y-%m-%d %H:%M} UTC"
     whole = _buckets(frame)
 
     def picture(path: Path) -> None:

@@ -72,7 +72,7 @@ def _history(frame: pl.DataFrame, coin: str, every: str, span: Span, output: Out
         output,
         frame,
         {"coin": coin, "every": every, **span.arguments},
-        lambda: table(frame.select(_TOLD), title=f"Options on {coin}", last=24),
+        lambda: _past(frame, coin),
         drawn,
     )
 
@@ -81,18 +81,27 @@ _LINES = {
     "put_call_open_interest": "by open interest",
     "put_call_volume": "by volume",
 }
-_TOLD = (
-    "time",
-    "price",
-    "open_interest",
-    "put_call_open_interest",
-    "put_call_open_interest_percentile",
-    "put_call_volume",
-    "beyond_90",
-    "leverage",
-    "unsigned_usd",
-    "coverage",
-)
+_TOLD = {
+    "time": "time",
+    "price": "price",
+    "open_interest": "open_interest",
+    "put_call_open_interest": "put/call",
+    "put_call_open_interest_percentile": "percentile",
+    "put_call_volume": "by_volume",
+    "beyond_90": "beyond_90",
+    "leverage": "leverage",
+    "index_30": "index_30",
+    "unsigned_usd": "gamma",
+    "coverage": "coverage",
+}
+
+
+def _past(frame: pl.DataFrame, coin: str) -> None:
+    """Print a history for people."""
+    shares = ("percentile", "beyond_90", "index_30", "coverage")
+    shown = frame.select(**{words: pl.col(name) for name, words in _TOLD.items()})
+    worded = _worded(shown, gamma=dollars, **dict.fromkeys(shares, percent))
+    table(worded, title=f"Options on {coin}", last=24, right=("gamma", *shares))
 
 
 def _said(state: OptionState) -> None:

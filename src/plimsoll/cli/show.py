@@ -84,6 +84,7 @@ _TOLD = {
     "options": (
         *("time", "price", "open_interest", "put_call_open_interest"),
         *("put_call_open_interest_percentile", "put_call_volume", "beyond_90", "leverage"),
+        *("max_pain", "naive_usd"),
     ),
 }
 _TITLES = {

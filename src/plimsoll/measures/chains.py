@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from plimsoll.analytics.chain import BOOK
+from plimsoll.analytics.chain import BOOK, FORGOTTEN
 from plimsoll.errors import NoSuchData
 from plimsoll.market.symbols import Symbol, family
 from plimsoll.measures.asking import rows_of
@@ -53,8 +53,8 @@ def pieces(reader: Reader, market: str, asked: Asked) -> list[tuple[datetime, da
 def quotes(
     reader: Reader, market: str, asked: Asked, since: datetime, until: datetime
 ) -> pl.DataFrame:
-    """Return quotes that were fresh at any time of a stretch, and known in it or before."""
-    stretch = asked._replace(since=since - STALE, until=until)
+    """Return quotes that were fresh, or missed, in a stretch, and known in it or before."""
+    stretch = asked._replace(since=since - FORGOTTEN * STALE, until=until)
     rows = rows_of(reader, "option_quote", market, stretch)
     return rows.filter(pl.coalesce("known_at", "time") < until)
 

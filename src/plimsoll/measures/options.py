@@ -6,11 +6,10 @@ from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import polars as pl
 
-from plimsoll.analytics import exposure, intent, options, surface, svi, volatility_index
-from plimsoll.analytics.chain import BOOK, looked_at
+from plimsoll.analytics import exposure, intent, options, smile, surface, volatility_index
+from plimsoll.analytics.chain import BOOK, chain, looked_at
 from plimsoll.analytics.funding import percentile
 from plimsoll.errors import NoSuchData
 from plimsoll.measures import chains
@@ -24,16 +23,14 @@ if TYPE_CHECKING:
     from plimsoll.measures.asking import Asked
     from plimsoll.store.reader import Reader
 
-__all__ = ["STEP", "OptionState", "history", "state"]
+__all__ = ["OptionState", "glance", "history", "state"]
 
-STEP = timedelta(hours=6)
+_STEP = timedelta(days=1)
 """The grid on which a state is ranked in its own history."""
 RECENT = timedelta(days=30)
 """How far back trades tell what options were bought for."""
 _WEEK = timedelta(days=7)
 _MONTH = 30.0
-_DRAWN = 61
-"""Points of a curve: two strikes of a sparse expiry are far apart."""
 _SMILES = ("atm_30", "risk_reversal_30", "strangle_30")
 _BULLISH = 0.7
 """Puts over calls that are commonly read as bullish from there down."""
@@ -154,7 +151,7 @@ def state(reader: Reader, market: str, asked: Asked) -> OptionState:
     """Return what options say now; see `Session.options`."""
     until = asked._replace(since=None)
     at = chains.last_known(reader, market, until)
-    rows = chains.quotes(reader, market, until, at - STALE, at + _INSTANT)
+    rows = chains.quotes(reader, market, until, at, at + _INSTANT)
     moment = pl.Series([at], dtype=pl.Datetime("us", "UTC"))
     now, counts = looked_at(rows, moment, STALE)
     if not now.height:
@@ -166,7 +163,7 @@ def state(reader: Reader, market: str, asked: Asked) -> OptionState:
     return OptionState(
         market=market,
         time=at,
-        summary=_summary(_levels(reader, market, until, STEP, at, closing=True), now, tables),
+        summary=_summary(_levels(reader, market, until, _STEP, at, closing=True), now, tables),
         counts=counts.drop("at").row(0, named=True),
         intents=None if told is None else _intents(reader, market, until, told),
         **tables,
@@ -181,7 +178,7 @@ def _tables(now: pl.DataFrame) -> dict[str, Any]:
     taker = exposed["taker_coverage"] or 0.0
     by_strike = exposure.exposure(now, "expiry", "strike").drop("coverage", "taker_coverage")
     pains = options.pain(now)
-    largest = _largest(now)
+    largest = smile.largest(now)
     slices = surface.fit(largest)
     return {
         "price": price,
@@ -191,8 +188,8 @@ def _tables(now: pl.DataFrame) -> dict[str, Any]:
         "by_strike": options.strikes(now, "expiry")
         .join(by_strike, on=["at", "expiry", "strike"], how="left", maintain_order="left")
         .drop("at"),
-        "smile": _smile(largest, slices),
-        "curves": _curves(slices),
+        "smile": smile.quoted(largest, slices),
+        "curves": smile.curves(slices),
         "term": slices.with_columns(days=pl.col("years") * 365).drop("at", *BOOK),
         "maturities": surface.term_structure(slices).drop("at", *BOOK),
         "profile": profile,
@@ -216,52 +213,29 @@ def _grouped(now: pl.DataFrame, by: str) -> pl.DataFrame:
     )
 
 
-def _largest(whole: pl.DataFrame) -> pl.DataFrame:
-    """Return the chain of the market with most open interest at each moment."""
-    held = whole.group_by("at", *BOOK).agg(pl.col("open_interest").sum())
-    first = held.sort("open_interest", *BOOK).unique("at", keep="last").drop("open_interest")
-    return whole.join(first, on=["at", *BOOK], maintain_order="left")
-
-
-def _smile(now: pl.DataFrame, slices: pl.DataFrame) -> pl.DataFrame:
-    """Return the options out of the money that have a volatility, with what is fitted to them."""
-    call, over = pl.col("kind") == "call", pl.col("strike") >= pl.col("forward")
-    rows = (
-        now.filter((call == over) & pl.col("iv").is_not_null())
-        .with_columns(k=(pl.col("strike") / pl.col("forward")).log())
-        .join(
-            slices.select("expiry", "k_low", "k_high", *surface.PARAMETERS),
-            on="expiry",
-            how="left",
-            maintain_order="left",
-        )
-    )
-    curves = rows.select(surface.PARAMETERS).to_numpy().astype(np.float64)
-    variance = svi.total_variance(curves, rows["k"].to_numpy()) / rows["years"].to_numpy()
-    fitted = pl.Series(np.sqrt(variance), nan_to_null=True)
-    inside = pl.col("k").is_between("k_low", "k_high")
-    return rows.with_columns(fitted=pl.when(inside).then(fitted)).select(
-        *BOOK, "expiry", "days", "strike", "k", "iv", "fitted", "delta", "open_interest"
-    )
-
-
-def _curves(slices: pl.DataFrame) -> pl.DataFrame:
-    """Return the curve of each expiry, drawn between the strikes it was fitted to."""
-    known = slices.filter(pl.col("a").is_not_null())
-    curves = known.select(surface.PARAMETERS).to_numpy().astype(np.float64)
-    low, high, years = (known[name].to_numpy() for name in ("k_low", "k_high", "years"))
-    k = np.linspace(low, high, _DRAWN, axis=-1).reshape(-1)
-    of = np.repeat(np.arange(known.height), _DRAWN)
-    volatility = np.sqrt(svi.total_variance(curves[of], k) / years[of])
-    return pl.DataFrame({"expiry": known["expiry"].gather(of), "k": k, "volatility": volatility})
-
-
 def _intents(reader: Reader, market: str, asked: Asked, told: pl.DataFrame) -> pl.DataFrame:
     """Return what the trades of the last days were for."""
     start = told.select(pl.col("time").max() - RECENT).item()
     recent = told.filter(pl.col("time") > start)
     around = rows_of(reader, "option_quote", market, asked._replace(since=start - STALE))
     return intent.shares(intent.intents(recent, around, STALE))
+
+
+def glance(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
+    """Return the state of options in one row, without their smiles; see `Session.show`."""
+    until = asked._replace(since=None)
+    at = chains.last_known(reader, market, until)
+    past = _levels(reader, market, until, _STEP, at, closing=True)
+    rows = chains.quotes(reader, market, until, at, at + _INSTANT)
+    now = chain(rows, pl.Series([at], dtype=pl.Datetime("us", "UTC")), STALE)
+    held = now.group_by("expiry").agg(pl.col("open_interest").sum())
+    largest = held.join(options.pain(now), on="expiry").sort("open_interest", "expiry").tail(1)
+    rank = percentile(past["put_call_open_interest"])[-1:]
+    return past.tail(1).with_columns(
+        pl.Series("put_call_open_interest_percentile", rank, nan_to_null=True),
+        max_pain=pl.lit(largest["max_pain"].first(), pl.Float64),
+        largest_expiry=pl.lit(largest["expiry"].first()),
+    )
 
 
 def history(
@@ -289,18 +263,20 @@ def _levels(
     smiles: bool = False,
 ) -> pl.DataFrame:
     """Return measures on a grid of time up to the last quote; if `closing`, also at that moment."""
-    found = []
+    found, week_ago = [], last - _WEEK
     for start, end in chains.pieces(reader, market, asked):
         rows = chains.quotes(reader, market, asked, start, end)
-        grid = pl.datetime_range(start, end, step, closed="left", eager=True).dt.truncate(step)
-        ends = [last] if closing and start <= last < end else []
-        moments = grid.append(pl.Series(ends, dtype=grid.dtype))
-        within = moments.filter((moments >= start) & (moments <= last))
+        grid = pl.datetime_range(start, end + step, step, eager=True).dt.truncate(step)
+        moments = grid.append(pl.Series([week_ago, last] if closing else [], dtype=grid.dtype))
+        within = moments.filter((moments >= start) & (moments < end) & (moments <= last))
         if len(within) and rows.height:
             found.append(_measured(rows, within, smiles=smiles))
     whole = pl.concat(found).rename({"at": "time"})
     seen = (pl.col("live") + pl.col("stale")).cum_sum() > 0
-    return _stated(reader, market, asked, _changed(whole.filter(seen), step))
+    changed = _changed(whole.filter(seen), step)
+    if closing:
+        changed = changed.filter(pl.col("time") != week_ago)
+    return _stated(reader, market, asked, changed)
 
 
 def _measured(rows: pl.DataFrame, moments: pl.Series, *, smiles: bool) -> pl.DataFrame:
@@ -313,10 +289,10 @@ def _measured(rows: pl.DataFrame, moments: pl.Series, *, smiles: bool) -> pl.Dat
         options.spread(whole),
         options.leverage(whole).drop("priced"),
         exposure.exposure(whole).select("at", "unsigned_usd", "naive_usd"),
-        volatility_index.index(_largest(whole), _MONTH).select("at", index_30="value"),
+        volatility_index.index(smile.largest(whole), _MONTH).select("at", index_30="value"),
     ]
     if smiles:
-        month = surface.term_structure(surface.fit(_largest(whole)), (_MONTH,))
+        month = surface.term_structure(surface.fit(smile.largest(whole)), (_MONTH,))
         parts.append(month.select("at", **{name: name.removesuffix("_30") for name in _SMILES}))
     for part in parts:
         made = made.join(part, on="at", how="left", maintain_order="left")

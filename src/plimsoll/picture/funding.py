@@ -12,6 +12,8 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from plimsoll.picture.style import BACK, FAINT, INK
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-_BACK, _EMPTY, _INK, _FAINT = "#0e0b16", "#1d1a28", "#e9e6f2", "#8d87a3"
+_EMPTY = "#1d1a28"
 # Shorts pay in blue, longs in amber, and nobody in the middle.
 _BLUE_TO_AMBER = LinearSegmentedColormap.from_list(
     "blue_to_amber", ["#9fdcff", "#3d8fd1", "#3a3550", "#e0912f", "#ffe08a"]
@@ -59,7 +61,7 @@ def draw(history: pl.DataFrame, path: Path, *, title: str) -> None:
     wide = grid.join(cells.pivot("market", index="time", values="apr"), on="time", how="left")
     markets = sorted(cells["market"].unique(), reverse=True)
     height = 2.2 + 0.36 * len(markets)
-    figure = Figure(figsize=(16, height), dpi=110, facecolor=_BACK, layout="constrained")
+    figure = Figure(figsize=(16, height), dpi=110, facecolor=BACK, layout="constrained")
     axes = figure.add_subplot(facecolor=_EMPTY)
     values = wide.select(markets).to_numpy().astype(float).T
     starts = wide["time"].dt.replace_time_zone(None).to_numpy()
@@ -74,7 +76,7 @@ def draw(history: pl.DataFrame, path: Path, *, title: str) -> None:
         norm=Normalize(-most, most),
     )
     _dress(axes, mesh, figure, markets)
-    axes.set_title(f"{title}   means of {_said(step)}", color=_INK, loc="left", fontsize=15, pad=12)
+    axes.set_title(f"{title}   means of {_said(step)}", color=INK, loc="left", fontsize=15, pad=12)
     figure.savefig(path)
 
 
@@ -93,17 +95,17 @@ def _said(step: timedelta) -> str:
 
 def _dress(axes: Axes, mesh: QuadMesh, figure: Figure, markets: list[str]) -> None:
     axes.set_yticks(np.arange(len(markets)) + 0.5, markets)
-    axes.hlines(np.arange(1, len(markets)), *axes.get_xlim(), color=_BACK, linewidth=2)
+    axes.hlines(np.arange(1, len(markets)), *axes.get_xlim(), color=BACK, linewidth=2)
     locator = mdates.AutoDateLocator()  # type: ignore[no-untyped-call]
     axes.xaxis_date()
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
-    axes.tick_params(colors=_FAINT, length=0)
+    axes.tick_params(colors=FAINT, length=0)
     axes.margins(x=0)
     bar = figure.colorbar(mesh, ax=axes, extend="both", pad=0.01, aspect=30)
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    bar.ax.tick_params(colors=_FAINT, length=0)
-    bar.set_label("a year, simple: longs pay above zero", color=_FAINT)
+    bar.ax.tick_params(colors=FAINT, length=0)
+    bar.set_label("a year, simple: longs pay above zero", color=FAINT)
     bar.outline.set_visible(False)
     for spine in axes.spines.values():
         spine.set_visible(False)

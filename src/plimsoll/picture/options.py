@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from plimsoll.picture.style import BACK, FAINT, INK, LINES, LONG, large
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -23,8 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
-_NIGHT, _INK, _FAINT = "#120318", "#efeaf2", "#9a8fa3"
-_CALL, _PUT, _GOLD, _SKY = "#3fb68b", "#ff6f61", "#f5c542", "#6ec1e4"
+_CALL, _PUT, _GOLD, _SKY, _VIOLET = LONG, "#ff6f61", LINES[0], LINES[1], LINES[4]
 _DUSK = ("#fde725", "#7ad151", "#22a884", "#2a9bb8", "#5b8fd9", "#9a7be0", "#c77dd8")
 _BARS = 72
 """Bars of open interest by strike: more than this are joined."""
@@ -42,8 +43,15 @@ def draw(state: OptionState, path: Path, *, title: str, source: str = "") -> Non
     title : str
     source : str
         Where the data comes from, for the last line.
+
+    Raises
+    ------
+    ValueError
+        If nothing is known to be open.
     """
-    figure = Figure(figsize=(16, 10), dpi=120, facecolor=_NIGHT)
+    if not state.by_strike.select(pl.col("calls", "puts").sum()).sum_horizontal().item():
+        raise ValueError("nothing to draw: no option is known to be open")
+    figure = Figure(figsize=(16, 10), dpi=120, facecolor=BACK)
     FigureCanvasAgg(figure)
     places = {
         "strikes": (0.05, 0.505, 0.60, 0.335),
@@ -59,14 +67,14 @@ def draw(state: OptionState, path: Path, *, title: str, source: str = "") -> Non
     _term(axes["term"], state)
     _gamma(axes["gamma"], state)
     _words(figure, state, title, source)
-    figure.savefig(path, facecolor=_NIGHT)
+    figure.savefig(path, facecolor=BACK)
 
 
 def _panel(figure: Figure, place: tuple[float, float, float, float]) -> Axes:
     axes = figure.add_axes(place)
-    axes.set_facecolor(_NIGHT)
-    axes.tick_params(colors=_FAINT, labelsize=9, length=0, pad=5)
-    axes.grid(visible=True, color=_INK, alpha=0.07, linewidth=0.6)
+    axes.set_facecolor(BACK)
+    axes.tick_params(colors=FAINT, labelsize=9, length=0, pad=5)
+    axes.grid(visible=True, color=INK, alpha=0.07, linewidth=0.6)
     axes.set_axisbelow(True)
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -74,8 +82,8 @@ def _panel(figure: Figure, place: tuple[float, float, float, float]) -> Axes:
 
 
 def _named(axes: Axes, title: str, note: str = "") -> None:
-    axes.set_title(title, color=_INK, loc="left", fontsize=11.5, fontweight="bold", pad=9)
-    axes.set_title(note, color=_FAINT, loc="right", fontsize=9, pad=9)
+    axes.set_title(title, color=INK, loc="left", fontsize=11.5, fontweight="bold", pad=9)
+    axes.set_title(note, color=FAINT, loc="right", fontsize=9, pad=9)
 
 
 def _strikes(axes: Axes, state: OptionState) -> None:
@@ -90,14 +98,14 @@ def _strikes(axes: Axes, state: OptionState) -> None:
     middle = edges[:-1] + width / 2
     axes.bar(middle, sides[0], width * 0.84, color=_CALL, alpha=0.85)
     axes.bar(middle, -sides[1], width * 0.84, color=_PUT, alpha=0.85)
-    axes.axhline(0, color=_INK, linewidth=0.8, alpha=0.6)
+    axes.axhline(0, color=INK, linewidth=0.8, alpha=0.6)
     above, below = (max(side.max(), 1e-12) for side in sides)
     # Room for the words above the calls; the puts get a third at least, so that few look few.
     axes.set_ylim(-max(1.15 * below, 0.5 * above), 1.45 * max(above, 0.5 * below))
     axes.set_xlim(low, high)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda price, _: f"{price:,.6g}"))
     axes.xaxis.set_major_locator(MaxNLocator(12, steps=[1, 2, 2.5, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda amount, _: _short(abs(amount))))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda amount, _: large(abs(amount))))
     for text, at, color in (("calls", 0.955, _CALL), ("puts", 0.045, _PUT)):
         axes.text(0.008, at, text, color=color, fontsize=11, fontweight="bold", va="center",
                   transform=axes.transAxes)  # fmt: skip
@@ -109,10 +117,10 @@ def _levels(axes: Axes, state: OptionState, low: float, high: float) -> None:
     """Mark the price, the strike of least pay-out of the largest expiry, and zero gamma."""
     largest = state.by_expiry.sort("open_interest", nulls_last=False).row(-1, named=True)
     found = [
-        (state.price, "price", _INK, "-"),
+        (state.price, "price", INK, "-"),
         (largest["max_pain"], f"max pain {largest['expiry']:%d %b}", _GOLD, (0, (5, 3))),
         (state.naive_zero.price, "zero gamma, naive", _SKY, (0, (1, 1.5))),
-        (state.taker_zero.price, "zero gamma, takers", "#b48ef0", (0, (1, 1.5))),
+        (state.taker_zero.price, "zero gamma, takers", _VIOLET, (0, (1, 1.5))),
     ]
     shown = [one for one in found if one[0] is not None and low <= one[0] <= high]
     for rank, (at, name, color, style) in enumerate(shown):
@@ -129,7 +137,7 @@ def _levels(axes: Axes, state: OptionState, low: float, high: float) -> None:
             color=color,
             fontsize=9,
             fontweight="bold",
-            path_effects=[withStroke(linewidth=3, foreground=_NIGHT)],
+            path_effects=[withStroke(linewidth=3, foreground=BACK)],
         )
 
 
@@ -140,7 +148,7 @@ def _middle(strike: Floats, held: Floats, price: float | None) -> tuple[float, f
     low, high = strike[ends].tolist()
     if price is not None:
         low, high = min(low, 0.8 * price), max(high, 1.2 * price)
-    margin = 0.02 * (high - low)
+    margin = 0.02 * (high - low) or 0.1 * high
     return low - margin, high + margin
 
 
@@ -150,16 +158,16 @@ def _expiries(axes: Axes, state: OptionState) -> None:
     calls, puts = (rows[name].fill_null(0).to_numpy() for name in ("calls", "puts"))
     axes.barh(at, calls, 0.72, color=_CALL, alpha=0.85)
     axes.barh(at, -puts, 0.72, color=_PUT, alpha=0.85)
-    reach = 1.3 * max(*calls, *puts, 1e-12)
+    reach = 1.3 * max([*calls, *puts])
     axes.set_xlim(-reach, reach)
     axes.set_ylim(rows.height - 0.5, -0.5)
-    axes.axvline(0, color=_INK, linewidth=0.8, alpha=0.6)
+    axes.axvline(0, color=INK, linewidth=0.8, alpha=0.6)
     axes.set_yticks(at, [f"{expiry:%d %b %y}" for expiry in rows["expiry"]])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda amount, _: _short(abs(amount))))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda amount, _: large(abs(amount))))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     for k, ratio in enumerate(rows["put_call_open_interest"]):
         if ratio is not None:
-            axes.text(0.985, k, f"{ratio:.2f}", color=_FAINT, fontsize=8.5, ha="right",
+            axes.text(0.985, k, f"{ratio:.2f}", color=FAINT, fontsize=8.5, ha="right",
                       va="center", transform=axes.get_yaxis_transform())  # fmt: skip
     axes.grid(visible=False, axis="y")
     _named(axes, "Open interest by expiry", "at the right: puts over calls")
@@ -186,12 +194,12 @@ def _smile(axes: Axes, state: OptionState) -> None:
             label=f"{expiry:%d %b %y}",
         )
         top.extend(volatility)
-    axes.axvline(0, color=_INK, linewidth=0.8, alpha=0.5)
-    axes.set_xlabel("log of strike over forward", color=_FAINT, fontsize=9)
+    axes.axvline(0, color=INK, linewidth=0.8, alpha=0.5)
+    axes.set_xlabel("log of strike over forward", color=FAINT, fontsize=9)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f} %"))
     if top:
         axes.legend(
-            facecolor=_NIGHT, edgecolor=_NIGHT, labelcolor=_FAINT, fontsize=8, ncols=2, loc="best"
+            facecolor=BACK, edgecolor=BACK, labelcolor=FAINT, fontsize=8, ncols=2, loc="best"
         )
     _named(axes, "Smile", "marks out of the money, and the fit")
 
@@ -213,7 +221,7 @@ def _term(axes: Axes, state: OptionState) -> None:
     beside.vlines(known["days"], 0, reversal, color=_SKY, linewidth=5, alpha=0.45)
     beside.axhline(0, color=_SKY, linewidth=0.8, alpha=0.5)
     # The bars keep to the lower half, below the line.
-    reach = 1.15 * max(1.0, *np.abs(reversal))
+    reach = 1.15 * max([1.0, *np.abs(reversal)])
     beside.set_ylim(-reach, 3 * reach)
     beside.yaxis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:+.0f}" if value else "0")
@@ -229,9 +237,9 @@ def _gamma(axes: Axes, state: OptionState) -> None:
     _named(axes, "Gamma exposure", "dollars of delta per 1 %, by price")
     price = state.profile["price"].to_numpy()
     lines = {
-        "unsigned": (_FAINT, 1.0, None),
+        "unsigned": (FAINT, 1.0, None),
         "naive": (_SKY, 1.8, state.naive_zero),
-        "taker": ("#b48ef0", 1.8, state.taker_zero),
+        "taker": (_VIOLET, 1.8, state.taker_zero),
     }
     for name, (color, width, level) in lines.items():
         told = state.profile[f"{name}_usd"]
@@ -240,18 +248,18 @@ def _gamma(axes: Axes, state: OptionState) -> None:
         axes.plot(price, told.to_numpy(), color=color, linewidth=width, label=_SIGNS[name])
         if level is not None and level.price is not None:
             axes.plot(level.price, 0, "o", color=color, markersize=6)
-    axes.axhline(0, color=_INK, linewidth=0.8, alpha=0.6)
+    axes.axhline(0, color=INK, linewidth=0.8, alpha=0.6)
     if state.price is not None:
-        axes.axvline(state.price, color=_INK, linewidth=1.0, alpha=0.8)
+        axes.axvline(state.price, color=INK, linewidth=1.0, alpha=0.8)
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: large(value)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda usd, _: _dollars(usd)))
     axes.margins(x=0)
     if len(price):
         axes.legend(
-            facecolor=_NIGHT,
-            edgecolor=_NIGHT,
-            labelcolor=_FAINT,
+            facecolor=BACK,
+            edgecolor=BACK,
+            labelcolor=FAINT,
             fontsize=8.5,
             ncols=3,
             loc="upper center",
@@ -267,16 +275,16 @@ _SIGNS = {
 
 
 def _words(figure: Figure, state: OptionState, title: str, source: str) -> None:
-    figure.text(0.05, 0.955, title, color=_INK, fontsize=17, fontweight="bold")
-    figure.text(0.05, 0.922, "   ".join(_told(state, _FIRST)), color=_INK, fontsize=11)
-    figure.text(0.05, 0.894, "   ".join(_told(state, _SECOND)), color=_FAINT, fontsize=10)
+    figure.text(0.05, 0.955, title, color=INK, fontsize=17, fontweight="bold")
+    figure.text(0.05, 0.922, "   ".join(_told(state, _FIRST)), color=INK, fontsize=11)
+    figure.text(0.05, 0.894, "   ".join(_told(state, _SECOND)), color=FAINT, fontsize=10)
     counts = state.counts
     drawn = (
         f"{counts['live']:,} options at {state.time:%Y-%m-%d %H:%M} UTC, {counts['stale']:,} left "
         "out as stale. Percentiles are of this market's own history. Who holds which side is not "
         "known: the naive sign takes dealers to be long calls and short puts; max pain is context."
     )
-    figure.text(0.05, 0.016, f"{source}\n{drawn}".strip(), color=_FAINT, fontsize=8.5)
+    figure.text(0.05, 0.016, f"{source}\n{drawn}".strip(), color=FAINT, fontsize=8.5)
 
 
 _FIRST = {
@@ -303,12 +311,4 @@ def _told(state: OptionState, wanted: dict[str, str]) -> list[str]:
 
 
 def _dollars(usd: float) -> str:
-    return f"−${_short(-usd)}" if usd < 0 else f"${_short(usd)}"
-
-
-def _short(value: float) -> str:
-    """Return a number with a letter for its size: ``25k``."""
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:.3g}{letter}"
-    return f"{value:.3g}"
+    return f"−${large(-usd)}" if usd < 0 else f"${large(usd)}"

@@ -55,6 +55,8 @@ def draw(frame: pl.DataFrame, path: Path, *, title: str, unit: str, area: bool =
         axes.set_ylim(bottom=0)
     else:
         axes.axhline(0, color=style.FAINT, linewidth=0.8)
+    if unit.startswith("%"):
+        axes.yaxis.set_major_formatter("{x:g}")
     if len(names) > 1:
         style.legend(axes)
     figure.savefig(path)

@@ -79,7 +79,7 @@ def legend(axes: Axes, *, reverse: bool = False) -> None:
             facecolor=BACK,
             edgecolor=BACK,
             labelcolor=INK,
-            reverse=reverse,
+            reverse=reverse and not beside,
             **(where | {"ncols": len(names)} if beside else {"loc": "upper left"}),
         )
 
