@@ -382,11 +382,12 @@ def _stored(reader: Reader, market: Market, held: pl.DataFrame, span: Shown) -> 
     if held.is_empty():
         raise NoSuchData(f"no open interest of {' '.join(market)} is stored in that span")
     first: datetime = held.select(pl.col("time").min()).item()
+    candles = _candles(reader, market, (first, until, as_of))
     return _Stored(
         market=market,
         held=held,
-        candles=_candles(reader, market, (first, until, as_of), "trade"),
-        marks=_candles(reader, market, (first, until, as_of), "mark"),
+        candles=candles.filter(pl.col("price_kind") == "trade"),
+        marks=candles.filter(pl.col("price_kind") == "mark"),
         first=first,
         since=max(since, first),
         until=until,
@@ -428,17 +429,16 @@ def _source(candles: pl.DataFrame) -> str:
     return f"candles of {timedelta(seconds=candles['interval'][0])}"
 
 
-def _candles(reader: Reader, market: Market, span: Span, kind: str) -> pl.DataFrame:
-    """Return candles of one kind of price, of every length stored; none where none are."""
+def _candles(reader: Reader, market: Market, span: Span) -> pl.DataFrame:
+    """Return candles of every length and kind of price stored; none where none are."""
     exchange, symbol = market
     since, until, as_of = span
     try:
-        candles = reader.read(
+        return reader.read(
             "candle", exchanges=[exchange], symbol=symbol, since=since, until=until, as_of=as_of
         )
     except NoSuchData:
         return pl.DataFrame(schema=TABLES["candle"].schema)
-    return candles.filter(pl.col("price_kind") == kind)
 
 
 def _priors(reader: Reader, symbol: str, exchange: str, at: datetime) -> Parameters:
