@@ -16,6 +16,7 @@ BENCHMARKS = {
     "options": "benchmarks.options",
     "glance": "benchmarks.glance",
     "heatmap": "benchmarks.heatmap",
+    "page": "benchmarks.page",
     "recording": "benchmarks.recording",
     "recovery": "benchmarks.recovery",
     "score": "benchmarks.score",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -117,4 +118,7 @@ def of_division(found: tuple[pl.DataFrame, pl.DataFrame]) -> Answer:
 
 def of_options(found: OptionState) -> Answer:
     """Return what options say: several frames, each as a fact."""
-    return Answer(facts={name: getattr(found, name) for name in found.__dataclass_fields__})
+    facts: dict[str, Any] = {one.name: getattr(found, one.name) for one in fields(found)}
+    for name in ("naive_zero", "taker_zero"):
+        facts[name] = facts[name]._asdict()
+    return Answer(facts=facts)
