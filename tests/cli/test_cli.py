@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+import plimsoll
 from plimsoll import cli
 
 SYMBOL = "BTC/USDT:USDT"
@@ -204,6 +205,43 @@ def test_measured_positions_stand_beside_the_map(run, tmp_path):
     several = run("measured", SYMBOL)
     assert several.code == 2
     assert "say which with exchange: binance, bybit" in several.err
+
+
+@pytest.mark.usefixtures("store")
+def test_clusters_of_measured_distances_stand_at_that_distance_from_what_was_traded(run, tmp_path):
+    # By hand: at a maintenance of 0.4 %, who is liquidated at nine tenths of the entry has
+    # 1/L = 1 - 0.9 · 0.996. Traded was from 49,900 to 50,601.
+    held = {
+        "exchange": "binance",
+        "symbol": SYMBOL,
+        "time": START + timedelta(hours=238),
+        "wallet": [f"w{n}" for n in range(40)],
+        "side": "long",
+        "amount": 1.0,
+        "entry_price": 50_000.0,
+        "liquidation_price": 45_000.0,
+    }
+    pl.DataFrame(held).write_parquet(tmp_path / "position.parquet")
+    assert run("import", str(tmp_path / "position.parquet")).code == 0
+    words = ("clusters", SYMBOL, "--measured", "--reach", "0.2")
+    answered = run(*words, "--json").document
+    assert answered["parameters"]["measured"] is True
+    rows = answered["columns"]
+    longs = [at for at, side in enumerate(rows["side"]) if side == "long"]
+    assert longs
+    for at in longs:
+        (only,) = rows["leverages"][at]
+        assert only == {"leverage": pytest.approx(1 / (1 - 0.9 * 0.996)), "share": 1.0}
+        assert rows["price_low"][at] > 0.9 * 49_900 * 0.999
+        assert rows["price_high"][at] < 0.9 * 50_601 * 1.001
+    said = run(*words).out
+    assert "9.65x 100%" in said
+    assert "leverage mix is from the liquidation distances of measured positions" in said
+    asked = plimsoll.open().provenance
+    parts = asked(SYMBOL, 44_000, 46_000, measured=True).filter(side="long")
+    assert parts["leverage"].unique().to_list() == pytest.approx([1 / (1 - 0.9 * 0.996)])
+    with pytest.raises(ValueError, match="either given, or fitted, or measured"):
+        asked(SYMBOL, 44_000, 46_000, measured=True, fitted=True)
 
 
 @pytest.mark.usefixtures("store")

@@ -29,7 +29,7 @@ __all__ = ["clusters", "heatmap"]
 @click.option("--interval", help="The length of a bar (else the shortest the data allow).")
 @click.option("--rows", type=click.IntRange(2), help="Join price rows to at most this many.")
 @flags.fit
-@click.option("--measured", is_flag=True, help="Take distances measured from wallets' positions.")
+@flags.measured
 @flags.store
 @flags.output
 def heatmap(
@@ -99,6 +99,7 @@ def heatmap(
     "--width", default=0.005, show_default=True, help="Over which the map is smoothed, log price."
 )
 @flags.fit
+@flags.measured
 @flags.store
 @flags.output
 def clusters(
@@ -110,6 +111,7 @@ def clusters(
     reach: float,
     width: float,
     fit: bool,
+    measured: bool,
     store: Path | None,
     output: Output,
 ) -> None:
@@ -119,7 +121,8 @@ def clusters(
     falling dollars, each with its distance in percent and in daily volatilities, and
     what it is made of: exchanges, leverages, ages, and the prices at which the
     leverage that holds most was entered. An estimate, whose leverage mix is a prior
-    unless it is fitted; then each says what it holds at least and at most.
+    unless it is fitted or measured. Of a fitted map each says what it holds at least
+    and at most.
     """
     asked = {
         "exchange": list(exchange) or None,
@@ -128,6 +131,7 @@ def clusters(
         "reach": reach,
         "width": width,
         "fitted": fit,
+        "measured": measured,
     }
     found = session.open(store).clusters(symbol, **asked)  # type: ignore[arg-type]
 
@@ -142,7 +146,11 @@ def clusters(
         click.echo(f"entries are known of {percent(covered)} of what can be liquidated")
         if absent:
             click.echo(f"without a map now: {', '.join(absent)}")
-        mix = "fitted where liquidations are stored, else a prior" if fit else "a prior, not fitted"
+        mix = "a prior, not fitted"
+        if fit:
+            mix = "fitted where liquidations are stored, else a prior"
+        elif measured:
+            mix = "from the liquidation distances of measured positions"
         click.echo(f"an estimate: leverage mix is {mix}")
 
     answer(output, found, {"symbol": symbol, **asked}, words)
@@ -159,7 +167,7 @@ def _cluster_words(found: pl.DataFrame) -> pl.DataFrame:
             "dollars": dollars(row["value_usd"]),
             "from": dollars(row["value_usd_p10"]),
             "to": dollars(row["value_usd_p90"]),
-            "leverage": _shares((f"{s['leverage']:g}x", s["share"]) for s in row["leverages"]),
+            "leverage": _shares((f"{s['leverage']:.3g}x", s["share"]) for s in row["leverages"]),
             "age": _shares(((_age(s), s["share"]) for s in row["ages"]), 2),
             "exchanges": _shares((s["exchange"], s["share"]) for s in row["exchanges"]),
             "entered": f"{_price(row['entry_low'])} – {_price(row['entry_high'])}",
