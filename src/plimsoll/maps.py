@@ -17,6 +17,7 @@ from plimsoll.analytics.aggregate import together
 from plimsoll.analytics.fitting import Fitted
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.provenance import Standing, stands
+from plimsoll.analytics.windows import price_range
 from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
@@ -109,7 +110,7 @@ def heatmap(
         drawn_alone = _draw(made[wanted[0]], parameters, rows=rows)
         return replace(drawn_alone, score=latest(reader.layout, *wanted[0]))
     since = min(one.since for one in made.values())
-    ranges = [model.price_range(one.shown) for one in made.values()]
+    ranges = [price_range(one.shown) for one in made.values()]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     columns = pl.concat(one.shown["time"] for one in made.values()).unique().sort()
     drawn = (  # one at a time: a map is large

@@ -348,3 +348,19 @@ def test_coins_behind_an_inverse_contract_may_change_with_the_price_alone():
     )
     prior = replace(PRIOR, settlement="inverse")
     assert len(trial(frame, liquidations(), prior).cells) > 0
+
+
+def test_what_wicks_of_trades_sweep_beyond_the_mark_price_is_told_apart():
+    # By hand: 400 new coins at 400, half of them on either side of leverage; of the longs 10x, four
+    # tenths, are liquidated about 10 rows down, where trades go and the mark price does not.
+    rows = bars([(400, 400, 400, 400), (400, 400, 400, 400), (400, 400, 385, 400)])
+    grown = rows.with_columns(
+        open_interest=pl.Series([1_000.0, 1_400.0, 1_400.0]), volume=0.0, taker_buy=0.0
+    )
+    spared = grown.with_columns(mark_low=pl.lit(at(399)), mark_high=pl.lit(at(400)))
+    made = trial(spared, liquidations(), PRIOR)
+    swept = 200 * 0.4 * at(400)
+    assert made.swept(None)[2].tolist() == pytest.approx([swept, 0])
+    assert made.swept(made.crossing)[2].tolist() == [0, 0]
+    inverse = trial(grown, liquidations(), replace(PRIOR, settlement="inverse"))
+    assert inverse.swept(None)[2].tolist() == pytest.approx([swept, 0])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -242,6 +243,39 @@ def test_clusters_of_measured_distances_stand_at_that_distance_from_what_was_tra
     assert parts["leverage"].unique().to_list() == pytest.approx([1 / (1 - 0.9 * 0.996)])
     with pytest.raises(ValueError, match="either given, or fitted, or measured"):
         asked(SYMBOL, 44_000, 46_000, measured=True, fitted=True)
+
+
+@pytest.mark.usefixtures("store")
+def test_the_map_says_what_wicks_of_trades_would_have_crossed(run, tmp_path):
+    words = ("heatmap", SYMBOL, "--exchange", "binance")
+    before = run(*words, "--json").document["parameters"]
+    assert before["crossed_on"] == "trades"
+    assert before["crossed_usd"] == before["crossed_on_trades_usd"]
+    assert "on trades, wicks included: no mark price stored" in run(*words).out
+    prices = [50_000.0 + 25 * abs(20 - n % 40) for n in range(241)]
+    marks = {
+        "time": [START + timedelta(hours=n) for n in range(240)],
+        "exchange": "binance",
+        "symbol": SYMBOL,
+        "open": prices[:240],
+        "high": [max(pair) for pair in pairwise(prices)],
+        "low": [min(pair) for pair in pairwise(prices)],
+        "close": prices[1:],
+        "price_kind": "mark",
+    }
+    pl.DataFrame(marks).write_parquet(tmp_path / "candles_mark.parquet")
+    assert run("import", str(tmp_path / "candles_mark.parquet")).code == 0
+    after = run(*words, "--json").document["parameters"]
+    assert after["crossed_on"] == "mark price"
+    assert after["crossed_on_trades_usd"] == before["crossed_usd"]  # as without the mark price
+    assert after["crossed_usd"] != before["crossed_usd"]
+    assert "on the mark price; wicks of trades make it" in run(*words).out
+    both = run("heatmap", SYMBOL, "--json").document["parameters"]
+    assert both["crossed_on"] == "mark price"
+    other = run("heatmap", SYMBOL, "--exchange", "bybit", "--json").document["parameters"]
+    for name in ("crossed_usd", "crossed_on_trades_usd"):
+        for side in ("long", "short"):
+            assert both[name][side] == pytest.approx(after[name][side] + other[name][side])
 
 
 @pytest.mark.usefixtures("store")

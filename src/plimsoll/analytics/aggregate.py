@@ -81,6 +81,8 @@ class _Total:
     inconsistent: int
     fits: int
     crossed: list[pl.DataFrame]
+    traded: list[pl.DataFrame]
+    marked: bool
     markets: list[pl.DataFrame]
 
     @classmethod
@@ -103,6 +105,8 @@ class _Total:
             inconsistent=0,
             fits=0,
             crossed=[],
+            traded=[],
+            marked=False,
             markets=[],
         )
 
@@ -132,6 +136,9 @@ class _Total:
         self.inconsistent += drawn.inconsistent
         self.fits += drawn.fits
         self.crossed.append(drawn.crossed)
+        told = drawn.crossed_on_trades
+        self.traded.append(drawn.crossed if told is None else told)
+        self.marked |= told is not None
         self.markets.append(self._told(drawn, coverage, held))
 
     def _told(self, drawn: HeatMap, coverage: Floats, held: Floats) -> pl.DataFrame:
@@ -168,6 +175,7 @@ class _Total:
             open_interest_usd=np.where(unknown, np.nan, self.open_interest),
             coverage=coverage,
             crossed=_summed(self.crossed),
+            crossed_on_trades=_summed(self.traded) if self.marked else None,
             inconsistent=self.inconsistent,
             fits=self.fits,
             parameters=largest.parameters,

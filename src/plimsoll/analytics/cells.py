@@ -155,6 +155,25 @@ class Trial:
         )
         return self.dollars(record.touched)
 
+    def swept(self, crossing: Floats | None) -> Floats:
+        """Return what the inventory says each bar liquidates; shape (bars, sides), US dollars.
+
+        Parameters
+        ----------
+        crossing : ndarray, shape (bars, 2), or None
+            In the place of the trial's own: None for the extremes of trades.
+        """
+        moved = Inventory(self.parameters, interval=self.interval, grid=self.grid)
+        crossed = moved.advance(
+            believed(self.bars, self.parameters, self.interval),
+            crossing=crossing,
+            shown=np.zeros(len(self.bars), dtype=np.bool_),
+        ).crossed.sum(axis=2)
+        if self.parameters.settlement == "linear":
+            crossed *= self.bars[:, OPEN, None]
+        swept: Floats = np.nan_to_num(crossed)
+        return swept
+
     def stood_by(self, tried: Sequence[Parameters], bars: Floats | None = None) -> list[Floats]:
         """Return what `stood` does, by each of some assumptions.
 

@@ -16,8 +16,9 @@ from msgspec.structs import asdict
 from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.bands import LEVELS, bands
 from plimsoll.analytics.bars import in_contracts, spacing
-from plimsoll.analytics.inventory import Grid, Parameters
+from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
+from plimsoll.analytics.windows import grids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,14 +28,13 @@ if TYPE_CHECKING:
 
     from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
-    from plimsoll.analytics.inventory import Record
+    from plimsoll.analytics.inventory import Grid, Record
 
     Floats = NDArray[np.float64]
 
-__all__ = ["HeatMap", "Parameters", "liquidation_map", "price_range"]
+__all__ = ["HeatMap", "Parameters", "liquidation_map"]
 
 _PIECE = 1_000
-_MARGIN = 0.88  # shows tenfold leverage entered anywhere in the range, about 10 % away
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,6 +64,9 @@ class HeatMap:
     crossed : DataFrame
         `time`, `long_usd`, `short_usd`: what each bar's price swept, the predicted liquidations,
         in dollars at the bar's open.
+    crossed_on_trades : DataFrame or None
+        What `crossed` would be if all were crossed on the extremes of trades, whose wicks liquidate
+        nobody; None where no mark price is known, and `crossed` is that already.
     inconsistent : int
         Bars, warm-up included, whose open interest changed by more than their volume.
     parameters : Parameters
@@ -113,6 +116,7 @@ class HeatMap:
     fits: int = 0
     distances: Distances | None = None
     limits: NDArray[np.float32] | None = None
+    crossed_on_trades: pl.DataFrame | None = None
     score: dict[str, Any] | None = None
 
     def __len__(self) -> int:
@@ -258,6 +262,7 @@ class HeatMap:
             "unknown_columns": int((~self.known).sum()),
             "coverage": float(self.coverage[self.known][-1]) if self.known.any() else None,
             "inconsistent_bars": self.inconsistent,
+            **self.swept(),
             "markets": self._contributors(),
             "absent": self.absent,
             **asdict(self.parameters),
@@ -284,6 +289,23 @@ class HeatMap:
         if self.fit is None:  # it is the fitted map that was scored
             return f"an estimate: {fitted}; not scored; the fitted map's {told}"
         return f"an estimate: {fitted}; {told}"
+
+    def swept(self) -> dict[str, object]:
+        """Return what is predicted as liquidated over the span shown, and on which price.
+
+        Returns
+        -------
+        dict
+            `crossed_on`, ``"mark price"`` (trades where it is not known) or ``"trades"``;
+            `crossed_usd`, dollars by side, and on the extremes of trades `crossed_on_trades_usd`,
+            the same where no mark price is known. A side that no bar tells is None.
+        """
+        told = self.crossed_on_trades
+        return {
+            "crossed_on": "trades" if told is None else "mark price",
+            "crossed_usd": _totals(self.crossed),
+            "crossed_on_trades_usd": _totals(self.crossed if told is None else told),
+        }
 
     def _contributors(self) -> list[dict[str, object]] | None:
         """Return what each market brings to the last known column."""
@@ -346,7 +368,7 @@ def liquidation_map(
     seen = bars[start:]
     if every < 1 or seen.is_empty():
         raise ValueError(f"nothing to show from {since} on, every {every} bars")
-    view, window = _grids(bars, seen, parameters.step, low, high, rows)
+    view, window = grids(bars, seen, parameters.step, low, high, rows)
     shown = np.zeros(len(bars), dtype=np.bool_)
     shown[start::every] = True
     inverse = parameters.settlement == "inverse"
@@ -358,6 +380,10 @@ def liquidation_map(
     usd *= price[shown, None, None]
     candles = _join(seen, every)
     again = Averaged(parts, *contracts, interval=interval, grid=window)
+    traded = None
+    if contracts[1] is not None:
+        wicks = Averaged(parts, contracts[0], None, interval=interval, grid=window)
+        traded = wicks.advance(np.zeros_like(shown)).crossed[start:]
     return HeatMap(
         time=bars["time"].to_numpy()[shown],
         interval=interval * every,
@@ -372,6 +398,7 @@ def liquidation_map(
         open_interest_usd=_published(contracts[0], shown, record) * price[shown],
         coverage=record.coverage.mean(axis=1),
         crossed=_swept(seen, record.crossed[start:], price[start:]),
+        crossed_on_trades=None if traded is None else _swept(seen, traded, price[start:]),
         inconsistent=int(record.inconsistent.sum()),
         parameters=parameters,
         fit=fit,
@@ -397,6 +424,11 @@ def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
     ).fill_nan(None)
 
 
+def _totals(crossed: pl.DataFrame) -> dict[str, float | None]:
+    known = {side: crossed[f"{side}_usd"].drop_nulls() for side in ("long", "short")}
+    return {side: float(usd.sum()) if len(usd) else None for side, usd in known.items()}
+
+
 def _limits(
     fit: Fitted, moved: Averaged, shown: NDArray[np.bool_], view: Grid, price: Floats
 ) -> NDArray[np.float32]:
@@ -416,47 +448,6 @@ def _limits(
         found *= at[None, :, None, None].astype(np.float32)
         done += len(at)
     return limits
-
-
-def price_range(bars: pl.DataFrame) -> tuple[float, float]:
-    """Return the prices a map of these bars shows: theirs, and somewhat more.
-
-    Parameters
-    ----------
-    bars : DataFrame
-        With some price.
-
-    Returns
-    -------
-    (float, float), quote per base
-    """
-    low, high = bars.select(pl.col("low").min(), pl.col("high").max()).row(0)
-    return _MARGIN * float(low), float(high) / _MARGIN
-
-
-def _grids(
-    bars: pl.DataFrame,
-    seen: pl.DataFrame,
-    step: float,
-    low: float | None,
-    high: float | None,
-    rows: int | None,
-) -> tuple[Grid, Grid]:
-    """Return the rows shown, and the window kept, which holds every price as well."""
-    lows, highs = (bars[name].drop_nulls().to_numpy() for name in ("low", "high"))
-    if not len(lows) or not len(highs) or bars["open_interest"].null_count() == len(bars):
-        raise ValueError("a heat map needs prices and open interest; these bars have none")
-    priced = seen if seen["low"].count() else bars.drop_nulls("low").tail(1)
-    near = price_range(priced)
-    low, high = low or near[0], high or near[1]
-    view = Grid.covering(low, high, step, rows)
-    # Joined rows may begin below `low` and end above `high`; the window holds their buckets.
-    ends = np.exp((np.array([view.first, view.first + view.rows]) * view.span + (0.5, -0.5)) * step)
-    lowest, highest = min(ends[0], lows.min()), max(ends[1], highs.max())
-    if (marked := marks(bars)) is not None:
-        lowest = min(lowest, np.nanmin(marked))
-        highest = max(highest, np.nanmax(marked))
-    return view, Grid.covering(float(lowest), float(highest), step)
 
 
 def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:

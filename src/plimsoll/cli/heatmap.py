@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import polars as pl
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from plimsoll.cli.flags import Output
 
-__all__ = ["clusters", "heatmap"]
+__all__ = ["clusters", "heatmap", "swept"]
 
 
 @click.command()
@@ -82,6 +82,7 @@ def heatmap(
         if drawn.absent:
             click.echo(f"without a map: {', '.join(drawn.absent)}")
         click.echo("dollars that would be liquidated within that distance of the last price")
+        click.echo(swept(drawn.swept()))
         click.echo(f"{drawn.said}; --out map.png")
 
     answer(output, drawn.to_frame(), parameters, words, picture)
@@ -154,6 +155,19 @@ def clusters(
         click.echo(f"an estimate: leverage mix is {mix}")
 
     answer(output, found, {"symbol": symbol, **asked}, words)
+
+
+def swept(said: dict[str, Any]) -> str:
+    """Return in words what is predicted as liquidated, on the mark price and on trades."""
+
+    def both(usd: dict[str, float | None]) -> str:
+        return f"{dollars(usd['long'])} of longs and {dollars(usd['short'])} of shorts"
+
+    traded = both(said["crossed_on_trades_usd"])
+    if said["crossed_on"] == "trades":
+        return f"predicted as liquidated: {traded}, on trades, wicks included: no mark price stored"
+    marked = both(said["crossed_usd"])
+    return f"predicted as liquidated: {marked}, on the mark price; wicks of trades make it {traded}"
 
 
 def _cluster_words(found: pl.DataFrame) -> pl.DataFrame:

@@ -9,6 +9,7 @@ import polars as pl
 
 from plimsoll import session
 from plimsoll.cli import flags
+from plimsoll.cli.heatmap import swept
 from plimsoll.cli.output import answer, dollars, give, percent, table
 
 if TYPE_CHECKING:
@@ -341,5 +342,6 @@ def _score_words(found: HeatmapScore, title: str) -> None:
         f"{one['days']} days; feed: {', '.join(one['completeness'])}; "
         f"{percent(one['outside'])} of the dollars where no price went"
     )
+    click.echo(f"{swept(one)} (map not fitted)")
     if one["low"] <= 0:
         click.echo("no skill over that forecast is shown: the interval holds zero, or is below it")
