@@ -9,6 +9,8 @@ import pytest
 
 import plimsoll
 from plimsoll import cli
+from plimsoll.market.instrument import Brackets
+from plimsoll.store.writer import Writer
 
 SYMBOL = "BTC/USDT:USDT"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -276,6 +278,27 @@ def test_the_map_says_what_wicks_of_trades_would_have_crossed(run, tmp_path):
     for name in ("crossed_usd", "crossed_on_trades_usd"):
         for side in ("long", "short"):
             assert both[name][side] == pytest.approx(after[name][side] + other[name][side])
+
+
+def test_a_map_follows_dated_brackets_and_says_so(run, store):
+    words = ("heatmap", SYMBOL, "--exchange", "binance")
+    plain = run(*words, "--json").document["parameters"]
+    assert plain["maintenance_changes"] == []
+    old, new = START - timedelta(days=1), START + timedelta(days=5, minutes=30)
+    with Writer(store) as writer:
+        for since, rate in ((old, 0.004), (new, 0.008)):
+            tiers = [(50_000.0, rate, 100.0), (1e6, 0.02, 20.0)]
+            writer.remember([Brackets.build("binance", SYMBOL, since, tiers)])
+    told = run(*words, "--json").document["parameters"]
+    assert told["maintenance"] == 0.004
+    # It came into force within a bar, so that it counts from the next.
+    (change,) = told["maintenance_changes"]
+    assert change == {"time": "2026-01-06T01:00:00Z", "maintenance": 0.008}
+    assert "maintenance 0.008 from 2026-01-06 01:00 on, of open positions too" in run(*words).out
+    both = run("heatmap", SYMBOL, "--json").document["parameters"]["maintenance_changes"]
+    assert both == [change | {"exchange": "binance", "symbol": SYMBOL}]
+    before = run(*words, "--until", "2026-01-06", "--json").document["parameters"]
+    assert before["maintenance_changes"] == []
 
 
 @pytest.mark.usefixtures("store")

@@ -83,6 +83,7 @@ class _Total:
     crossed: list[pl.DataFrame]
     traded: list[pl.DataFrame]
     marked: bool
+    changes: list[pl.DataFrame]
     markets: list[pl.DataFrame]
 
     @classmethod
@@ -107,6 +108,7 @@ class _Total:
             crossed=[],
             traded=[],
             marked=False,
+            changes=[],
             markets=[],
         )
 
@@ -139,6 +141,9 @@ class _Total:
         told = drawn.crossed_on_trades
         self.traded.append(drawn.crossed if told is None else told)
         self.marked |= told is not None
+        if drawn.maintenance is not None:
+            who = pl.lit(drawn.exchange).alias("exchange"), pl.lit(drawn.symbol).alias("symbol")
+            self.changes.append(drawn.maintenance.select(*who, pl.all()))
         self.markets.append(self._told(drawn, coverage, held))
 
     def _told(self, drawn: HeatMap, coverage: Floats, held: Floats) -> pl.DataFrame:
@@ -176,6 +181,7 @@ class _Total:
             coverage=coverage,
             crossed=_summed(self.crossed),
             crossed_on_trades=_summed(self.traded) if self.marked else None,
+            maintenance=pl.concat(self.changes) if self.changes else None,
             inconsistent=self.inconsistent,
             fits=self.fits,
             parameters=largest.parameters,

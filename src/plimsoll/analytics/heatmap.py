@@ -7,6 +7,7 @@ Every column is a prediction: it knows the bars before it, and the open price it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.bands import LEVELS, bands
 from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.inventory import Parameters
-from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
+from plimsoll.analytics.inventory_margins import stretches
+from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix, rates
 from plimsoll.analytics.windows import grids
 
 if TYPE_CHECKING:
@@ -88,6 +90,9 @@ class HeatMap:
         several markets, those of the largest.
     limits : ndarray of float32, shape (levels, columns, sides, rows), US dollars, or None
         What each cell holds at the levels of `bands.LEVELS`, where the mix is fitted to some.
+    maintenance : DataFrame or None
+        Where an exchange changed the maintenance within these bars, warm-up included, the new rates
+        by `time` from which they were in force (with `exchange` and `symbol`, of several markets).
     score : dict or None
         The newest score of this market's map, from the store; None if it was never scored.
     """
@@ -117,6 +122,7 @@ class HeatMap:
     distances: Distances | None = None
     limits: NDArray[np.float32] | None = None
     crossed_on_trades: pl.DataFrame | None = None
+    maintenance: pl.DataFrame | None = None
     score: dict[str, Any] | None = None
 
     def __len__(self) -> int:
@@ -265,6 +271,7 @@ class HeatMap:
             **self.swept(),
             "markets": self._contributors(),
             "absent": self.absent,
+            "maintenance_changes": self._changed().to_dicts(),
             **asdict(self.parameters),
         }
 
@@ -279,6 +286,11 @@ class HeatMap:
             fitted = f"leverage mix fitted to {self.fit.orders} orders liquidated{known}"
         elif self.fits:
             fitted = f"leverage mix of {self.fits} markets fitted to their liquidations"
+        for row in self._changed().iter_rows(named=True):
+            fitted += (
+                f"; maintenance {row['maintenance']:.3g} from {row['time']:%Y-%m-%d %H:%M} on, of "
+                "open positions too"
+            )
         if self.score is None:
             return f"an estimate: {fitted}; not scored"
         skill, low, high = (self.score[name] for name in ("skill", "low", "high"))
@@ -289,6 +301,10 @@ class HeatMap:
         if self.fit is None:  # it is the fitted map that was scored
             return f"an estimate: {fitted}; not scored; the fitted map's {told}"
         return f"an estimate: {fitted}; {told}"
+
+    def _changed(self) -> pl.DataFrame:
+        """Return the changes of maintenance; no row where there is none."""
+        return pl.DataFrame() if self.maintenance is None else self.maintenance
 
     def swept(self) -> dict[str, object]:
         """Return what is predicted as liquidated over the span shown, and on which price.
@@ -373,17 +389,18 @@ def liquidation_map(
     shown[start::every] = True
     inverse = parameters.settlement == "inverse"
     contracts = matrix(in_contracts(bars, parameters.settlement)), marks(bars)
+    asked = rates(bars)
     price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
     parts = fit.parts if fit else ((1.0, parameters),)
-    record = Averaged(parts, *contracts, interval=interval, grid=window).advance(shown, view)
+    moved = partial(Averaged, parts, interval=interval, grid=window, maintenance=asked)
+    record = moved(*contracts).advance(shown, view)
     usd = record.columns
     usd *= price[shown, None, None]
     candles = _join(seen, every)
-    again = Averaged(parts, *contracts, interval=interval, grid=window)
     traded = None
     if contracts[1] is not None:
-        wicks = Averaged(parts, contracts[0], None, interval=interval, grid=window)
-        traded = wicks.advance(np.zeros_like(shown)).crossed[start:]
+        wicks = moved(contracts[0], None).advance(np.zeros_like(shown))
+        traded = _swept(seen, wicks.crossed[start:], price[start:])
     return HeatMap(
         time=bars["time"].to_numpy()[shown],
         interval=interval * every,
@@ -398,12 +415,13 @@ def liquidation_map(
         open_interest_usd=_published(contracts[0], shown, record) * price[shown],
         coverage=record.coverage.mean(axis=1),
         crossed=_swept(seen, record.crossed[start:], price[start:]),
-        crossed_on_trades=None if traded is None else _swept(seen, traded, price[start:]),
+        crossed_on_trades=traded,
         inconsistent=int(record.inconsistent.sum()),
+        maintenance=_changes(bars["time"], asked, parameters.maintenance),
         parameters=parameters,
         fit=fit,
         fits=int(fit is not None),
-        limits=_limits(fit, again, shown, view, price) if fit and fit.orders else None,
+        limits=_limits(fit, moved(*contracts), shown, view, price) if fit and fit.orders else None,
     )
 
 
@@ -422,6 +440,13 @@ def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
     return pl.DataFrame(
         {"time": bars["time"], "long_usd": usd[:, 0], "short_usd": usd[:, 1]}
     ).fill_nan(None)
+
+
+def _changes(time: pl.Series, asked: Floats | None, before: float) -> pl.DataFrame | None:
+    runs = [run for run in stretches(asked, len(time), before) if run[0]]
+    since = time.gather([start for start, _, _ in runs])
+    changed = pl.DataFrame({"time": since, "maintenance": [rate for _, _, rate in runs]})
+    return changed if runs else None
 
 
 def _totals(crossed: pl.DataFrame) -> dict[str, float | None]:

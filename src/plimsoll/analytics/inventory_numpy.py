@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["replay"]
 
 
-def replay(bars: Floats, parameters: Parameters, interval: timedelta, grid: Grid) -> Record:
+def replay(
+    bars: Floats,
+    parameters: Parameters,
+    interval: timedelta,
+    grid: Grid,
+    maintenance: Floats | None = None,
+) -> Record:
     """Return what `Inventory.advance` records of these bars, a column for each.
 
     Parameters
@@ -36,6 +42,8 @@ def replay(bars: Floats, parameters: Parameters, interval: timedelta, grid: Grid
     parameters : Parameters
     interval : timedelta
     grid : Grid
+    maintenance : ndarray, shape (bars,), optional
+        In the place of that of the parameters.
 
     Returns
     -------
@@ -69,6 +77,7 @@ def replay(bars: Floats, parameters: Parameters, interval: timedelta, grid: Grid
             record.opened[t], record.closed[t] = flows
             record.inconsistent[t] = abs(bar[6] - last) > volume
         for s, side in enumerate(sides):
+            side.require(maintenance, t)
             if known:
                 record.columns[t, s] = side.column(bar[0])
                 record.tiers[t, s] = np.where(side.touched(bar[0]), 0, side.shown(bar[0]))
@@ -130,7 +139,7 @@ class _Side:
             settlement=parameters.settlement,
             fee=parameters.fee,
         )
-        self.shift = np.log(factor)
+        self.shift, self.weights = np.log(factor), np.asarray(parameters.weights)
         self.moving = 1 - np.exp(-interval.total_seconds() / 3600 / np.diff([0, *parameters.ages]))
         self.readiness = np.array([*parameters.closing, parameters.closing[-1]])
         ages = len(parameters.closing)
@@ -142,6 +151,31 @@ class _Side:
     @property
     def placed(self) -> float:
         return float(self.cells.sum() + self.beyond.sum())
+
+    def require(self, rates: Floats | None, t: int) -> None:
+        """Stand where another maintenance liquidates: the lowest leverage says how far that is."""
+        if rates is None:
+            return
+        given, maintenance = self.parameters, rates[t]
+        allowed = 1 / np.asarray(given.leverage) > maintenance + given.fee
+        weights = np.where(allowed, given.weights, 0.0)
+        self.weights = weights / weights.sum()
+        factor = distance_factor(
+            given.leverage[0],
+            maintenance,
+            side="long" if self.long else "short",
+            settlement=given.settlement,
+            fee=given.fee,
+        )
+        shift = float(np.log(factor))
+        by = (shift - self.shift[0]) / self.grid.step
+        self.shift = self.shift + by * self.grid.step
+        edges = np.arange(self.grid.rows + 1.0)
+        for tier in self.cells:
+            for age, mass in enumerate(tier):
+                below = np.interp(edges - by, edges, np.append(0.0, np.cumsum(mass)))
+                self.beyond[age] += mass.sum() - np.diff(below).sum()
+                tier[age] = np.diff(below)
 
     def touched(self, price: float) -> NDArray[np.bool_]:
         reached = math.floor(math.log(price) / self.grid.step)
@@ -199,9 +233,7 @@ class _Side:
     def open(self, amount: float, low: float, high: float, close: float) -> None:
         reached = math.floor(math.log(close) / self.grid.step)
         touched = self.touched(close)
-        for tier, (weight, shift) in enumerate(
-            zip(self.parameters.weights, self.shift, strict=True)
-        ):
+        for tier, (weight, shift) in enumerate(zip(self.weights, self.shift, strict=True)):
             a, b = ((math.log(price) + shift) / self.grid.step for price in (low, high))
             if a == b:
                 share = (self.buckets == math.floor(a)).astype(float)
