@@ -280,6 +280,28 @@ def test_the_map_says_what_wicks_of_trades_would_have_crossed(run, tmp_path):
             assert both[name][side] == pytest.approx(after[name][side] + other[name][side])
 
 
+@pytest.mark.usefixtures("store")
+def test_of_several_markets_one_that_cannot_be_fitted_is_left_out(run, tmp_path):
+    # Open interest changes by a coin each hour, of which a thousandth is said to be traded.
+    hours = [START + timedelta(hours=n) for n in range(240)]
+    who = {"time": hours, "exchange": "okx", "symbol": SYMBOL}
+    price = dict.fromkeys(("open", "high", "low", "close"), [50_000.0] * 240)
+    price["low"] = [49_900.0] * 240
+    amount = {"amount": [500.0 + n for n in range(240)]}
+    pl.DataFrame(who | amount).write_parquet(tmp_path / "open_interest_okx.parquet")
+    pl.DataFrame(who | price | {"volume": 0.001}).write_parquet(tmp_path / "candles_okx.parquet")
+    for name in ("open_interest_okx", "candles_okx"):
+        assert run("import", str(tmp_path / f"{name}.parquet")).code == 0
+    session = plimsoll.open()
+    with pytest.raises(ValueError, match="both must be in one unit"):
+        session.leverage(SYMBOL, exchange="okx")
+    found = session.leverage("BTC")
+    assert [one.exchange for one in found] == ["binance", "bybit"]
+    drawn = session.heatmap("BTC", fitted=True)
+    assert drawn.fits == 2
+    assert "okx" in drawn.exchange
+
+
 def test_a_map_follows_dated_brackets_and_says_so(run, store):
     words = ("heatmap", SYMBOL, "--exchange", "binance")
     plain = run(*words, "--json").document["parameters"]

@@ -284,6 +284,8 @@ class HeatMap:
         if self.fit is not None:
             known = "" if self.fit.identified.any() else ", which tell nothing: it is the prior"
             fitted = f"leverage mix fitted to {self.fit.orders} orders liquidated{known}"
+            if self.fit.clamped:
+                fitted += ", which ask for more than all open interest: held to all of it"
         elif self.fits:
             fitted = f"leverage mix of {self.fits} markets fitted to their liquidations"
         for row in self._changed().iter_rows(named=True):

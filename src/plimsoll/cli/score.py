@@ -92,7 +92,13 @@ def _told(one: Fitted) -> str:
     meaning = "liquidatable open interest over the one assumed"
     if not one.complete:
         meaning += ", times the part of liquidations published: not told apart"
-    return f"{whole}; scale {middle} ({low} to {high}): {meaning}"
+    said = f"{whole}; scale {middle} ({low} to {high}): {meaning}"
+    if one.clamped:
+        said += (
+            f"; that asks for {percent(one.liquidatable)} of the open interest: the map, or a part "
+            "of it, is held to all of it"
+        )
+    return said
 
 
 @click.command()
