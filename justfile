@@ -23,6 +23,10 @@ fix:
     uv run ruff format
     uv run python tools/reference.py
 
+# Serve the page from its sources, with the data of a running plimsoll serve
+ui:
+    npm --prefix ui run dev
+
 # Build the documentation into site/
 docs:
     uv run --group docs mkdocs build --strict

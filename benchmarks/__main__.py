@@ -15,9 +15,11 @@ BENCHMARKS = {
     "consensus": "benchmarks.consensus",
     "options": "benchmarks.options",
     "heatmap": "benchmarks.heatmap",
+    "page": "benchmarks.page",
     "recording": "benchmarks.recording",
     "recovery": "benchmarks.recovery",
     "score": "benchmarks.score",
+    "server": "benchmarks.server",
     "simulation": "benchmarks.simulation",
     "volatility": "benchmarks.volatility",
 }

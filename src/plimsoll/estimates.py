@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from plimsoll.errors import NoSuchData
 from plimsoll.market.interval import duration
+from plimsoll.market.symbols import Symbol
 from plimsoll.measures.asking import asked, moment, names
 from plimsoll.streams import Streams
 
@@ -192,6 +194,35 @@ class Estimates(Streams):
             interval=duration(interval) if interval else None,
             every=every,
         )
+
+    def last_score(self, symbol: str, exchange: str) -> dict[str, Any]:
+        """Return how good a market's map was found when it was last scored.
+
+        Parameters
+        ----------
+        symbol, exchange : str
+            A market that was scored.
+
+        Returns
+        -------
+        dict
+            What `score` found in short, as it goes with every map of that market.
+
+        Raises
+        ------
+        NoSuchData
+            If it was never scored.
+        """
+        from plimsoll import maps  # noqa: PLC0415 (brings numba)
+
+        Symbol.parse(symbol)
+        found = maps.latest(self._reader.layout, exchange, symbol)
+        if found is None:
+            raise NoSuchData(
+                f"no map of {exchange} {symbol} was scored; score it with: "
+                f"plimsoll score heatmap {symbol} --exchange {exchange}"
+            )
+        return found
 
     def measured(
         self,

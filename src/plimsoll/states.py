@@ -409,6 +409,7 @@ class States(Streams):
         Parameters
         ----------
         coin : str
+            Such as ``BTC``.
         exchange : str or list of str, optional
             Whose open interest and prices count; all that are stored if left out.
         since, until, as_of : datetime or str, optional

@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import httpx
 import polars as pl
 import pytest
 from rich.console import Console
@@ -241,10 +242,14 @@ def test_a_demonstration_goes_on_live_until_it_is_stopped(tmp_path: Path) -> Non
         env=env,
     )
     assert run.stdout is not None
+    page = ""
     for line in run.stdout:
+        if line.startswith("the page: "):
+            page = line.split()[-1]
         if "Ctrl-C stops" in line:
             break
     time.sleep(6)
+    assert httpx.get(f"{page}api/v1/about").json()["simulated"] is True
     run.send_signal(signal.SIGINT)
     rest, errors = run.communicate(timeout=60)
     assert run.returncode == 0, errors

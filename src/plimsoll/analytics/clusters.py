@@ -59,8 +59,8 @@ def clusters(
     Raises
     ------
     ValueError
-        If price, reach or width are not positive, or the rows are not all of one height in log
-        price.
+        If price, reach or width are not positive, the width is above 1, or the rows are not all of
+        one height in log price.
 
     Examples
     --------
@@ -70,9 +70,10 @@ def clusters(
     >>> clusters(profile, 100.0, width=0.002).select(pl.exclude("side").round(3)).rows()
     [(97.046, 97.337, 97.192, 0.027, 7.0), (97.825, 97.923, 97.874, 0.021, 4.0)]
     """
-    if not (price > 0 and reach > 0 and width > 0):
+    if not (price > 0 and reach > 0 and 0 < width <= 1):
         raise ValueError(
-            f"clusters need a positive price, reach and width; got {price}, {reach} and {width}"
+            "clusters need a positive price, reach and width, the width at most 1; got "
+            f"{price}, {reach} and {width}"
         )
     if profile.is_empty():
         return pl.DataFrame(schema=_SCHEMA)

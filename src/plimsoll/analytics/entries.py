@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["entries"]
 
 _SIDES = ("long", "short")
+_LEAST = 0.0001
 
 
 def entries(standing: Sequence[Standing], width: float = 0.01) -> pl.DataFrame:
@@ -47,10 +48,10 @@ def entries(standing: Sequence[Standing], width: float = 0.01) -> pl.DataFrame:
     Raises
     ------
     ValueError
-        If the width is not positive.
+        If the width is none that a price can be read in: below 0.0001, or above 1.
     """
-    if not width > 0:
-        raise ValueError(f"a bucket needs a positive width; got {width}")
+    if not _LEAST <= width <= 1:
+        raise ValueError(f"a bucket needs a positive width, from {_LEAST} to 1; got {width}")
     return pl.concat(_of(one, width) for one in standing).sort("exchange", "symbol", "price_low")
 
 

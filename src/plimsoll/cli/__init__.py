@@ -18,6 +18,7 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "demo": ("plimsoll.cli.demo:demo", "Show it all at work on a simulated market."),
+    "serve": ("plimsoll.cli.serve:serve", "Serve the page, and its numbers over HTTP."),
     "record": ("plimsoll.cli.live:record", "Record what exchanges publish, as it happens."),
     "backfill": ("plimsoll.cli.live:backfill", "Bring an exchange's history into the store."),
     "exchanges": ("plimsoll.cli.live:exchanges", "Show what each exchange publishes."),

@@ -19,11 +19,13 @@ from plimsoll import session
 from plimsoll.cli import flags
 from plimsoll.cli.output import document
 from plimsoll.cli.overview import console, summary
+from plimsoll.cli.serve import PORT, announce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from plimsoll.market.events import Event
+    from plimsoll.server.running import Running
     from plimsoll.session import Session
     from plimsoll.simulate import Simulated
 
@@ -60,6 +62,10 @@ def _simulated(command: Callable[..., Any]) -> Callable[..., Any]:
     "--speed", default=600.0, show_default=True, help="Live: market seconds in one of ours."
 )
 @click.option("--once", is_flag=True, help="Stop after the first overview.")
+@click.option("--page/--no-page", default=True, show_default=True, help="Live: serve the page.")
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), help="Of the page (else 8686, or any free)."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -74,15 +80,17 @@ def demo(
     coins: tuple[str, ...],
     speed: float,
     once: bool,
+    page: bool,
+    port: int | None,
     out: Path | None,
     store: Path | None,
 ) -> None:
     """Show the whole product at work on a simulated market.
 
     Needs no data and no network. Simulates and stores a market, shows its
-    load, draws its heat map, and goes on live until Ctrl-C. The store is one
-    of its own, unless --store names another empty one; every other command
-    works on it.
+    load, draws its heat map, and goes on live until Ctrl-C, with the page that
+    shows it opened in a browser. The store is one of its own, unless --store
+    names another empty one; every other command works on it.
     """
     if not 0 < speed <= _FASTEST:
         words = f"must be above 0 and at most {_FASTEST:,}; got {speed}"
@@ -100,7 +108,7 @@ def demo(
     screen.print(f"heat map of {coins[0]}: {picture}", soft_wrap=True, highlight=False)
     screen.print(f"store: {root}", soft_wrap=True, highlight=False)
     if not once:
-        _go_on(opened, made, speed)
+        _go_on(opened, made, speed, _served(opened, port) if page else None)
 
 
 @click.command()
@@ -198,7 +206,21 @@ def _draw(opened: Session, coin: str, path: Path) -> None:
     pictures.draw(drawn, path, title=title, source=source)
 
 
-def _go_on(opened: Session, made: Simulated, speed: float) -> None:
+def _served(opened: Session, port: int | None) -> Running:
+    """Return a server of the page, and say where it is."""
+    from plimsoll.server.running import Running  # noqa: PLC0415 (not needed for --once)
+
+    try:
+        running = Running(opened, port=PORT if port is None else port)
+    except OSError:
+        if port is not None:
+            raise
+        running = Running(opened)
+    announce(running, shows_token=False, opens=sys.stdout.isatty())
+    return running
+
+
+def _go_on(opened: Session, made: Simulated, speed: float, page: Running | None) -> None:
     """Let the market go on, faster than real time, until Ctrl-C."""
     screen = console()
     counted = [0]
@@ -208,12 +230,16 @@ def _go_on(opened: Session, made: Simulated, speed: float) -> None:
 
     screen.print(f"live at {speed:g} times real time; Ctrl-C stops", highlight=False)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_live(opened, made, speed, kept))
+        asyncio.run(_live(opened, made, speed, kept, page))
     click.echo(f"\nstopped; {counted[0]:,} live events are kept in {opened.path}")
 
 
 async def _live(
-    opened: Session, made: Simulated, speed: float, kept: Callable[[list[Event]], None]
+    opened: Session,
+    made: Simulated,
+    speed: float,
+    kept: Callable[[list[Event]], None],
+    page: Running | None,
 ) -> None:
     """Record the stream, and show the market as it is kept."""
     from rich.live import Live  # noqa: PLC0415 (not needed for --once)
@@ -221,10 +247,11 @@ async def _live(
     last = opened.read("candle").select(pl.col("time").max()).item()
     made.simulation.skip(last + timedelta(minutes=1))  # where an earlier demonstration stopped
     recording = asyncio.ensure_future(opened.record(opened.live(made, speed=speed), kept=kept))
+    serving = asyncio.ensure_future(page.serve()) if page else None
     screen = console()
     try:
         with Live(console=screen, auto_refresh=False, transient=False) as shown:
-            while not recording.done():
+            while not (recording.done() or (serving and serving.done())):
                 began = monotonic()
                 table = summary(await asyncio.to_thread(opened.overview), screen.width)
                 if screen.is_terminal:
@@ -233,8 +260,12 @@ async def _live(
                     screen.print(table)
                 wait = max(_REFRESH - (monotonic() - began), 0.2)
                 await asyncio.wait({recording}, timeout=wait)
-        recording.result()
+        if recording.done():
+            recording.result()
     finally:
         recording.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await recording
+        if serving is not None and page is not None:
+            page.stop()
+            await serving

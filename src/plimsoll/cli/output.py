@@ -214,7 +214,7 @@ def percent(value: float | None) -> str:
 
 MONEY = (
     *("value_usd", "long_usd", "short_usd", "open_interest_usd", "volume_usd", "supply_usd"),
-    *("long_most_usd", "short_most_usd", "chain_usd", "other_usd"),
+    *("long_most_usd", "short_most_usd", "chain_usd", "other_usd", "naive_usd"),
 )
 PERCENT = (
     *("relative_change", "rate", "apr", "excess", "cumulative", "percentile", "coverage"),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["Journal", "Segment", "is_finished", "read_segment"]
+__all__ = ["Journal", "Segment", "batches", "is_finished", "read_segment"]
 
 _MAGIC = b"PLJ1"
 _HEADER = struct.Struct("<4sII")
@@ -145,7 +145,12 @@ class Segment:
 
 def read_segment(path: Path) -> Segment:
     """Return all whole batches of a segment, whether or not it is still written."""
-    data, segment, at = path.read_bytes(), Segment(), 0
+    return batches(path.read_bytes())
+
+
+def batches(data: bytes) -> Segment:
+    """Return all whole batches of a segment's bytes, which begin where one does."""
+    segment, at = Segment(), 0
     while at < len(data):
         payload = _frame(data, at)
         if payload is not None:
