@@ -276,9 +276,7 @@ def trial(
         float(highs.max()) * _ROOM,  # type: ignore[arg-type]
         parameters.step,
     )
-    in_force = np.full(len(bars), parameters.maintenance)
-    for start, stop, rate in stretches(maintenance, len(bars), parameters.maintenance):
-        in_force[start:stop] = rate
+    in_force = _in_force(maintenance, len(bars), parameters)
     events = _triggered(liquidations, in_force, time, grid.step)
     if unit is None:
         unit = float(events["usd"].mean()) if len(events) else 1.0  # type: ignore[arg-type]
@@ -312,6 +310,12 @@ def _consistent(bars: Floats) -> None:
             f"open interest changed by more than the volume in {contradicted} of "
             f"{np.count_nonzero(known)} bars: both must be in one unit; check the contract's size"
         )
+
+
+def _in_force(maintenance: Floats | None, bars: int, parameters: Parameters) -> Floats:
+    """Return the maintenance rate of each bar; shape (bars,), fraction of notional."""
+    runs = stretches(maintenance, bars, parameters.maintenance)
+    return np.concatenate([np.full(stop - start, rate) for start, stop, rate in runs])
 
 
 def _triggered(

@@ -389,20 +389,14 @@ def liquidation_map(
     view, window = grids(bars, seen, parameters.step, low, high, rows)
     shown = np.zeros(len(bars), dtype=np.bool_)
     shown[start::every] = True
-    inverse = parameters.settlement == "inverse"
     contracts = matrix(in_contracts(bars, parameters.settlement)), marks(bars)
-    asked = rates(bars)
-    price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
+    price = np.ones(len(bars)) if parameters.settlement == "inverse" else bars["open"].to_numpy()
     parts = fit.parts if fit else ((1.0, parameters),)
-    moved = partial(Averaged, parts, interval=interval, grid=window, maintenance=asked)
+    moved = partial(Averaged, parts, interval=interval, grid=window, maintenance=rates(bars))
     record = moved(*contracts).advance(shown, view)
-    usd = record.columns
-    usd *= price[shown, None, None]
+    usd = np.multiply(record.columns, price[shown, None, None], out=record.columns)
     candles = _join(seen, every)
-    traded = None
-    if contracts[1] is not None:
-        wicks = moved(contracts[0], None).advance(np.zeros_like(shown))
-        traded = _swept(seen, wicks.crossed[start:], price[start:])
+    wicks = None if contracts[1] is None else moved(contracts[0], None)
     return HeatMap(
         time=bars["time"].to_numpy()[shown],
         interval=interval * every,
@@ -417,9 +411,9 @@ def liquidation_map(
         open_interest_usd=_published(contracts[0], shown, record) * price[shown],
         coverage=record.coverage.mean(axis=1),
         crossed=_swept(seen, record.crossed[start:], price[start:]),
-        crossed_on_trades=traded,
+        crossed_on_trades=None if wicks is None else _on_trades(wicks, seen, price),
         inconsistent=int(record.inconsistent.sum()),
-        maintenance=_changes(bars["time"], asked, parameters.maintenance),
+        maintenance=_changes(bars, parameters.maintenance),
         parameters=parameters,
         fit=fit,
         fits=int(fit is not None),
@@ -444,11 +438,16 @@ def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
     ).fill_nan(None)
 
 
-def _changes(time: pl.Series, asked: Floats | None, before: float) -> pl.DataFrame | None:
-    runs = [run for run in stretches(asked, len(time), before) if run[0]]
-    since = time.gather([start for start, _, _ in runs])
+def _changes(bars: pl.DataFrame, before: float) -> pl.DataFrame | None:
+    runs = [run for run in stretches(rates(bars), len(bars), before) if run[0]]
+    since = bars["time"].gather([start for start, _, _ in runs])
     changed = pl.DataFrame({"time": since, "maintenance": [rate for _, _, rate in runs]})
     return changed if runs else None
+
+
+def _on_trades(wicks: Averaged, seen: pl.DataFrame, price: Floats) -> pl.DataFrame:
+    crossed = wicks.advance(np.zeros(len(price), dtype=np.bool_)).crossed
+    return _swept(seen, crossed[-len(seen) :], price[-len(seen) :])
 
 
 def _totals(crossed: pl.DataFrame) -> dict[str, float | None]:

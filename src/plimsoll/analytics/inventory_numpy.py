@@ -50,21 +50,7 @@ def replay(
     Record
     """
     sides = [_Side(side, parameters, interval, grid) for side in ("long", "short")]
-    n, tiers = len(bars), len(parameters.weights)
-    record = Record(
-        columns=np.full((n, 2, grid.rows), np.nan),
-        coverage=np.full((n, 2), np.nan),
-        open_interest=np.full(n, np.nan),
-        crossed=np.zeros((n, 2, tiers)),
-        opened=np.full((n, 2), np.nan),
-        closed=np.full((n, 2), np.nan),
-        placed=np.empty((n, 2)),
-        unplaced=np.empty((n, 2)),
-        inconsistent=np.zeros(n, dtype=np.bool_),
-        tiers=np.full((n, 2, tiers, grid.rows), np.nan, dtype=np.float32),
-        cells=np.array(_touched(bars, grid.step), dtype=np.int64).reshape(-1, 3),
-        touched=np.zeros((len(_touched(bars, grid.step)), tiers)),
-    )
+    record = _blank(bars, len(parameters.weights), grid)
     last, waiting = math.nan, np.empty((0, 7))
     for t, bar in enumerate(bars):
         known = not (math.isnan(last) or len(waiting) or math.isnan(bar[0]))
@@ -98,6 +84,25 @@ def replay(
         if traded:
             last, waiting = bar[6], waiting[:0]
     return record
+
+
+def _blank(bars: Floats, tiers: int, grid: Grid) -> Record:
+    """Return a record nothing is written on yet."""
+    n = len(bars)
+    return Record(
+        columns=np.full((n, 2, grid.rows), np.nan),
+        coverage=np.full((n, 2), np.nan),
+        open_interest=np.full(n, np.nan),
+        crossed=np.zeros((n, 2, tiers)),
+        opened=np.full((n, 2), np.nan),
+        closed=np.full((n, 2), np.nan),
+        placed=np.empty((n, 2)),
+        unplaced=np.empty((n, 2)),
+        inconsistent=np.zeros(n, dtype=np.bool_),
+        tiers=np.full((n, 2, tiers, grid.rows), np.nan, dtype=np.float32),
+        cells=np.array(_touched(bars, grid.step), dtype=np.int64).reshape(-1, 3),
+        touched=np.zeros((len(_touched(bars, grid.step)), tiers)),
+    )
 
 
 def _touched(bars: Floats, step: float) -> list[tuple[int, int, int]]:
