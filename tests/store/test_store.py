@@ -329,6 +329,10 @@ def test_instruments_and_dated_brackets_are_remembered(root):
     found = catalogue.brackets("okx", "BTC/USD:BTC", datetime(2024, 6, 1, tzinfo=UTC))
     assert found.brackets[0].maintenance_rate == 0.004
     assert catalogue.brackets("okx", "BTC/USD:BTC", datetime(2023, 1, 1, tzinfo=UTC)) is None
+    early = datetime(2023, 1, 1, tzinfo=UTC)
+    assert [one.since for one in catalogue.changes("okx", "BTC/USD:BTC", early, new)] == [old, new]
+    assert [one.since for one in catalogue.changes("okx", "BTC/USD:BTC", old, new)] == [new]
+    assert catalogue.changes("okx", "BTC/USD:BTC", new, new) == []
     lines = (root / "instruments.jsonl").read_bytes()
     later = datetime(2026, 1, 1, tzinfo=UTC)
     again = Brackets.build("okx", "BTC/USD:BTC", later, [(50_000.0, 0.005, 125.0)])
