@@ -73,7 +73,9 @@ def replay(
             for at in np.flatnonzero((record.cells[:, 0] == t) & (record.cells[:, 1] == s)):
                 row = record.cells[at, 2] - grid.first
                 if 0 <= row < grid.rows:
-                    record.touched[at] = side.cells[:, :, row].sum(axis=1) * side.left(0)
+                    record.touched[at] = (
+                        side.cells[:, :, row].sum(axis=1) * side.left(np.array([0]))[:, 0]
+                    )
             if priced:
                 record.crossed[t, s] = side.cross(bar[2] if s == 0 else bar[1])
             side.age()
@@ -192,11 +194,11 @@ class _Side:
 
     def shown(self, price: float) -> Floats:
         away = np.abs(self.buckets - math.floor(math.log(price) / self.grid.step))
-        shown: Floats = self.cells.sum(axis=1) * np.stack([self.left(one) for one in away], axis=1)
+        shown: Floats = self.cells.sum(axis=1) * self.left(away)
         return shown
 
-    def left(self, away: int) -> Floats:
-        come = np.maximum(0, np.abs(self.shift) - away * self.grid.step)
+    def left(self, away: NDArray[np.int64]) -> Floats:
+        come = np.maximum(0, np.abs(self.shift)[:, None] - away * self.grid.step)
         left: Floats = (1 + 100 * come) ** -self.parameters.attrition
         return left
 
