@@ -253,7 +253,7 @@ def percentile(values: ArrayLike, window: ArrayLike | None = None) -> Floats:
     shares = np.full(len(series), np.nan)
     sizes = np.broadcast_to(len(series) + 1 if window is None else window, len(series))
     if np.any(sizes < 1):
-        raise ValueError(f"the window must hold one value or more, not {window!r}")
+        raise ValueError(f"the window must hold one value or more, not {sizes.min()}")
     history: list[float] = []
     oldest = 0
     for index, (value, size) in enumerate(zip(series, sizes.tolist(), strict=True)):
