@@ -34,7 +34,7 @@ class Coinbase(Deribit):
     offers: ClassVar[Mapping[str, Offer]] = {
         kind: replace(offer, checked="documented", **_CHANGED.get(kind, {}))
         for kind, offer in Deribit.offers.items()
-        if kind != "option_quote"
+        if kind not in {"option_quote", "volatility_index"}
     }
     # Its own limits are not published: half of Deribit's.
     limits: ClassVar[tuple[Limit, ...]] = (Limit(name=NAME, amount=10, seconds=1),)
