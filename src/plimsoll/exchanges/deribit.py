@@ -108,7 +108,10 @@ class Deribit(Exchange):
     name = "deribit"
     offers: ClassVar[Mapping[str, Offer]] = {
         "trade": Offer(
-            stream=True, history="all", checked="recorded", note="options: those listed now"
+            stream=True,
+            history="all",
+            checked="recorded",
+            note="options: documented only, history of those listed now",
         ),
         "liquidation": Offer(stream=True, history="all", checked="recorded", note="futures"),
         "open_interest": Offer(stream=True, poll=30, checked="recorded", note="futures"),
