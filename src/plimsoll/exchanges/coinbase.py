@@ -23,7 +23,7 @@ __all__ = ["EXCHANGE", "Coinbase"]
 
 NAME = "coinbase"
 _DAY = {"history": "24 hours"}
-_CHANGED = {"trade": _DAY, "liquidation": _DAY}
+_CHANGED = {"trade": {**_DAY, "note": ""}, "liquidation": _DAY}
 
 
 class Coinbase(Deribit):
