@@ -84,7 +84,7 @@ def _longest(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
 
 def _length(span: tuple[datetime, datetime] | None, ends: list[datetime]) -> timedelta:
     """Return how long a span is, as far as it lies before all ends."""
-    return timedelta(0) if span is None else min(span[1], *ends) - span[0]
+    return timedelta(0) if span is None else min((span[1], *ends)) - span[0]
 
 
 def _premium(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
