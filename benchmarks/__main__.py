@@ -14,6 +14,7 @@ BENCHMARKS = {
     "month": "benchmarks.month",
     "consensus": "benchmarks.consensus",
     "options": "benchmarks.options",
+    "glance": "benchmarks.glance",
     "heatmap": "benchmarks.heatmap",
     "page": "benchmarks.page",
     "recording": "benchmarks.recording",

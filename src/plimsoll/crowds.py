@@ -122,7 +122,8 @@ class Crowds(Streams):
         Raises
         ------
         NoSuchData
-            If no trades, and no candles or taker volumes that fit the step, are stored.
+            If no trades, and no candles or taker volumes that fit the step, are stored, or none
+            that tell what takers bought.
         """
         what = asked(exchange, since, until, as_of)
         return positioning.flow(self._reader, symbol, what, duration(every))

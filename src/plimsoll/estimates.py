@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.heatmap import HeatMap
     from plimsoll.analytics.inventory import Parameters
@@ -96,23 +95,16 @@ class Estimates(Streams):
         """
         from plimsoll import maps  # noqa: PLC0415 (brings numba)
 
-        if fitted + measured + (parameters is not None) > 1:
-            raise ValueError("parameters are either given, or fitted, or measured")
-        span = (moment(since), moment(until), moment(as_of))
+        what = asked(exchange, since, until, as_of)
         length = duration(interval) if interval else None
-        chosen: Chosen = parameters
-        if fitted:
-            chosen = self._fits(symbol, exchange, span, length)
-        elif measured:
-            chosen = self._distances(symbol, exchange, span, length)
         return maps.heatmap(
             self._reader,
             symbol,
-            names(exchange),
-            span=span,
+            what.exchanges,
+            span=(what.since, what.until, what.as_of),
             interval=length,
             rows=rows,
-            parameters=chosen,
+            parameters=self._chosen(symbol, what, length, parameters, fitted, measured),
         )
 
     def leverage(
@@ -283,6 +275,7 @@ class Estimates(Streams):
         width: float = 0.005,
         parameters: Parameters | None = None,
         fitted: bool = False,
+        measured: bool = False,
     ) -> pl.DataFrame:
         """Return where predicted liquidations stand close together, and what they are made of.
 
@@ -302,6 +295,8 @@ class Estimates(Streams):
             Of the model; see `heatmap`.
         fitted : bool
             Fit the leverage mix of each market, and say what each cluster holds at least and most.
+        measured : bool
+            Take the distances at which wallets' positions are liquidated; see `heatmap`.
 
         Returns
         -------
@@ -316,9 +311,7 @@ class Estimates(Streams):
         from plimsoll.analytics import provenance  # noqa: PLC0415 (brings numba)
 
         what = asked(exchange, None, until, as_of)
-        chosen: Chosen = parameters
-        if fitted:
-            chosen = self._fits(symbol, exchange, (None, what.until, what.as_of), None)
+        chosen = self._chosen(symbol, what, None, parameters, fitted, measured)
         found, absent = self._standing(symbol, what, chosen)
         return provenance.peaks(found, reach=reach, width=width, absent=absent)
 
@@ -333,6 +326,7 @@ class Estimates(Streams):
         as_of: When = None,
         parameters: Parameters | None = None,
         fitted: bool = False,
+        measured: bool = False,
     ) -> pl.DataFrame:
         """Return what makes up a range of prices of the map's last column.
 
@@ -348,9 +342,8 @@ class Estimates(Streams):
         until, as_of : datetime or str, optional
             `until` chooses the column: the last before it.
         parameters : Parameters, optional
+        fitted, measured : bool
             Of the model; see `heatmap`.
-        fitted : bool
-            Fit the leverage mix of each market, as `clusters` does.
 
         Returns
         -------
@@ -367,9 +360,7 @@ class Estimates(Streams):
         from plimsoll.analytics import provenance  # noqa: PLC0415 (brings numba)
 
         what = asked(exchange, None, until, as_of)
-        chosen: Chosen = parameters
-        if fitted:
-            chosen = self._fits(symbol, exchange, (None, what.until, what.as_of), None)
+        chosen = self._chosen(symbol, what, None, parameters, fitted, measured)
         found, _ = self._standing(symbol, what, chosen)
         return provenance.provenance(found, low, high)
 
@@ -427,16 +418,29 @@ class Estimates(Streams):
             parameters=parameters,
         )
 
+    def _chosen(
+        self,
+        symbol: str,
+        what: Asked,
+        interval: timedelta | None,
+        parameters: Parameters | None,
+        fitted: bool,
+        measured: bool,
+    ) -> Chosen:
+        """Return what maps are drawn with: what was given, or found of each market."""
+        if fitted + measured + (parameters is not None) > 1:
+            raise ValueError("parameters are either given, or fitted, or measured")
+        if not (fitted or measured):
+            return parameters
+        from plimsoll import fits  # noqa: PLC0415 (brings numba)
+
+        find = fits.fit if fitted else fits.distances
+        span = (what.since, what.until, what.as_of)
+        return find(self._reader, symbol, what.exchanges, span=span, interval=interval)
+
     def _fits(
         self, symbol: str, exchange: Exchanges, span: Span, interval: timedelta | None
     ) -> dict[Market, Fitted]:
         from plimsoll import fits  # noqa: PLC0415 (brings numba)
 
         return fits.fit(self._reader, symbol, names(exchange), span=span, interval=interval)
-
-    def _distances(
-        self, symbol: str, exchange: Exchanges, span: Span, interval: timedelta | None
-    ) -> dict[Market, Distances]:
-        from plimsoll import fits  # noqa: PLC0415 (brings numba)
-
-        return fits.distances(self._reader, symbol, names(exchange), span=span, interval=interval)

@@ -17,6 +17,7 @@ from plimsoll.analytics.aggregate import together
 from plimsoll.analytics.fitting import Fitted
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.provenance import Standing, stands
+from plimsoll.analytics.windows import price_range
 from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
@@ -109,7 +110,7 @@ def heatmap(
         drawn_alone = _draw(made[wanted[0]], parameters, rows=rows)
         return replace(drawn_alone, score=latest(reader.layout, *wanted[0]))
     since = min(one.since for one in made.values())
-    ranges = [model.price_range(one.shown) for one in made.values()]
+    ranges = [price_range(one.shown) for one in made.values()]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     columns = pl.concat(one.shown["time"] for one in made.values()).unique().sort()
     drawn = (  # one at a time: a map is large
@@ -348,7 +349,7 @@ class _Stored:
         priced = bars["open"].is_not_null().arg_true()
         bars = bars[: priced[-1] + 1] if priced.len() else bars  # then nothing is known
         exchange, symbol = self.market
-        priors = _priors(reader, symbol, exchange, self.first)
+        priors, bars = _margins(reader, self.market, bars)
         prices = _source(candles)
         if bars["mark_low"].count():
             prices += ", crossed on the mark price where it is known"
@@ -382,11 +383,12 @@ def _stored(reader: Reader, market: Market, held: pl.DataFrame, span: Shown) -> 
     if held.is_empty():
         raise NoSuchData(f"no open interest of {' '.join(market)} is stored in that span")
     first: datetime = held.select(pl.col("time").min()).item()
+    candles = _candles(reader, market, (first, until, as_of))
     return _Stored(
         market=market,
         held=held,
-        candles=_candles(reader, market, (first, until, as_of), "trade"),
-        marks=_candles(reader, market, (first, until, as_of), "mark"),
+        candles=candles.filter(pl.col("price_kind") == "trade"),
+        marks=candles.filter(pl.col("price_kind") == "mark"),
         first=first,
         since=max(since, first),
         until=until,
@@ -428,36 +430,53 @@ def _source(candles: pl.DataFrame) -> str:
     return f"candles of {timedelta(seconds=candles['interval'][0])}"
 
 
-def _candles(reader: Reader, market: Market, span: Span, kind: str) -> pl.DataFrame:
-    """Return candles of one kind of price, of every length stored; none where none are."""
+def _candles(reader: Reader, market: Market, span: Span) -> pl.DataFrame:
+    """Return candles of every length and kind of price stored; none where none are."""
     exchange, symbol = market
     since, until, as_of = span
     try:
-        candles = reader.read(
+        return reader.read(
             "candle", exchanges=[exchange], symbol=symbol, since=since, until=until, as_of=as_of
         )
     except NoSuchData:
         return pl.DataFrame(schema=TABLES["candle"].schema)
-    return candles.filter(pl.col("price_kind") == kind)
 
 
-def _priors(reader: Reader, symbol: str, exchange: str, at: datetime) -> Parameters:
-    """Return the priors, with the first maintenance bracket in force where one is stored."""
-    inverse = Symbol.parse(symbol).settlement == "inverse"
-    priors = Parameters(settlement="inverse" if inverse else "linear")
+def _margins(reader: Reader, market: Market, bars: pl.DataFrame) -> tuple[Parameters, pl.DataFrame]:
+    """Return the priors, and the bars with the maintenance in force where that changes.
+
+    It is that of the first bracket; the priors have that of the first bar, where one is stored.
+    """
+    first, last = bars["time"][0], bars["time"][-1]
     with closing(Catalogue(reader.layout, read_only=True)) as catalogue:
-        known = catalogue.brackets(exchange, symbol, at)
-    if known is None:
-        return priors
-    rate = known.brackets[0].maintenance_rate
+        known = catalogue.brackets(*market, first)
+        later = catalogue.changes(*market, first, last)
+    inverse = Symbol.parse(market[1]).settlement == "inverse"
+    priors = Parameters(settlement="inverse" if inverse else "linear")
+    if known is not None:
+        priors = _allowed(priors, known.brackets[0].maintenance_rate)
+    changed = pl.DataFrame(
+        {
+            "time": [one.since for one in later],
+            "maintenance": [one.brackets[0].maintenance_rate for one in later],
+        },
+        schema={"time": bars.schema["time"], "maintenance": pl.Float64},
+    )
+    if changed["maintenance"].is_in([priors.maintenance]).all():
+        return priors, bars
+    return priors, bars.join_asof(changed, on="time")
+
+
+def _allowed(priors: Parameters, rate: float) -> Parameters:
+    """Return the priors at a maintenance rate, without the tiers that it forbids."""
     tiers = [
         (leverage, weight)
         for leverage, weight in zip(priors.leverage, priors.weights, strict=True)
         if 1 / leverage > rate
     ]
     total = sum(weight for _, weight in tiers)
-    return Parameters(
-        settlement=priors.settlement,
+    return structs.replace(
+        priors,
         maintenance=rate,
         leverage=tuple(leverage for leverage, _ in tiers),
         weights=tuple(weight / total for _, weight in tiers),

@@ -11,7 +11,7 @@ from plimsoll import maps
 from plimsoll.analytics.basis import BAND
 from plimsoll.analytics.bursts import Rule
 from plimsoll.analytics.liquidations import dollars, weakest
-from plimsoll.analytics.provenance import peaks
+from plimsoll.analytics.provenance import nearest
 from plimsoll.errors import NoSuchData
 from plimsoll.measures import basis, carry, interest, macro, options, positioning
 from plimsoll.measures import liquidations as closed
@@ -145,9 +145,7 @@ def _load(
     placed = sum(one.open_interest_usd * one.coverage for one in now)
     near = sum(one.within(NEAR) for one in now)
     found: dict[str, float | None] = {"load": near / held_usd, "map_coverage": placed / held_usd}
-    large = pl.col("value_usd") >= _LARGE * pl.col("value_usd").max().over("side")
-    nearest = peaks(now).filter(large).sort("distance").unique("side", keep="first")
-    for row in nearest.iter_rows(named=True):
+    for row in nearest(now, _LARGE).iter_rows(named=True):
         found[f"{row['side']}_cluster_price"] = row["price"]
         found[f"{row['side']}_cluster_usd"] = row["value_usd"]
     return found

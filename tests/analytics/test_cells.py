@@ -35,6 +35,7 @@ LIQUIDATIONS = pl.Schema(
         "completeness": pl.String,
     }
 )
+NONE = LIQUIDATIONS.to_frame()
 several = settings(max_examples=40, deadline=None)
 
 
@@ -348,3 +349,38 @@ def test_coins_behind_an_inverse_contract_may_change_with_the_price_alone():
     )
     prior = replace(PRIOR, settlement="inverse")
     assert len(trial(frame, liquidations(), prior).cells) > 0
+
+
+def test_what_wicks_of_trades_sweep_beyond_the_mark_price_is_told_apart():
+    # By hand: 400 new coins at 400, half of them on either side of leverage; of the longs 10x, four
+    # tenths, are liquidated about 10 rows down, where trades go and the mark price does not.
+    rows = bars([(400, 400, 400, 400), (400, 400, 400, 400), (400, 400, 385, 400)])
+    grown = rows.with_columns(
+        open_interest=pl.Series([1_000.0, 1_400.0, 1_400.0]), volume=0.0, taker_buy=0.0
+    )
+    spared = grown.with_columns(mark_low=pl.lit(at(399)), mark_high=pl.lit(at(400)))
+    made = trial(spared, liquidations(), PRIOR)
+    swept = 200 * 0.4 * at(400)
+    assert made.swept(None)[2].tolist() == pytest.approx([swept, 0])
+    assert made.swept(made.crossing)[2].tolist() == [0, 0]
+    inverse = trial(grown, liquidations(), replace(PRIOR, settlement="inverse"))
+    assert inverse.swept(None)[2].tolist() == pytest.approx([swept, 0])
+
+
+def test_bars_of_another_maintenance_are_counted_and_left_at_theirs():
+    # A bankruptcy price of a long is the trigger times one less the rate: at 5 % five rows lower.
+    rows = bars([(400, 400, 380, 390), (390, 392, 370, 372)]).with_columns(
+        maintenance=pl.Series([0.005, 0.05])
+    )
+    for hour, rate in enumerate((0.005, 0.05)):
+        told = liquidation(hour, "long", 375, 100, price=at(385 - 10 * hour) * (1 - rate))
+        told["price_kind"] = "bankruptcy"
+        made = trial(rows, liquidations(told), PRIOR)
+        (found,) = made.cells[made.orders > 0].tolist()
+        assert found == [hour, 0, 385 - 10 * hour]
+    held = rows.with_columns(open_interest=pl.Series([1_000.0, 1_400.0]))
+    longer = trial(pl.concat([held, held[1:].with_columns(time=BEGIN + 2 * HOUR)]), NONE, PRIOR)
+    leaving = replace(PRIOR, attrition=1.5)
+    (quick,) = longer.stood_by([leaving])
+    np.testing.assert_allclose(quick, longer.stood(parameters=leaving), rtol=1e-9)
+    assert quick.sum() > 0

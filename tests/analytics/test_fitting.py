@@ -13,6 +13,7 @@ from fakes.swept import BEGIN, LIQUIDATIONS, PRIOR, hours, market, swept
 from plimsoll.analytics.bands import bands
 from plimsoll.analytics.cells import trial
 from plimsoll.analytics.fitting import CANDIDATES, averaged, candidates, fitted, fitted_together
+from plimsoll.analytics.heatmap import liquidation_map
 from plimsoll.analytics.inventory import Parameters
 
 TRUTH = (0.5, 0.1, 0.1, 0.3)
@@ -64,6 +65,21 @@ def test_of_a_complete_feed_the_scale_is_the_share_that_can_be_liquidated(found)
     halved = fitted(market(50, TRUTH, seed=2, unit=300.0, capture=0.5))
     assert staying(halved).liquidatable == pytest.approx(0.25, rel=0.4)
     assert distance(staying(halved).weights, TRUTH) < distance(PRIOR.weights, TRUTH)
+
+
+def test_more_liquidations_than_all_open_interest_has_are_said_to_be_held_to_all_of_it(found):
+    # Half of the open interest stood there; four times as much was liquidated as it can have.
+    most = market(50, TRUTH, seed=2, unit=300.0, capture=4.0)
+    made = fitted(most)
+    assert made.liquidatable > 1.2
+    assert staying(made).liquidatable == 1
+    told = made.describe()
+    assert told["clamped"] is True
+    assert told["liquidatable_asked"] == made.liquidatable
+    assert "more than all open interest: held to all" in liquidation_map(hours(20), fit=made).said
+    assert found.liquidatable < 1
+    assert found.clamped == any(part.liquidatable == 1 for _, part in found.parts)
+    assert not fitted(trial(hours(20), NONE, PRIOR)).clamped
 
 
 def test_of_a_feed_that_is_not_the_share_stays_assumed_and_the_draws_say_how_unsure_it_is(found):

@@ -176,6 +176,20 @@ def test_positions_are_crossed_on_the_mark_price_where_it_is_known():
     assert wick.crossed["long_usd"][2] > 0
     assert spared.crossed["long_usd"].to_list() == [0, 0, 0, 0]
     assert half.crossed.equals(wick.crossed)  # unknown: on trades
+    # By hand: half of 400 new coins at $100; 10x and more, 55 % of them, are liquidated above 90.
+    assert spared.swept() == {
+        "crossed_on": "mark price",
+        "crossed_usd": {"long": 0, "short": 0},
+        "crossed_on_trades_usd": {"long": pytest.approx(11_000), "short": 0},
+    }
+    assert spared.describe()["crossed_on"] == "mark price"
+    assert wick.swept() == {
+        "crossed_on": "trades",
+        "crossed_usd": {"long": pytest.approx(11_000), "short": 0},
+        "crossed_on_trades_usd": {"long": pytest.approx(11_000), "short": 0},
+    }
+    unknown = liquidation_map(frame.with_columns(pl.lit(None).alias("open")), **span)
+    assert unknown.swept()["crossed_usd"] == {"long": None, "short": None}
 
 
 def test_later_rows_change_no_earlier_bar():

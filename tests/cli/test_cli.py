@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
 import pytest
 
+import plimsoll
 from plimsoll import cli
+from plimsoll.market.instrument import Brackets
+from plimsoll.store.writer import Writer
 
 SYMBOL = "BTC/USDT:USDT"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -204,6 +208,119 @@ def test_measured_positions_stand_beside_the_map(run, tmp_path):
     several = run("measured", SYMBOL)
     assert several.code == 2
     assert "say which with exchange: binance, bybit" in several.err
+
+
+@pytest.mark.usefixtures("store")
+def test_clusters_of_measured_distances_stand_at_that_distance_from_what_was_traded(run, tmp_path):
+    # By hand: at a maintenance of 0.4 %, who is liquidated at nine tenths of the entry has
+    # 1/L = 1 - 0.9 · 0.996. Traded was from 49,900 to 50,601.
+    held = {
+        "exchange": "binance",
+        "symbol": SYMBOL,
+        "time": START + timedelta(hours=238),
+        "wallet": [f"w{n}" for n in range(40)],
+        "side": "long",
+        "amount": 1.0,
+        "entry_price": 50_000.0,
+        "liquidation_price": 45_000.0,
+    }
+    pl.DataFrame(held).write_parquet(tmp_path / "position.parquet")
+    assert run("import", str(tmp_path / "position.parquet")).code == 0
+    words = ("clusters", SYMBOL, "--measured", "--reach", "0.2")
+    answered = run(*words, "--json").document
+    assert answered["parameters"]["measured"] is True
+    rows = answered["columns"]
+    longs = [at for at, side in enumerate(rows["side"]) if side == "long"]
+    assert longs
+    for at in longs:
+        (only,) = rows["leverages"][at]
+        assert only == {"leverage": pytest.approx(1 / (1 - 0.9 * 0.996)), "share": 1.0}
+        assert rows["price_low"][at] > 0.9 * 49_900 * 0.999
+        assert rows["price_high"][at] < 0.9 * 50_601 * 1.001
+    said = run(*words).out
+    assert "9.65x 100%" in said
+    assert "leverage mix is from the liquidation distances of measured positions" in said
+    asked = plimsoll.open().provenance
+    parts = asked(SYMBOL, 44_000, 46_000, measured=True).filter(side="long")
+    assert parts["leverage"].unique().to_list() == pytest.approx([1 / (1 - 0.9 * 0.996)])
+    with pytest.raises(ValueError, match="either given, or fitted, or measured"):
+        asked(SYMBOL, 44_000, 46_000, measured=True, fitted=True)
+
+
+@pytest.mark.usefixtures("store")
+def test_the_map_says_what_wicks_of_trades_would_have_crossed(run, tmp_path):
+    words = ("heatmap", SYMBOL, "--exchange", "binance")
+    before = run(*words, "--json").document["parameters"]
+    assert before["crossed_on"] == "trades"
+    assert before["crossed_usd"] == before["crossed_on_trades_usd"]
+    assert "on trades, wicks included: no mark price stored" in run(*words).out
+    prices = [50_000.0 + 25 * abs(20 - n % 40) for n in range(241)]
+    marks = {
+        "time": [START + timedelta(hours=n) for n in range(240)],
+        "exchange": "binance",
+        "symbol": SYMBOL,
+        "open": prices[:240],
+        "high": [max(pair) for pair in pairwise(prices)],
+        "low": [min(pair) for pair in pairwise(prices)],
+        "close": prices[1:],
+        "price_kind": "mark",
+    }
+    pl.DataFrame(marks).write_parquet(tmp_path / "candles_mark.parquet")
+    assert run("import", str(tmp_path / "candles_mark.parquet")).code == 0
+    after = run(*words, "--json").document["parameters"]
+    assert after["crossed_on"] == "mark price"
+    assert after["crossed_on_trades_usd"] == before["crossed_usd"]  # as without the mark price
+    assert after["crossed_usd"] != before["crossed_usd"]
+    assert "on the mark price; wicks of trades make it" in run(*words).out
+    both = run("heatmap", SYMBOL, "--json").document["parameters"]
+    assert both["crossed_on"] == "mark price"
+    other = run("heatmap", SYMBOL, "--exchange", "bybit", "--json").document["parameters"]
+    for name in ("crossed_usd", "crossed_on_trades_usd"):
+        for side in ("long", "short"):
+            assert both[name][side] == pytest.approx(after[name][side] + other[name][side])
+
+
+@pytest.mark.usefixtures("store")
+def test_of_several_markets_one_that_cannot_be_fitted_is_left_out(run, tmp_path):
+    # Open interest changes by a coin each hour, of which a thousandth is said to be traded.
+    hours = [START + timedelta(hours=n) for n in range(240)]
+    who = {"time": hours, "exchange": "okx", "symbol": SYMBOL}
+    price = dict.fromkeys(("open", "high", "low", "close"), [50_000.0] * 240)
+    price["low"] = [49_900.0] * 240
+    amount = {"amount": [500.0 + n for n in range(240)]}
+    pl.DataFrame(who | amount).write_parquet(tmp_path / "open_interest_okx.parquet")
+    pl.DataFrame(who | price | {"volume": 0.001}).write_parquet(tmp_path / "candles_okx.parquet")
+    for name in ("open_interest_okx", "candles_okx"):
+        assert run("import", str(tmp_path / f"{name}.parquet")).code == 0
+    session = plimsoll.open()
+    with pytest.raises(ValueError, match="both must be in one unit"):
+        session.leverage(SYMBOL, exchange="okx")
+    found = session.leverage("BTC")
+    assert [one.exchange for one in found] == ["binance", "bybit"]
+    drawn = session.heatmap("BTC", fitted=True)
+    assert drawn.fits == 2
+    assert "okx" in drawn.exchange
+
+
+def test_a_map_follows_dated_brackets_and_says_so(run, store):
+    words = ("heatmap", SYMBOL, "--exchange", "binance")
+    plain = run(*words, "--json").document["parameters"]
+    assert plain["maintenance_changes"] == []
+    old, new = START - timedelta(days=1), START + timedelta(days=5, minutes=30)
+    with Writer(store) as writer:
+        for since, rate in ((old, 0.004), (new, 0.008)):
+            tiers = [(50_000.0, rate, 100.0), (1e6, 0.02, 20.0)]
+            writer.remember([Brackets.build("binance", SYMBOL, since, tiers)])
+    told = run(*words, "--json").document["parameters"]
+    assert told["maintenance"] == 0.004
+    # It came into force within a bar, so that it counts from the next.
+    (change,) = told["maintenance_changes"]
+    assert change == {"time": "2026-01-06T01:00:00Z", "maintenance": 0.008}
+    assert "maintenance 0.008 from 2026-01-06 01:00 on, of open positions too" in run(*words).out
+    both = run("heatmap", SYMBOL, "--json").document["parameters"]["maintenance_changes"]
+    assert both == [change | {"exchange": "binance", "symbol": SYMBOL}]
+    before = run(*words, "--until", "2026-01-06", "--json").document["parameters"]
+    assert before["maintenance_changes"] == []
 
 
 @pytest.mark.usefixtures("store")

@@ -19,6 +19,7 @@ from plimsoll.market.events import (
     OpenInterest,
     OptionQuote,
     Trade,
+    VolatilityIndex,
 )
 from plimsoll.market.instrument import Instrument
 
@@ -42,11 +43,17 @@ LISTINGS = [
     listing("BTC-27SEP24-40000-C", "option", "BTC/USD:BTC-240927-40000-C"),
 ]
 INVERSE, LINEAR, DATED, OPTION = LISTINGS
+DVOL = Listing(
+    native="btc_usd",
+    category="index",
+    instrument=Instrument(exchange="deribit", symbol="BTC"),
+    is_market=False,
+)
 
 
 def read(message: object, request: Request | None = None) -> list[object]:
     payload = message if isinstance(message, bytes) else json.dumps(message).encode()
-    return EXCHANGE.decoder(LISTINGS).read(payload, RECEIVED, request)
+    return EXCHANGE.decoder([*LISTINGS, DVOL]).read(payload, RECEIVED, request)
 
 
 def told(channel: str, data: object) -> dict[str, object]:
@@ -254,6 +261,92 @@ def test_an_options_ticker_has_greeks_and_its_volatilities_are_percent() -> None
     assert (found.last_price, found.ask_price) == (None, 0.219)
 
 
+# As Deribit documents a trade of an option; the last was part of a block, and of a straddle.
+TAKEN = {
+    "trade_seq": 3,
+    "trade_id": "430612",
+    "timestamp": 1699578548021,
+    "tick_direction": 1,
+    "price": 0.2155,
+    "mark_price": 0.2168,
+    "iv": 60.9,
+    "instrument_name": "BTC-27SEP24-40000-C",
+    "index_price": 36552.72,
+    "direction": "buy",
+    "amount": 12.5,
+    "contracts": 12.5,
+}
+BLOCK = {**TAKEN, "trade_id": "430613", "direction": "sell", "block_trade_id": "BLOCK-282155"}
+BLOCK |= {"block_trade_leg_count": 2, "combo_id": "BTC-STRD-27SEP24-40000"}
+
+
+def test_trades_of_options_are_in_coins_and_come_for_a_currency() -> None:
+    about_it = about("BTC/USD:BTC-240927-40000-C", 1699578548021)
+    expected = [
+        Trade(**about_it, id=430612, side="buy", price=0.2155, amount=12.5),
+        Trade(**about_it, id=430613, side="sell", price=0.2155, amount=12.5),
+    ]
+    new = {**TAKEN, "instrument_name": "BTC-27SEP24-41000-C"}  # listed since we last asked
+    assert read(told("trades.option.BTC.100ms", [TAKEN, new, BLOCK])) == expected
+    request = EXCHANGE.history("trade", OPTION, 0, RECEIVED)
+    assert request.query["instrument_name"] == "BTC-27SEP24-40000-C"
+    assert read(answer({"trades": [TAKEN, BLOCK], "has_more": False}), request) == expected
+    for name in ("BTC-PERPETUAL", "BTC-STRD-27SEP24-40000"):
+        with pytest.raises(UnreadableMessage):
+            read(told("trades.option.BTC.100ms", [{**TAKEN, "instrument_name": name}]))
+
+
+def test_options_settled_in_dollars_have_the_channel_of_their_settlement() -> None:
+    one = listing("XRP_USDC-30JUN23-0d52-C", "option", "XRP/USDC:USDC-230630-0.52-C")
+    (channel,) = EXCHANGE.channels("trade", [one])
+    assert channel.topic == "trades.option.USDC.100ms"
+    row = {**TAKEN, "instrument_name": one.native, "price": 0.0105, "amount": 1000}
+    payload = json.dumps(told(channel.topic, [row | {"trade_id": "XRP_USDC-77"}])).encode()
+    (trade,) = EXCHANGE.decoder([one]).read(payload, RECEIVED)
+    assert (trade.id, trade.price, trade.amount) == (77, 0.0105, 1000)
+
+
+def test_the_index_of_volatility_is_listed_with_its_options_and_streamed() -> None:
+    row = {"instrument_name": "BTC-27SEP24-40000-C", "settlement_currency": "BTC"}
+    row |= {"contract_size": 1, "tick_size": 0.0001}
+    found = read(answer([row]), EXCHANGE.instruments()[1])
+    assert [(one.category, one.symbol, one.is_market) for one in found] == [
+        ("option", "BTC/USD:BTC-240927-40000-C", True),
+        ("index", "BTC", False),
+    ]
+    assert found[1].native == DVOL.native
+    (channel,) = EXCHANGE.channels("volatility_index", [*LISTINGS, DVOL])
+    assert (channel.topic, channel.symbol) == ("deribit_volatility_index.btc_usd", "BTC")
+    # The documentation's own example.
+    data = {"volatility": 129.36, "timestamp": 1619777946007, "index_name": "btc_usd"}
+    assert read(told(channel.topic, data)) == [
+        VolatilityIndex(**about("BTC", 1619777946007), value=pytest.approx(1.2936))
+    ]
+
+
+def test_the_indexs_history_is_of_minutes_that_are_over_and_goes_backwards() -> None:
+    now = RECEIVED // MS
+    request = EXCHANGE.history("volatility_index", DVOL, (now - HOUR) * MS, now * MS)
+    assert request.query == {
+        "currency": "BTC",
+        "resolution": "60",
+        "start_timestamp": str(now - HOUR),
+        "end_timestamp": str(now - 1),
+    }
+    rows = [[now - 90_000, 54.1, 54.4, 54.0, 54.25], [now - 30_000, 54.25, 54.3, 54.2, 54.3]]
+    page = {"data": rows, "continuation": now - HOUR // 2}
+    assert read(answer(page), request) == [
+        VolatilityIndex(
+            **about("BTC", now - 30_000), known_at=(now - 30_000) * MS, value=pytest.approx(0.5425)
+        )
+    ]
+    second = following(request, page)
+    assert second.query == {**request.query, "end_timestamp": str(now - HOUR // 2)}
+    assert following(second, page) is None  # it would be the same page again
+    assert following(second, {**page, "continuation": None}) is None
+    assert following(second, {**page, "continuation": now - 2 * HOUR}) is None
+
+
 def test_a_summary_of_options_has_no_greeks() -> None:
     row = {
         "volume_usd": 11045.12,
@@ -441,7 +534,10 @@ def test_subscriptions_are_made_and_answered() -> None:
         "trades.BTC-29SEP23.100ms",
     ]
     assert [channel.topic for channel in channels] == topics
-    assert channels == EXCHANGE.channels("trade", LISTINGS)  # one subscription brings both
+    # One subscription brings both, and one of a currency the trades of its options.
+    *both, options = EXCHANGE.channels("trade", [*LISTINGS, OPTION])
+    assert both == channels
+    assert (options.topic, options.symbol) == ("trades.option.BTC.100ms", None)
     funding = EXCHANGE.channels("funding", LISTINGS)
     assert [one.symbol for one in funding] == ["BTC/USD:BTC", "ETH/USDC:USDC"]
     (option,) = EXCHANGE.channels("option_quote", LISTINGS)
@@ -535,7 +631,8 @@ def test_what_it_does_not_publish_is_said() -> None:
         EXCHANGE.channels("candle", LISTINGS)
     with pytest.raises(Unsupported, match="cannot be asked for"):
         EXCHANGE.polls("trade", LISTINGS)
-    for kind, one in (("open_interest", INVERSE), ("funding", DATED), ("trade", OPTION)):
+    unkept = [("open_interest", INVERSE), ("funding", DATED), ("liquidation", OPTION)]
+    for kind, one in [*unkept, ("trade", DVOL), ("volatility_index", INVERSE)]:
         with pytest.raises(Unsupported, match="no history"):
             EXCHANGE.history(kind, one, 0, 1)
 

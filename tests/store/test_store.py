@@ -233,6 +233,18 @@ def test_ranges_are_half_open(root):
     assert asked == [1.0, 2.0]
 
 
+def test_columns_are_those_named_in_their_order_sealed_or_not(root):
+    with Writer(root) as writer:
+        writer.append([interest(1, 10.0)])
+        writer.seal()
+        writer.append([interest(2, 20.0), interest(1, 11.0)])  # the last one contradicts
+    whole = Reader(root).read("open_interest")
+    named = Reader(root).read("open_interest", columns=["amount", "time"])
+    assert named.columns == ["amount", "time"]
+    assert named["amount"].to_list() == [11.0, 20.0]
+    assert named.equals(whole.select("amount", "time"))
+
+
 def test_an_event_that_breaks_a_rule_is_refused_and_nothing_is_kept(root):
     with Writer(root) as writer:
         with pytest.raises(ValueError, match="amount breaks its rule"):
@@ -317,6 +329,10 @@ def test_instruments_and_dated_brackets_are_remembered(root):
     found = catalogue.brackets("okx", "BTC/USD:BTC", datetime(2024, 6, 1, tzinfo=UTC))
     assert found.brackets[0].maintenance_rate == 0.004
     assert catalogue.brackets("okx", "BTC/USD:BTC", datetime(2023, 1, 1, tzinfo=UTC)) is None
+    early = datetime(2023, 1, 1, tzinfo=UTC)
+    assert [one.since for one in catalogue.changes("okx", "BTC/USD:BTC", early, new)] == [old, new]
+    assert [one.since for one in catalogue.changes("okx", "BTC/USD:BTC", old, new)] == [new]
+    assert catalogue.changes("okx", "BTC/USD:BTC", new, new) == []
     lines = (root / "instruments.jsonl").read_bytes()
     later = datetime(2026, 1, 1, tzinfo=UTC)
     again = Brackets.build("okx", "BTC/USD:BTC", later, [(50_000.0, 0.005, 125.0)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from fakes.swept import BEGIN, LIQUIDATIONS, PRIOR, hours, liquidations, market, swept
 from plimsoll.analytics.cells import trial
+from plimsoll.analytics.heatmap import liquidation_map
 from plimsoll.validation.baselines import BASELINES, MAP, TWINS, exposures
 from plimsoll.validation.baselines import PRIOR as NOT_FITTED
 from plimsoll.validation.heatmap_score import forecast, score
@@ -219,3 +221,26 @@ def test_a_maintenance_that_forbids_high_leverage_is_scored_all_the_same():
     bars = hours(25, 3)
     made = score(trial(bars, swept(bars, prior, unit=UNIT), prior, unit=UNIT), **WEEKLY)
     assert row(made, "volume profile")["skill"] > 0
+
+
+def test_a_score_says_what_wicks_would_have_crossed():
+    bars = hours(16, 3)
+    ends = [pl.min_horizontal("open", "close"), pl.max_horizontal("open", "close")]
+    marked = bars.with_columns(mark_low=ends[0], mark_high=ends[1])
+    few = {"warm": 3, "learn": 4, "every": 30}
+    told = score(trial(marked, swept(bars, PRIOR, unit=UNIT), PRIOR, unit=UNIT), **few).summary
+    plain = score(trial(bars, swept(bars, PRIOR, unit=UNIT), PRIOR, unit=UNIT), **few).summary
+    assert (told["crossed_on"], plain["crossed_on"]) == ("mark price", "trades")
+    assert plain["crossed_usd"] == plain["crossed_on_trades_usd"]
+    # The days scored are the last ones; the map drawn of the same bars says what it crossed there.
+    assert told["days"] == plain["days"]
+    drawn = liquidation_map(marked, PRIOR)
+    since = BEGIN + timedelta(days=16 - told["days"])
+    for name, crossed in (
+        ("crossed_usd", drawn.crossed),
+        ("crossed_on_trades_usd", drawn.crossed_on_trades),
+    ):
+        sums = crossed.filter(pl.col("time") >= since).select(pl.exclude("time").sum()).row(0)
+        assert list(told[name].values()) == pytest.approx(sums)
+    assert told["crossed_on_trades_usd"] == pytest.approx(plain["crossed_usd"])
+    assert told["crossed_usd"]["long"] < plain["crossed_usd"]["long"]

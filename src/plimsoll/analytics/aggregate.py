@@ -81,6 +81,9 @@ class _Total:
     inconsistent: int
     fits: int
     crossed: list[pl.DataFrame]
+    traded: list[pl.DataFrame]
+    marked: bool
+    changes: list[pl.DataFrame]
     markets: list[pl.DataFrame]
 
     @classmethod
@@ -103,6 +106,9 @@ class _Total:
             inconsistent=0,
             fits=0,
             crossed=[],
+            traded=[],
+            marked=False,
+            changes=[],
             markets=[],
         )
 
@@ -132,6 +138,12 @@ class _Total:
         self.inconsistent += drawn.inconsistent
         self.fits += drawn.fits
         self.crossed.append(drawn.crossed)
+        told = drawn.crossed_on_trades
+        self.traded.append(drawn.crossed if told is None else told)
+        self.marked |= told is not None
+        if drawn.maintenance is not None:
+            who = pl.lit(drawn.exchange).alias("exchange"), pl.lit(drawn.symbol).alias("symbol")
+            self.changes.append(drawn.maintenance.select(*who, pl.all()))
         self.markets.append(self._told(drawn, coverage, held))
 
     def _told(self, drawn: HeatMap, coverage: Floats, held: Floats) -> pl.DataFrame:
@@ -168,6 +180,8 @@ class _Total:
             open_interest_usd=np.where(unknown, np.nan, self.open_interest),
             coverage=coverage,
             crossed=_summed(self.crossed),
+            crossed_on_trades=_summed(self.traded) if self.marked else None,
+            maintenance=pl.concat(self.changes) if self.changes else None,
             inconsistent=self.inconsistent,
             fits=self.fits,
             parameters=largest.parameters,

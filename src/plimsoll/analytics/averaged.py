@@ -34,6 +34,8 @@ class Averaged:
     interval : timedelta
         The length of a bar.
     grid : Grid
+    maintenance : ndarray, shape (bars,), or None
+        As `inventory_state.rates` makes them.
     """
 
     def __init__(
@@ -44,12 +46,13 @@ class Averaged:
         *,
         interval: timedelta,
         grid: Grid,
+        maintenance: Floats | None = None,
     ) -> None:
         self.inventories = [
             (share, Inventory(one, interval=interval, grid=grid)) for share, one in parts
         ]
         self._bars = [believed(bars, one, interval) for _, one in parts]
-        self._crossing, self._done = crossing, 0
+        self._crossing, self._maintenance, self._done = crossing, maintenance, 0
 
     def advance(
         self, shown: NDArray[np.bool_], view: Grid | None = None, *, by_tier: bool = False
@@ -66,16 +69,27 @@ class Averaged:
         """
         span = slice(self._done, self._done + len(shown))
         crossing = None if self._crossing is None else self._crossing[span]
+        rates = None if self._maintenance is None else self._maintenance[span]
         mean: Record | None = None
         for (share, inventory), bars in zip(self.inventories, self._bars, strict=True):
             record = inventory.advance(
-                bars[span], crossing=crossing, shown=shown, view=view, by_tier=by_tier
+                bars[span],
+                crossing=crossing,
+                maintenance=rates,
+                shown=shown,
+                view=view,
+                by_tier=by_tier,
             )
             mean = _added(mean, record, share)
         self._done = span.stop
         if mean is None:
             raise ValueError("the mean of no inventory is asked for")
         return mean
+
+    def require(self, maintenance: float) -> None:
+        """Change the maintenance rate from now on; see `Inventory.require`."""
+        for _, one in self.inventories:
+            one.require(maintenance)
 
     @property
     def coverage(self) -> float:

@@ -140,7 +140,7 @@ def at_maturity(days: Sequence[float], basis: Sequence[float], maturity: float) 
 
 
 def latest(quotes: pl.DataFrame, max_age: timedelta) -> pl.DataFrame:
-    """Return the newest quote of each future that is not older than its exchange's newest.
+    """Return the newest quote of each future, at the time of its exchange's newest.
 
     Parameters
     ----------
@@ -149,10 +149,16 @@ def latest(quotes: pl.DataFrame, max_age: timedelta) -> pl.DataFrame:
         `source`; with `known_at` where a row became known later.
     max_age : timedelta
         How much older than the exchange's newest a quote may be.
+
+    Returns
+    -------
+    DataFrame
+        `time`, one for each exchange, and `quoted`, when each price was.
     """
     newest = quotes.sort("time").unique(["exchange", "symbol"], keep="last", maintain_order=True)
-    fresh = pl.col("time") >= pl.col("time").max().over("exchange") - max_age
-    return newest.filter(fresh).with_columns(quoted="time")
+    now = pl.col("time").max().over("exchange")
+    fresh = pl.col("quoted") >= pl.col("time") - max_age
+    return newest.with_columns(quoted="time", time=now).filter(fresh)
 
 
 def on_grid(quotes: pl.DataFrame, every: timedelta, max_age: timedelta) -> pl.DataFrame:
@@ -203,16 +209,16 @@ def structure(quotes: pl.DataFrame, band: float = BAND) -> pl.DataFrame:
 
 def _expiries(quotes: pl.DataFrame, band: float) -> pl.DataFrame:
     day = pl.col("symbol").str.extract(r"-(\d{6})$").str.to_datetime("%y%m%d", time_zone="UTC")
-    left = day + pl.duration(hours=_EXPIRY_HOUR) - pl.col("quoted")
+    expiry = day + pl.duration(hours=_EXPIRY_HOUR)
     rows = (
-        quotes.with_columns(
+        quotes.filter(expiry > pl.col("time"))
+        .with_columns(
             contract=pl.col("symbol").str.replace(r"-\d{6}$", ""),
             kind=pl.lit("expiry"),
             maturity=day.dt.strftime("%Y-%m-%d"),
-            days=left / timedelta(days=1),
+            days=(expiry - pl.col("quoted")) / timedelta(days=1),
             basis=pl.col("price") / pl.col("spot") - 1,
         )
-        .filter(pl.col("days") > 0)
         .sort(*_CURVE, "days")
     )
     near, known = pl.col("days") < SHORTEST, pl.col("basis").is_not_null()

@@ -25,6 +25,7 @@ from plimsoll.analytics.bars import in_contracts
 from plimsoll.analytics.flows import believed
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters
 from plimsoll.analytics.inventory_laws import on_arrival
+from plimsoll.analytics.inventory_margins import stretches
 from plimsoll.analytics.inventory_numba import touched_cells
 from plimsoll.analytics.inventory_state import (
     HIGH,
@@ -34,6 +35,7 @@ from plimsoll.analytics.inventory_state import (
     VOLUME,
     marks,
     matrix,
+    rates,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +69,8 @@ class Trial:
         What the map assumes before it is fitted.
     crossing : ndarray, shape (bars, 2), or None
         As `inventory.marks` has it.
+    maintenance : ndarray, shape (bars,), or None
+        As `inventory.rates` has it.
     grid : Grid
     cells : ndarray of int, shape (cells, 3)
         Bar, side (0 long, 1 short) and bucket.
@@ -85,6 +89,7 @@ class Trial:
     interval: timedelta
     parameters: Parameters
     crossing: Floats | None
+    maintenance: Floats | None
     grid: Grid
     cells: Ints
     orders: Ints
@@ -150,10 +155,31 @@ class Trial:
         record = moved.advance(
             believed(self.bars if bars is None else bars, chosen, self.interval),
             crossing=self.crossing,
+            maintenance=self.maintenance,
             shown=np.zeros(len(self.bars), dtype=np.bool_),
             touched=True,
         )
         return self.dollars(record.touched)
+
+    def swept(self, crossing: Floats | None) -> Floats:
+        """Return what the inventory says each bar liquidates; shape (bars, sides), US dollars.
+
+        Parameters
+        ----------
+        crossing : ndarray, shape (bars, 2), or None
+            In the place of the trial's own: None for the extremes of trades.
+        """
+        moved = Inventory(self.parameters, interval=self.interval, grid=self.grid)
+        crossed = moved.advance(
+            believed(self.bars, self.parameters, self.interval),
+            crossing=crossing,
+            maintenance=self.maintenance,
+            shown=np.zeros(len(self.bars), dtype=np.bool_),
+        ).crossed.sum(axis=2)
+        if self.parameters.settlement == "linear":
+            crossed *= self.bars[:, OPEN, None]
+        swept: Floats = np.nan_to_num(crossed)
+        return swept
 
     def stood_by(self, tried: Sequence[Parameters], bars: Floats | None = None) -> list[Floats]:
         """Return what `stood` does, by each of some assumptions.
@@ -165,11 +191,21 @@ class Trial:
         with ThreadPoolExecutor() as threads:
             found = threads.map(lambda one: self.stood(bars, one), ways)
             whole = dict(zip(ways, found, strict=True))
-        side = self.cells[:, 1]
         return [
-            whole[way] * on_arrival(one)[side] if one.attrition else whole[way]
+            whole[way] * self._arriving(one) if one.attrition else whole[way]
             for one, way in zip(tried, alike, strict=True)
         ]
+
+    def _arriving(self, chosen: Parameters) -> Floats:
+        """Return what part of each tier is left when the price arrives; shape (cells, tiers)."""
+        bar, side = self.cells[:, 0], self.cells[:, 1]
+        if self.maintenance is None:
+            return on_arrival(chosen)[side]
+        runs = list(stretches(self.maintenance, len(self.bars), chosen.maintenance))
+        parts = np.stack([on_arrival(chosen, rate) for _, _, rate in runs])
+        run = np.searchsorted([start for start, _, _ in runs], bar, side="right") - 1
+        arriving: Floats = parts[run, side]
+        return arriving
 
     def background(self) -> Floats:
         """Return the open interest that can be liquidated, spread evenly; shape (cells,), orders.
@@ -225,7 +261,7 @@ def trial(
             "nothing is known"
         )
     interval = timedelta(microseconds=int(time[1] - time[0]))
-    prices, crossing = matrix(bars), marks(bars)
+    prices, crossing, maintenance = matrix(bars), marks(bars), rates(bars)
     reach = prices[:, [LOW, HIGH]]
     if crossing is not None:
         reach = np.where(np.isnan(crossing), reach, crossing)
@@ -240,7 +276,8 @@ def trial(
         float(highs.max()) * _ROOM,  # type: ignore[arg-type]
         parameters.step,
     )
-    events = _triggered(liquidations, parameters, time, grid.step)
+    in_force = _in_force(maintenance, len(bars), parameters)
+    events = _triggered(liquidations, in_force, time, grid.step)
     if unit is None:
         unit = float(events["usd"].mean()) if len(events) else 1.0  # type: ignore[arg-type]
     if not unit > 0:
@@ -252,6 +289,7 @@ def trial(
         interval=interval,
         parameters=parameters,
         crossing=crossing,
+        maintenance=maintenance,
         grid=grid,
         cells=cells,
         orders=np.rint(usd / unit).astype(np.int64),
@@ -274,20 +312,29 @@ def _consistent(bars: Floats) -> None:
         )
 
 
+def _in_force(maintenance: Floats | None, bars: int, parameters: Parameters) -> Floats:
+    """Return the maintenance rate of each bar; shape (bars,), fraction of notional."""
+    runs = stretches(maintenance, bars, parameters.maintenance)
+    return np.concatenate([np.full(stop - start, rate) for start, stop, rate in runs])
+
+
 def _triggered(
-    liquidations: pl.DataFrame, parameters: Parameters, time: Ints, step: float
+    liquidations: pl.DataFrame, maintenance: Floats, time: Ints, step: float
 ) -> pl.DataFrame:
     """Return bar, side, bucket and dollars of liquidations inside the bars."""
     length = int(time[1] - time[0])
-    is_long, rate = pl.col("side") == "long", parameters.maintenance
-    left = pl.when(is_long).then(1 - rate).otherwise(1 + rate)
+    bar = (pl.col("time").dt.epoch("us") - int(time[0])) // length
+    inside = liquidations.filter(bar.is_between(0, len(time) - 1))
+    rate = maintenance[inside.select(bar).to_series().to_numpy()]
+    is_long = pl.col("side") == "long"
+    left = pl.when(is_long).then(1 - pl.lit(rate)).otherwise(1 + pl.lit(rate))
     trigger = pl.when(pl.col("price_kind") == "bankruptcy").then(pl.col("price") / left)
-    return liquidations.select(
-        bar=(pl.col("time").dt.epoch("us") - int(time[0])) // length,
+    return inside.select(
+        bar=bar,
         side=pl.when(is_long).then(0).otherwise(1),
         bucket=(trigger.otherwise(pl.col("price")).log() / step).floor().cast(pl.Int64),
         usd=pl.coalesce("value_usd", pl.col("amount") * pl.col("price")),
-    ).filter(pl.col("bar").is_between(0, len(time) - 1), pl.col("usd") > 0)
+    ).filter(pl.col("usd") > 0)
 
 
 def _counted(cells: Ints, events: pl.DataFrame, bars: int) -> tuple[Floats, float]:

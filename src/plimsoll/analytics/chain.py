@@ -16,7 +16,7 @@ import polars as pl
 from plimsoll.analytics import black
 from plimsoll.market.symbols import Symbol, family
 
-__all__ = ["BOOK", "FORGOTTEN", "chain", "dropped", "named"]
+__all__ = ["BOOK", "FORGOTTEN", "chain", "dropped", "looked_at", "named"]
 
 BOOK = ("exchange", "family")
 """What tells one market of options from another: exchange, underlying and settlement."""
@@ -111,8 +111,18 @@ def chain(quotes: pl.DataFrame, instants: pl.Series, max_age: timedelta) -> pl.D
     A quote that arrives after a newer one is passed over. A moment sees only what was known by
     then, so cutting off the future changes nothing before it.
     """
-    moments = instants.unique().sort()
-    spans = _standing(quotes, max_age)
+    return _chain(_standing(quotes, max_age), instants.unique().sort())
+
+
+def looked_at(
+    quotes: pl.DataFrame, instants: pl.Series, max_age: timedelta
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return what `chain` and `dropped` do, the quotes being put in order once for both."""
+    moments, spans = instants.unique().sort(), _standing(quotes, max_age)
+    return _chain(spans, moments), _dropped(spans, moments, max_age)
+
+
+def _chain(spans: pl.DataFrame, moments: pl.Series) -> pl.DataFrame:
     ends = [moments.search_sorted(spans[name], "left") for name in ("known_at", "until")]
     rows = (
         spans.with_columns(pl.Series("_at", ends[0]), pl.Series("_until", ends[1]))
@@ -123,7 +133,8 @@ def chain(quotes: pl.DataFrame, instants: pl.Series, max_age: timedelta) -> pl.D
     )
     years = black.years(rows["time"].to_numpy(), rows["expiry"].to_numpy())
     known = rows.with_columns(years=pl.Series(years), days=pl.Series(years * 365))
-    return _greeks(_forwards(known)).select(
+    words = pl.col("exchange", "symbol").cast(pl.String)
+    return _greeks(_forwards(known).with_columns(words)).select(
         *("at", "time", *BOOK, "symbol", "expiry", "strike", "kind", "inverse", "years", "days"),
         *("forward", "forward_from", "index", "mark", "bid", "ask", "iv"),
         *("open_interest", "volume", "premium_usd", "delta", "gamma", "elasticity"),
@@ -147,8 +158,10 @@ def dropped(quotes: pl.DataFrame, instants: pl.Series, max_age: timedelta) -> pl
         `at`, and counts of options that have not expired: `live`, in the chain, and `stale`, whose
         newest quote is older than `max_age`, but not `FORGOTTEN` times as old.
     """
-    moments = instants.unique().sort()
-    spans = _standing(quotes, max_age)
+    return _dropped(_standing(quotes, max_age), instants.unique().sort(), max_age)
+
+
+def _dropped(spans: pl.DataFrame, moments: pl.Series, max_age: timedelta) -> pl.DataFrame:
     ends = pl.min_horizontal("superseded", "expiry", pl.col("time") + FORGOTTEN * max_age)
     gone = spans.select(since="until", until=pl.max_horizontal("until", ends))
     counts = {
@@ -171,13 +184,13 @@ def _standing(quotes: pl.DataFrame, max_age: timedelta) -> pl.DataFrame:
     """
     market = ("exchange", "symbol")
     rows = (
-        quotes.with_columns(pl.coalesce("known_at", "time").alias("known_at"))
+        quotes.select(*market, "time", pl.coalesce("known_at", "time").alias("known_at"), *_KEPT)
+        .rename(_KEPT)
+        .with_columns(pl.col(name).cast(_words(quotes[name])) for name in market)
         .sort(*market, "known_at", "time", maintain_order=True)
         .filter(pl.col("time") >= pl.col("time").cum_max().over(market))
-        .select("exchange", "symbol", "time", "known_at", *_KEPT)
-        .rename(_KEPT)
-        .join(named(quotes["symbol"]), on="symbol")
     )
+    rows = rows.join(_places(rows), on=market, maintain_order="left")
     following = pl.col("known_at").shift(-1).over(market)
     superseded = pl.coalesce(following, pl.max_horizontal("known_at", "expiry"))
     oldest = pl.col("time") + max_age + _INSTANT
@@ -185,6 +198,22 @@ def _standing(quotes: pl.DataFrame, max_age: timedelta) -> pl.DataFrame:
         until=pl.max_horizontal(
             "known_at", pl.min_horizontal("superseded", oldest, pl.col("expiry"))
         )
+    )
+
+
+def _words(names: pl.Series) -> pl.Enum:
+    """Return names as numbers in the same order, which are sorted and compared much faster."""
+    return pl.Enum(names.unique().sort())
+
+
+def _places(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the options that rows name, with what their symbols say and their order in a chain."""
+    markets = rows.select("exchange", "symbol").unique()
+    told = named(markets["symbol"].cast(pl.String))
+    return (
+        markets.join(told.with_columns(pl.col("symbol").cast(rows.schema["symbol"])), on="symbol")
+        .sort(*BOOK, "expiry", "strike", "kind")
+        .with_row_index("_place")
     )
 
 
@@ -245,5 +274,5 @@ def _greeks(rows: pl.DataFrame) -> pl.DataFrame:
                 ),
             ).abs()
         )
-        .sort("at", *BOOK, "expiry", "strike", "kind")
+        .sort("at", "_place")
     )

@@ -59,19 +59,17 @@ def taken(
 def _summed(
     rows: pl.DataFrame, bought: pl.Expr, sold: pl.Expr, step: str, source: str
 ) -> pl.DataFrame:
-    """Return sums of the shortest whole pieces that fill a bar."""
+    """Return sums of the shortest pieces that fill a bar, those first that tell the taker."""
     seconds = int(step[:-1])
     volume = pl.col("volume") if "volume" in rows.columns else bought + sold
     whole = pl.len() * pl.col("interval").first() == seconds
     pieces = rows.filter(pl.lit(seconds) % pl.col("interval") == 0)
-    shortest = pl.col("interval") == pl.col("interval").min().over(_KEYS)
 
     def total(value: pl.Expr) -> pl.Expr:
         return pl.when(value.null_count() == 0).then(value.sum())
 
     return (
-        pieces.filter(shortest)
-        .group_by(pl.col("time").dt.truncate(step).dt.offset_by(step), *_KEYS)
+        pieces.group_by(pl.col("time").dt.truncate(step).dt.offset_by(step), *_KEYS, "interval")
         .agg(
             total(bought).alias("bought"),
             total(sold).alias("sold"),
@@ -79,6 +77,8 @@ def _summed(
             whole.alias("whole"),
         )
         .filter("whole")
+        .sort(pl.col("bought").is_null(), "interval")
+        .unique(["time", *_KEYS], keep="first")
         .select("time", *_KEYS, "bought", "sold", "volume", source=pl.lit(source))
     )
 

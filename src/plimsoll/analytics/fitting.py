@@ -188,6 +188,24 @@ class Fitted:
         found: Floats = np.divide(held, mean, out=np.ones_like(held), where=mean > 0)
         return found
 
+    @property
+    def liquidatable(self) -> float | None:
+        """The share of open interest that a complete feed asks for; None where none tells it.
+
+        More than one is more than there is: the map is drawn with all of it (see `clamped`), and
+        predicts fewer liquidations than came.
+        """
+        if not (self.complete and self.orders):
+            return None
+        return self.prior.liquidatable * float(np.median(self.scales))
+
+    @property
+    def clamped(self) -> bool:
+        """Whether the map, or a part of its mean, is drawn with all of the open interest."""
+        asked = self.liquidatable
+        full = any(one.liquidatable >= 1 > self.prior.liquidatable for _, one in self.parts)
+        return asked is not None and (asked > 1 or full)
+
     def describe(self) -> dict[str, object]:
         """Return what a reader has to know of the fit; `scale` is None where nothing is told."""
         low, middle, high = map(float, np.quantile(self.scales, (0.05, 0.5, 0.95)))
@@ -204,6 +222,8 @@ class Fitted:
             "scale_means": "share of open interest that can be liquidated, over the one assumed"
             if self.complete
             else "that share times the part of liquidations published; not told apart",
+            "liquidatable_asked": self.liquidatable,
+            "clamped": self.clamped,
             "inflation": self.fit.inflation,
             "mix": self.mix().to_dicts(),
             "assumptions": self.tried.to_dicts(),

@@ -219,7 +219,7 @@ def streak(rates: ArrayLike) -> Floats:
     return signs * (index - since + 1)
 
 
-def percentile(values: ArrayLike, window: int | None = None) -> Floats:
+def percentile(values: ArrayLike, window: ArrayLike | None = None) -> Floats:
     """Return where each value stands among those up to it.
 
     Ties share the middle of their ranks: funding rests at 0.01 % for most of the
@@ -229,8 +229,9 @@ def percentile(values: ArrayLike, window: int | None = None) -> Floats:
     ----------
     values : array_like, shape (n,)
         In order of time; NaN where unknown.
-    window : int, optional
-        How many values back to look, the current one included; all by default.
+    window : int or array_like of int, shape (n,), optional
+        How many values back to look, the current one included; all by default. What one value no
+        longer sees, no later one does.
 
     Returns
     -------
@@ -248,14 +249,18 @@ def percentile(values: ArrayLike, window: int | None = None) -> Floats:
     >>> percentile([1.0, 1.0, 3.0, 0.0])
     array([0.5       , 0.5       , 0.83333333, 0.125     ])
     """
-    if window is not None and window < 1:
-        raise ValueError(f"the window must hold one value or more, not {window}")
     series = np.asarray(values, dtype=np.float64).tolist()
     shares = np.full(len(series), np.nan)
+    sizes = np.broadcast_to(len(series) + 1 if window is None else window, len(series))
+    if np.any(sizes < 1):
+        raise ValueError(f"the window must hold one value or more, not {sizes.min()}")
     history: list[float] = []
-    for index, value in enumerate(series):
-        if window is not None and index >= window and (old := series[index - window]) == old:
-            del history[bisect_left(history, old)]
+    oldest = 0
+    for index, (value, size) in enumerate(zip(series, sizes.tolist(), strict=True)):
+        while index - oldest >= size:
+            if (old := series[oldest]) == old:
+                del history[bisect_left(history, old)]
+            oldest += 1
         if value == value:  # noqa: PLR0124 (NaN is the one float that differs from itself)
             insort(history, value)
             ranks = bisect_left(history, value) + bisect_right(history, value)

@@ -95,7 +95,7 @@ def turnover(candles: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     candles : DataFrame
-        Rows of the `candle` table; of each market the shortest interval of trades counts.
+        Rows of the `candle` table; of each market the shortest of trades that fill the day count.
 
     Returns
     -------
@@ -105,19 +105,22 @@ def turnover(candles: pl.DataFrame) -> pl.DataFrame:
         or a candle of the day is missing.
     """
     worth = pl.coalesce("quote_volume", pl.col("volume") * pl.col("close"))
-    finest = pl.col("interval") == pl.col("interval").min().over(_MARKET)
     day, hours = timedelta(days=1), pl.col("interval") / 3_600
     rows = (
         candles.filter(pl.col("price_kind") == "trade")
-        .filter(finest)
         .with_columns(time=pl.col("time") + pl.duration(seconds="interval"), worth=worth)
-        .sort(*_MARKET, "time")
+        .sort(*_MARKET, "interval", "time")
     )
-    summed = rows.rolling("time", period=day, group_by=_MARKET).agg(
+    summed = rows.rolling("time", period=day, group_by=[*_MARKET, "interval"]).agg(
         turnover=pl.col("worth").sum(), known=(hours * pl.col("worth").is_not_null()).sum()
     )
-    return summed.select(
-        "time", *_MARKET, turnover=pl.when(pl.col("known") >= 24).then(pl.col("turnover"))
+    whole = pl.when(pl.col("known") >= 24).then(pl.col("turnover"))
+    return (
+        summed.with_columns(turnover=whole)
+        .sort(pl.col("turnover").is_null(), "interval")
+        .unique(["time", *_MARKET], keep="first")
+        .sort(*_MARKET, "time")
+        .select("time", *_MARKET, "turnover")
     )
 
 

@@ -7,6 +7,7 @@ Every column is a prediction: it knows the bars before it, and the open price it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,10 @@ from msgspec.structs import asdict
 from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.bands import LEVELS, bands
 from plimsoll.analytics.bars import in_contracts, spacing
-from plimsoll.analytics.inventory import Grid, Parameters
-from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
+from plimsoll.analytics.inventory import Parameters
+from plimsoll.analytics.inventory_margins import stretches
+from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix, rates
+from plimsoll.analytics.windows import grids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,14 +30,13 @@ if TYPE_CHECKING:
 
     from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
-    from plimsoll.analytics.inventory import Record
+    from plimsoll.analytics.inventory import Grid, Record
 
     Floats = NDArray[np.float64]
 
-__all__ = ["HeatMap", "Parameters", "liquidation_map", "price_range"]
+__all__ = ["HeatMap", "Parameters", "liquidation_map"]
 
 _PIECE = 1_000
-_MARGIN = 0.88  # shows tenfold leverage entered anywhere in the range, about 10 % away
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,6 +66,9 @@ class HeatMap:
     crossed : DataFrame
         `time`, `long_usd`, `short_usd`: what each bar's price swept, the predicted liquidations,
         in dollars at the bar's open.
+    crossed_on_trades : DataFrame or None
+        What `crossed` would be if all were crossed on the extremes of trades, whose wicks liquidate
+        nobody; None where no mark price is known, and `crossed` is that already.
     inconsistent : int
         Bars, warm-up included, whose open interest changed by more than their volume.
     parameters : Parameters
@@ -85,6 +90,9 @@ class HeatMap:
         several markets, those of the largest.
     limits : ndarray of float32, shape (levels, columns, sides, rows), US dollars, or None
         What each cell holds at the levels of `bands.LEVELS`, where the mix is fitted to some.
+    maintenance : DataFrame or None
+        Where an exchange changed the maintenance within these bars, warm-up included, the new rates
+        by `time` from which they were in force (with `exchange` and `symbol`, of several markets).
     score : dict or None
         The newest score of this market's map, from the store; None if it was never scored.
     """
@@ -113,6 +121,8 @@ class HeatMap:
     fits: int = 0
     distances: Distances | None = None
     limits: NDArray[np.float32] | None = None
+    crossed_on_trades: pl.DataFrame | None = None
+    maintenance: pl.DataFrame | None = None
     score: dict[str, Any] | None = None
 
     def __len__(self) -> int:
@@ -258,8 +268,10 @@ class HeatMap:
             "unknown_columns": int((~self.known).sum()),
             "coverage": float(self.coverage[self.known][-1]) if self.known.any() else None,
             "inconsistent_bars": self.inconsistent,
+            **self.swept(),
             "markets": self._contributors(),
             "absent": self.absent,
+            "maintenance_changes": self._changed().to_dicts(),
             **asdict(self.parameters),
         }
 
@@ -272,8 +284,15 @@ class HeatMap:
         if self.fit is not None:
             known = "" if self.fit.identified.any() else ", which tell nothing: it is the prior"
             fitted = f"leverage mix fitted to {self.fit.orders} orders liquidated{known}"
+            if self.fit.clamped:
+                fitted += ", which ask for more than all open interest: held to all of it"
         elif self.fits:
             fitted = f"leverage mix of {self.fits} markets fitted to their liquidations"
+        for row in self._changed().iter_rows(named=True):
+            fitted += (
+                f"; maintenance {row['maintenance']:.3g} from {row['time']:%Y-%m-%d %H:%M} on, of "
+                "open positions too"
+            )
         if self.score is None:
             return f"an estimate: {fitted}; not scored"
         skill, low, high = (self.score[name] for name in ("skill", "low", "high"))
@@ -284,6 +303,27 @@ class HeatMap:
         if self.fit is None:  # it is the fitted map that was scored
             return f"an estimate: {fitted}; not scored; the fitted map's {told}"
         return f"an estimate: {fitted}; {told}"
+
+    def _changed(self) -> pl.DataFrame:
+        """Return the changes of maintenance; no row where there is none."""
+        return pl.DataFrame() if self.maintenance is None else self.maintenance
+
+    def swept(self) -> dict[str, object]:
+        """Return what is predicted as liquidated over the span shown, and on which price.
+
+        Returns
+        -------
+        dict
+            `crossed_on`, ``"mark price"`` (trades where it is not known) or ``"trades"``;
+            `crossed_usd`, dollars by side, and on the extremes of trades `crossed_on_trades_usd`,
+            the same where no mark price is known. A side that no bar tells is None.
+        """
+        told = self.crossed_on_trades
+        return {
+            "crossed_on": "trades" if told is None else "mark price",
+            "crossed_usd": _totals(self.crossed),
+            "crossed_on_trades_usd": _totals(self.crossed if told is None else told),
+        }
 
     def _contributors(self) -> list[dict[str, object]] | None:
         """Return what each market brings to the last known column."""
@@ -346,18 +386,17 @@ def liquidation_map(
     seen = bars[start:]
     if every < 1 or seen.is_empty():
         raise ValueError(f"nothing to show from {since} on, every {every} bars")
-    view, window = _grids(bars, seen, parameters.step, low, high, rows)
+    view, window = grids(bars, seen, parameters.step, low, high, rows)
     shown = np.zeros(len(bars), dtype=np.bool_)
     shown[start::every] = True
-    inverse = parameters.settlement == "inverse"
     contracts = matrix(in_contracts(bars, parameters.settlement)), marks(bars)
-    price = np.ones(len(bars)) if inverse else bars["open"].to_numpy()
+    price = np.ones(len(bars)) if parameters.settlement == "inverse" else bars["open"].to_numpy()
     parts = fit.parts if fit else ((1.0, parameters),)
-    record = Averaged(parts, *contracts, interval=interval, grid=window).advance(shown, view)
-    usd = record.columns
-    usd *= price[shown, None, None]
+    moved = partial(Averaged, parts, interval=interval, grid=window, maintenance=rates(bars))
+    record = moved(*contracts).advance(shown, view)
+    usd = np.multiply(record.columns, price[shown, None, None], out=record.columns)
     candles = _join(seen, every)
-    again = Averaged(parts, *contracts, interval=interval, grid=window)
+    wicks = None if contracts[1] is None else moved(contracts[0], None)
     return HeatMap(
         time=bars["time"].to_numpy()[shown],
         interval=interval * every,
@@ -372,11 +411,13 @@ def liquidation_map(
         open_interest_usd=_published(contracts[0], shown, record) * price[shown],
         coverage=record.coverage.mean(axis=1),
         crossed=_swept(seen, record.crossed[start:], price[start:]),
+        crossed_on_trades=None if wicks is None else _on_trades(wicks, seen, price),
         inconsistent=int(record.inconsistent.sum()),
+        maintenance=_changes(bars, parameters.maintenance),
         parameters=parameters,
         fit=fit,
         fits=int(fit is not None),
-        limits=_limits(fit, again, shown, view, price) if fit and fit.orders else None,
+        limits=_limits(fit, moved(*contracts), shown, view, price) if fit and fit.orders else None,
     )
 
 
@@ -395,6 +436,23 @@ def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
     return pl.DataFrame(
         {"time": bars["time"], "long_usd": usd[:, 0], "short_usd": usd[:, 1]}
     ).fill_nan(None)
+
+
+def _changes(bars: pl.DataFrame, before: float) -> pl.DataFrame | None:
+    runs = [run for run in stretches(rates(bars), len(bars), before) if run[0]]
+    since = bars["time"].gather([start for start, _, _ in runs])
+    changed = pl.DataFrame({"time": since, "maintenance": [rate for _, _, rate in runs]})
+    return changed if runs else None
+
+
+def _on_trades(wicks: Averaged, seen: pl.DataFrame, price: Floats) -> pl.DataFrame:
+    crossed = wicks.advance(np.zeros(len(price), dtype=np.bool_)).crossed
+    return _swept(seen, crossed[-len(seen) :], price[-len(seen) :])
+
+
+def _totals(crossed: pl.DataFrame) -> dict[str, float | None]:
+    known = {side: crossed[f"{side}_usd"].drop_nulls() for side in ("long", "short")}
+    return {side: float(usd.sum()) if len(usd) else None for side, usd in known.items()}
 
 
 def _limits(
@@ -416,47 +474,6 @@ def _limits(
         found *= at[None, :, None, None].astype(np.float32)
         done += len(at)
     return limits
-
-
-def price_range(bars: pl.DataFrame) -> tuple[float, float]:
-    """Return the prices a map of these bars shows: theirs, and somewhat more.
-
-    Parameters
-    ----------
-    bars : DataFrame
-        With some price.
-
-    Returns
-    -------
-    (float, float), quote per base
-    """
-    low, high = bars.select(pl.col("low").min(), pl.col("high").max()).row(0)
-    return _MARGIN * float(low), float(high) / _MARGIN
-
-
-def _grids(
-    bars: pl.DataFrame,
-    seen: pl.DataFrame,
-    step: float,
-    low: float | None,
-    high: float | None,
-    rows: int | None,
-) -> tuple[Grid, Grid]:
-    """Return the rows shown, and the window kept, which holds every price as well."""
-    lows, highs = (bars[name].drop_nulls().to_numpy() for name in ("low", "high"))
-    if not len(lows) or not len(highs) or bars["open_interest"].null_count() == len(bars):
-        raise ValueError("a heat map needs prices and open interest; these bars have none")
-    priced = seen if seen["low"].count() else bars.drop_nulls("low").tail(1)
-    near = price_range(priced)
-    low, high = low or near[0], high or near[1]
-    view = Grid.covering(low, high, step, rows)
-    # Joined rows may begin below `low` and end above `high`; the window holds their buckets.
-    ends = np.exp((np.array([view.first, view.first + view.rows]) * view.span + (0.5, -0.5)) * step)
-    lowest, highest = min(ends[0], lows.min()), max(ends[1], highs.max())
-    if (marked := marks(bars)) is not None:
-        lowest = min(lowest, np.nanmin(marked))
-        highest = max(highest, np.nanmax(marked))
-    return view, Grid.covering(float(lowest), float(highest), step)
 
 
 def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:

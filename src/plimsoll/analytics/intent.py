@@ -122,7 +122,7 @@ def shares(told: pl.DataFrame) -> pl.DataFrame:
     full = pl.col("delta").is_not_null() & pl.col("opened").is_not_null()
     whole = pl.when(amount.sum() > 0).then(amount.filter(full).sum() / amount.sum())
     covered = told.select(whole).item()
-    each = told.group_by("intent").agg(trades=pl.len(), amount=amount.sum())
+    each = told.group_by("intent", maintain_order=True).agg(trades=pl.len(), amount=amount.sum())
     doubtful = pl.col("share").filter(pl.col("intent") == "ambiguous").first()
     names = pl.DataFrame({"intent": pl.Series(INTENTS, dtype=pl.Enum(INTENTS))})
     return (

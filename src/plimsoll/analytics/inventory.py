@@ -43,6 +43,8 @@ more margin take
 of it. Nothing else changes: flows say how much was closed, not by whom; what :math:`S` takes off
 the price's way stands elsewhere, and nobody knows where.
 
+Where an exchange changes the maintenance margin, what stands moves: see `inventory_margins`.
+
 A bar without open interest only crosses and ages; its range and volume join those of the next bar
 with one, whose :math:`\Delta` counts from the last known. Without a price nothing is crossed.
 
@@ -64,8 +66,9 @@ from msgspec import Struct
 
 from plimsoll.analytics.inventory_columns import show
 from plimsoll.analytics.inventory_laws import laws
+from plimsoll.analytics.inventory_margins import move, part, stretches
 from plimsoll.analytics.inventory_numba import advance, touched_cells
-from plimsoll.analytics.inventory_state import HIGH, LOW, Record, State, marks, matrix
+from plimsoll.analytics.inventory_state import HIGH, LOW, Record, State, marks, matrix, rates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -274,6 +277,8 @@ class Inventory:
             raise ValueError(f"the grid needs span 1 and the step {parameters.step}; got {grid}")
         self.parameters = parameters
         self.grid = grid
+        self.maintenance = parameters.maintenance
+        self._interval = interval
         self._laws = laws(parameters, interval, grid)
         tiers, ages = len(parameters.weights), len(parameters.closing)
         self._state = State(
@@ -304,7 +309,8 @@ class Inventory:
             `open`, `high`, `low`, `close` (quote per base), `volume`, `taker_buy` and
             `open_interest` at the bar's end (base units); null where unknown. No bar is left out:
             one nobody knows anything of is a row of nulls. Where `mark_low` and `mark_high` are
-            there too, positions are crossed on these, as exchanges do.
+            there too, positions are crossed on these, as exchanges do. A `maintenance` (fraction of
+            notional) is in force from its bar's open on, for open positions as well.
         shown : ndarray of bool, shape (bars,)
             At which bars' open to write a column; by default at all.
         view : Grid
@@ -320,19 +326,22 @@ class Inventory:
         ValueError
             If a bar cannot be, or leaves the window; nothing has moved then.
         """
-        return self.advance(matrix(bars), crossing=marks(bars), shown=shown, view=view)
+        return self.advance(
+            matrix(bars), crossing=marks(bars), maintenance=rates(bars), shown=shown, view=view
+        )
 
     def advance(
         self,
         bars: Floats,
         *,
         crossing: Floats | None = None,
+        maintenance: Floats | None = None,
         shown: NDArray[np.bool_] | None = None,
         view: Grid | None = None,
         by_tier: bool = False,
         touched: bool = False,
     ) -> Record:
-        """Do as `update`, from the array that `matrix` makes of the bars, and that of `marks`.
+        """Do as `update`, from the arrays that `matrix`, `marks` and `rates` make of the bars.
 
         Columns are written by tier as well, and what stood in the cells that the price touched, if
         asked for.
@@ -361,8 +370,30 @@ class Inventory:
             cells=cells,
             touched=np.zeros((len(cells), tiers)),
         )
-        advance(bars, reach, shown, view.view, self._laws, self._state, record)
+        for start, stop, rate in stretches(maintenance, len(bars), self.maintenance):
+            self.require(rate)
+            run, all_of_it = slice(start, stop), stop - start == len(bars)
+            written = record if all_of_it else part(record, shown, start, stop)
+            advance(bars[run], reach[run], shown[run], view.view, self._laws, self._state, written)
         return record
+
+    def require(self, maintenance: float) -> None:
+        """Change the maintenance rate from now on, of open positions as well.
+
+        Parameters
+        ----------
+        maintenance : float, fraction of notional
+
+        Raises
+        ------
+        ValueError
+            If it forbids every leverage.
+        """
+        if maintenance == self.maintenance:
+            return
+        fresh = laws(self.parameters, self._interval, self.grid, maintenance)
+        move(self._state, self._laws, fresh)
+        self._laws, self.maintenance = fresh, maintenance
 
     def column(self, price: float, view: Grid | None = None) -> Floats:
         """Return what stands now, at a price.

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["replay"]
 
 
-def replay(bars: Floats, parameters: Parameters, interval: timedelta, grid: Grid) -> Record:
+def replay(
+    bars: Floats,
+    parameters: Parameters,
+    interval: timedelta,
+    grid: Grid,
+    maintenance: Floats | None = None,
+) -> Record:
     """Return what `Inventory.advance` records of these bars, a column for each.
 
     Parameters
@@ -36,14 +42,56 @@ def replay(bars: Floats, parameters: Parameters, interval: timedelta, grid: Grid
     parameters : Parameters
     interval : timedelta
     grid : Grid
+    maintenance : ndarray, shape (bars,), optional
+        In the place of that of the parameters.
 
     Returns
     -------
     Record
     """
     sides = [_Side(side, parameters, interval, grid) for side in ("long", "short")]
-    n, tiers = len(bars), len(parameters.weights)
-    record = Record(
+    record = _blank(bars, len(parameters.weights), grid)
+    last, waiting = math.nan, np.empty((0, 7))
+    for t, bar in enumerate(bars):
+        known = not (math.isnan(last) or len(waiting) or math.isnan(bar[0]))
+        priced = not np.isnan(bar[:4]).any()
+        waiting = np.vstack([waiting, bar])
+        traded = priced and not math.isnan(bar[6])
+        if traded and not math.isnan(last):
+            volume, taker_buy = waiting[:, 4].sum(), waiting[:, 5].sum()
+            flows = _flows(bar[6] - last, volume, taker_buy, parameters)
+            record.opened[t], record.closed[t] = flows
+            record.inconsistent[t] = abs(bar[6] - last) > volume
+        for s, side in enumerate(sides):
+            side.require(maintenance, t)
+            if known:
+                record.columns[t, s] = side.column(bar[0])
+                record.tiers[t, s] = np.where(side.touched(bar[0]), 0, side.shown(bar[0]))
+                total = parameters.liquidatable * last
+                record.coverage[t, s] = min(1.0, side.placed / total) if total else math.nan
+                record.open_interest[t] = last
+            for at in np.flatnonzero((record.cells[:, 0] == t) & (record.cells[:, 1] == s)):
+                row = record.cells[at, 2] - grid.first
+                if 0 <= row < grid.rows:
+                    record.touched[at] = (
+                        side.cells[:, :, row].sum(axis=1) * side.left(np.array([0]))[:, 0]
+                    )
+            if priced:
+                record.crossed[t, s] = side.cross(bar[2] if s == 0 else bar[1])
+            side.age()
+            if traded:
+                side.trade(record.opened[t, s], record.closed[t, s], waiting)
+                side.reconcile(parameters.liquidatable * bar[6])
+            record.placed[t, s], record.unplaced[t, s] = side.placed, side.unplaced
+        if traded:
+            last, waiting = bar[6], waiting[:0]
+    return record
+
+
+def _blank(bars: Floats, tiers: int, grid: Grid) -> Record:
+    """Return a record nothing is written on yet."""
+    n = len(bars)
+    return Record(
         columns=np.full((n, 2, grid.rows), np.nan),
         coverage=np.full((n, 2), np.nan),
         open_interest=np.full(n, np.nan),
@@ -57,38 +105,6 @@ def replay(bars: Floats, parameters: Parameters, interval: timedelta, grid: Grid
         cells=np.array(_touched(bars, grid.step), dtype=np.int64).reshape(-1, 3),
         touched=np.zeros((len(_touched(bars, grid.step)), tiers)),
     )
-    last, waiting = math.nan, np.empty((0, 7))
-    for t, bar in enumerate(bars):
-        known = not (math.isnan(last) or len(waiting) or math.isnan(bar[0]))
-        priced = not np.isnan(bar[:4]).any()
-        waiting = np.vstack([waiting, bar])
-        traded = priced and not math.isnan(bar[6])
-        if traded and not math.isnan(last):
-            volume, taker_buy = waiting[:, 4].sum(), waiting[:, 5].sum()
-            flows = _flows(bar[6] - last, volume, taker_buy, parameters)
-            record.opened[t], record.closed[t] = flows
-            record.inconsistent[t] = abs(bar[6] - last) > volume
-        for s, side in enumerate(sides):
-            if known:
-                record.columns[t, s] = side.column(bar[0])
-                record.tiers[t, s] = np.where(side.touched(bar[0]), 0, side.shown(bar[0]))
-                total = parameters.liquidatable * last
-                record.coverage[t, s] = min(1.0, side.placed / total) if total else math.nan
-                record.open_interest[t] = last
-            for at in np.flatnonzero((record.cells[:, 0] == t) & (record.cells[:, 1] == s)):
-                row = record.cells[at, 2] - grid.first
-                if 0 <= row < grid.rows:
-                    record.touched[at] = side.cells[:, :, row].sum(axis=1) * side.left(0)
-            if priced:
-                record.crossed[t, s] = side.cross(bar[2] if s == 0 else bar[1])
-            side.age()
-            if traded:
-                side.trade(record.opened[t, s], record.closed[t, s], waiting)
-                side.reconcile(parameters.liquidatable * bar[6])
-            record.placed[t, s], record.unplaced[t, s] = side.placed, side.unplaced
-        if traded:
-            last, waiting = bar[6], waiting[:0]
-    return record
 
 
 def _touched(bars: Floats, step: float) -> list[tuple[int, int, int]]:
@@ -130,7 +146,7 @@ class _Side:
             settlement=parameters.settlement,
             fee=parameters.fee,
         )
-        self.shift = np.log(factor)
+        self.shift, self.weights = np.log(factor), np.asarray(parameters.weights)
         self.moving = 1 - np.exp(-interval.total_seconds() / 3600 / np.diff([0, *parameters.ages]))
         self.readiness = np.array([*parameters.closing, parameters.closing[-1]])
         ages = len(parameters.closing)
@@ -143,6 +159,31 @@ class _Side:
     def placed(self) -> float:
         return float(self.cells.sum() + self.beyond.sum())
 
+    def require(self, rates: Floats | None, t: int) -> None:
+        """Stand where another maintenance liquidates: the lowest leverage says how far that is."""
+        if rates is None:
+            return
+        given, maintenance = self.parameters, rates[t]
+        allowed = 1 / np.asarray(given.leverage) > maintenance + given.fee
+        weights = np.where(allowed, given.weights, 0.0)
+        self.weights = weights / weights.sum()
+        factor = distance_factor(
+            given.leverage[0],
+            maintenance,
+            side="long" if self.long else "short",
+            settlement=given.settlement,
+            fee=given.fee,
+        )
+        shift = float(np.log(factor))
+        by = (shift - self.shift[0]) / self.grid.step
+        self.shift = self.shift + by * self.grid.step
+        edges = np.arange(self.grid.rows + 1.0)
+        for tier in self.cells:
+            for age, mass in enumerate(tier):
+                below = np.interp(edges - by, edges, np.append(0.0, np.cumsum(mass)))
+                self.beyond[age] += mass.sum() - np.diff(below).sum()
+                tier[age] = np.diff(below)
+
     def touched(self, price: float) -> NDArray[np.bool_]:
         reached = math.floor(math.log(price) / self.grid.step)
         return self.buckets >= reached if self.long else self.buckets <= reached
@@ -153,11 +194,11 @@ class _Side:
 
     def shown(self, price: float) -> Floats:
         away = np.abs(self.buckets - math.floor(math.log(price) / self.grid.step))
-        shown: Floats = self.cells.sum(axis=1) * np.stack([self.left(one) for one in away], axis=1)
+        shown: Floats = self.cells.sum(axis=1) * self.left(away)
         return shown
 
-    def left(self, away: int) -> Floats:
-        come = np.maximum(0, np.abs(self.shift) - away * self.grid.step)
+    def left(self, away: NDArray[np.int64]) -> Floats:
+        come = np.maximum(0, np.abs(self.shift)[:, None] - away * self.grid.step)
         left: Floats = (1 + 100 * come) ** -self.parameters.attrition
         return left
 
@@ -199,9 +240,7 @@ class _Side:
     def open(self, amount: float, low: float, high: float, close: float) -> None:
         reached = math.floor(math.log(close) / self.grid.step)
         touched = self.touched(close)
-        for tier, (weight, shift) in enumerate(
-            zip(self.parameters.weights, self.shift, strict=True)
-        ):
+        for tier, (weight, shift) in enumerate(zip(self.weights, self.shift, strict=True)):
             a, b = ((math.log(price) + shift) / self.grid.step for price in (low, high))
             if a == b:
                 share = (self.buckets == math.floor(a)).astype(float)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from plimsoll.analytics.funding import percentile
@@ -36,7 +37,7 @@ HIGH, LOW = 0.8, 0.2
 _MARKET = ["exchange", "symbol"]
 _FEWEST = 30
 """Values in a history that a percentile can be taken of."""
-_HISTORY = timedelta(days=180)
+_HISTORY = "180d"
 
 
 def ranked(frame: pl.DataFrame, name: str, by: list[str]) -> pl.DataFrame:
@@ -53,7 +54,7 @@ def ranked(frame: pl.DataFrame, name: str, by: list[str]) -> pl.DataFrame:
     -------
     DataFrame
         Sorted by series and time; a fraction, ties in the middle of their ranks, null where
-        unknown and before thirty values.
+        unknown and before thirty values. Of fewer in half a year, the last thirty are taken.
     """
     ordered = frame.sort(*by, "time")
     if ordered.is_empty():
@@ -61,9 +62,8 @@ def ranked(frame: pl.DataFrame, name: str, by: list[str]) -> pl.DataFrame:
     made = []
     for one in ordered.partition_by(by, maintain_order=True) if by else [ordered]:
         values = one[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-        steps = one["time"].diff().drop_nulls()
-        step: timedelta | None = steps.median()  # type: ignore[assignment]
-        window = max(_FEWEST, round(_HISTORY / step)) if step else None
+        oldest = one["time"].search_sorted(one["time"].dt.offset_by(f"-{_HISTORY}"), side="right")
+        window = np.maximum(np.arange(1, one.height + 1) - oldest.to_numpy(), _FEWEST)
         ranks = pl.Series(f"{name}_percentile", percentile(values, window)).fill_nan(None)
         enough = one[name].is_not_null().cum_sum() >= _FEWEST
         made.append(one.with_columns(pl.when(enough).then(ranks).alias(f"{name}_percentile")))

@@ -119,7 +119,8 @@ def coverage(
     sides = (
         held(positions, grid, max_age)
         .lazy()
-        .group_by("at")
+        .sort("at", "wallet", "side")
+        .group_by("at", maintain_order=True)
         .agg(
             wallets=pl.col("wallet").n_unique(),
             long=pl.col("amount").filter(pl.col("side") == "long").sum(),

@@ -15,8 +15,8 @@ from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.clusters import clusters
 from plimsoll.analytics.inventory import Grid
-from plimsoll.analytics.inventory_state import marks, matrix
-from plimsoll.analytics.liquidation import distance_factor
+from plimsoll.analytics.inventory_laws import shifts
+from plimsoll.analytics.inventory_state import marks, matrix, rates
 from plimsoll.market.symbols import Symbol
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["Standing", "peaks", "provenance", "stands"]
+__all__ = ["Standing", "nearest", "peaks", "provenance", "stands"]
 
 _DAY = timedelta(days=1)
 _RECENT = timedelta(days=30)
@@ -73,6 +73,8 @@ class Standing:
     bars : DataFrame
         Those before: where the price was when.
     parameters : Parameters
+    maintenance : float or None, fraction of notional
+        In force then; None for that of the parameters.
     fit : Fitted or None
         What the leverage mix was fitted to; None where it is a prior.
     exchange, symbol : str or None
@@ -87,6 +89,7 @@ class Standing:
     open_interest_usd: float
     bars: pl.DataFrame
     parameters: Parameters
+    maintenance: float | None = None
     fit: Fitted | None = None
     exchange: str | None = None
     symbol: str | None = None
@@ -170,16 +173,15 @@ class Standing:
 
     def factors(self) -> list[Floats]:
         """Return liquidation price over entry price of each leverage, of longs and of shorts."""
-        chosen = self.parameters
-        words = {"settlement": chosen.settlement, "fee": chosen.fee}
-        return [
-            distance_factor(chosen.leverage, chosen.maintenance, side=side, **words)  # type: ignore[arg-type]
-            for side in _SIDES
-        ]
+        return list(np.exp(shifts(self.parameters, self.maintenance)))
 
     def _traded(self, low: float, high: float) -> tuple[datetime | None, datetime | None, int]:
-        there = self.bars.filter((pl.col("low") <= high) & (pl.col("high") >= low))["time"]
-        return there.min(), there.max(), len(there)  # type: ignore[return-value]
+        lows, highs = (self.bars[name].to_numpy() for name in ("low", "high"))
+        there = np.flatnonzero((lows <= high) & (highs >= low))
+        if not len(there):
+            return None, None, 0
+        times = self.bars["time"]
+        return times[int(there[0])], times[int(there[-1])], len(there)
 
 
 def stands(bars: pl.DataFrame, parameters: Parameters, fit: Fitted | None = None) -> Standing:
@@ -216,8 +218,18 @@ def stands(bars: pl.DataFrame, parameters: Parameters, fit: Fitted | None = None
     parts = fit.parts if fit else ((1.0, parameters),)
     unit = 1.0 if parameters.settlement == "inverse" else price
     contracts = matrix(in_contracts(past, parameters.settlement))
-    moved = Averaged(parts, contracts, crossing, interval=interval, grid=grid)
+    asked = rates(bars[: last + 1])
+    moved = Averaged(
+        parts,
+        contracts,
+        crossing,
+        interval=interval,
+        grid=grid,
+        maintenance=None if asked is None else asked[:last],
+    )
     moved.advance(np.zeros(last, dtype=np.bool_))
+    if asked is not None and not math.isnan(asked[last]):
+        moved.require(float(asked[last]))
     open_interest = float(contracts[-1, -1])
     return Standing(
         time=bars["time"][last],
@@ -229,6 +241,7 @@ def stands(bars: pl.DataFrame, parameters: Parameters, fit: Fitted | None = None
         open_interest_usd=open_interest * unit,
         bars=past.select("time", "low", "high", "close"),
         parameters=parameters,
+        maintenance=moved.inventories[0][1].maintenance,
         fit=fit,
     )
 
@@ -295,17 +308,11 @@ def peaks(
         which are left out, `absent`.
     """
     newest = max(one.time for one in standing)
-    ordered = sorted(standing, key=lambda one: (one.exchange or "", one.symbol or ""))
-    standing = [one for one in ordered if not _is_over(one, newest)]
-    fresh = [one for one in standing if one.is_of(newest)]
+    standing, fresh = _of_now(standing, newest)
     behind = [f"{one.exchange} {one.symbol}" for one in standing if one not in fresh]
-    largest = max(fresh, key=lambda one: (_expiry(one) is None, one.open_interest_usd))
+    largest = _largest(fresh)
     moved = [_basis(one, largest) for one in fresh]
-    ends = pl.col("price_low", "price_high")
-    profile = pl.concat(
-        one.profile().with_columns(ends / basis) for one, basis in zip(fresh, moved, strict=True)
-    )
-    found = clusters(profile, largest.price, reach=reach, width=width)
+    found = _clusters(fresh, reach=reach, width=width)
     volatility = largest.volatility
     rows = [
         {
@@ -320,6 +327,49 @@ def peaks(
         for row in found.iter_rows(named=True)
     ]
     return pl.DataFrame(rows, schema=_PEAKS)
+
+
+def nearest(standing: Sequence[Standing], share: float) -> pl.DataFrame:
+    """Return of each side the nearest large cluster of several markets together.
+
+    Parameters
+    ----------
+    standing : sequence of Standing
+        Not empty; see `peaks`.
+    share : float
+        Of the dollars of the largest cluster of its side, from which on one is large.
+
+    Returns
+    -------
+    DataFrame
+        What `clusters` returns, a row for each side that has any.
+    """
+    _, fresh = _of_now(standing, max(one.time for one in standing))
+    dollars = pl.col("value_usd")
+    large = _clusters(fresh).filter(dollars >= share * dollars.max().over("side"))
+    return large.sort("distance").unique("side", keep="first")
+
+
+def _of_now(
+    standing: Sequence[Standing], newest: datetime
+) -> tuple[list[Standing], list[Standing]]:
+    """Return the markets that are not over, in one order, and those of them that are of now."""
+    ordered = sorted(standing, key=lambda one: (one.exchange or "", one.symbol or ""))
+    kept = [one for one in ordered if not _is_over(one, newest)]
+    return kept, [one for one in kept if one.is_of(newest)]
+
+
+def _largest(fresh: Sequence[Standing]) -> Standing:
+    return max(fresh, key=lambda one: (_expiry(one) is None, one.open_interest_usd))
+
+
+def _clusters(
+    fresh: Sequence[Standing], *, reach: float = 0.10, width: float = 0.005
+) -> pl.DataFrame:
+    """Return the clusters of several markets together."""
+    largest, ends = _largest(fresh), pl.col("price_low", "price_high")
+    profile = pl.concat(one.profile().with_columns(ends / _basis(one, largest)) for one in fresh)
+    return clusters(profile, largest.price, reach=reach, width=width)
 
 
 def _described(make_up: pl.DataFrame, side: str) -> dict[str, object]:

@@ -20,7 +20,8 @@ def traded(candles: pl.DataFrame, every: timedelta) -> pl.DataFrame:
     candles : DataFrame
         Rows of the `candle` table, of trades, of any markets.
     every : timedelta
-        The step of the grid; only candles that fit into it count, the shortest of each market.
+        The step of the grid; only candles that fit into it count. Where those of several lengths
+        do, the shortest that fill it.
 
     Returns
     -------
@@ -29,10 +30,9 @@ def traded(candles: pl.DataFrame, every: timedelta) -> pl.DataFrame:
         (quote per base); null where a candle of the step is missing or tells nothing.
     """
     seconds = round(every.total_seconds())
-    step, keys = f"{seconds}s", ["exchange", "symbol"]
+    step, keys = f"{seconds}s", ["time", "exchange", "symbol"]
     fits = (pl.lit(seconds) % pl.col("interval") == 0) & (pl.col("price_kind") == "trade")
     rows = candles.filter(fits)
-    shortest = pl.col("interval") == pl.col("interval").min().over(keys)
     whole = pl.len() * pl.col("interval").first() == seconds
 
     def total(name: str) -> pl.Expr:
@@ -40,16 +40,18 @@ def traded(candles: pl.DataFrame, every: timedelta) -> pl.DataFrame:
         return pl.when(known).then(pl.col(name).sum())
 
     return (
-        rows.filter(shortest)
-        .sort("time")
-        .group_by(*keys, pl.col("time").dt.truncate(step).dt.offset_by(step))
+        rows.sort("time")
+        .group_by(pl.col("time").dt.truncate(step).dt.offset_by(step), *keys[1:], "interval")
         .agg(
+            whole.alias("whole"),
             total("volume").alias("volume"),
             total("taker_buy_volume").alias("taker_buy"),
             pl.when(whole).then(pl.col("close").last()).alias("close"),
         )
-        .sort("time", *keys)
-        .select("time", *keys, "volume", "taker_buy", "close")
+        .sort(pl.col("whole").not_(), "interval")
+        .unique(keys, keep="first")
+        .sort(keys)
+        .select(*keys, "volume", "taker_buy", "close")
     )
 
 
@@ -83,6 +85,11 @@ def turnover(
         `turnover` (volume over open interest), `to_spot` (open interest over spot volume) and
         `to_supply` (open interest over coins, which is that over market capitalisation, both at one
         price). All dimensionless in the unit of the span; null where a part is unknown.
+
+    Notes
+    -----
+    A market that was silent for longer than the span has left: what it traded is not waited for,
+    as it is not among what stands open either.
     """
     found = total.select("time", "amount")
     for name, rows in (("volume", futures), ("spot_volume", spot)):
@@ -102,24 +109,30 @@ def turnover(
 
 def _rolling(rows: pl.DataFrame, every: timedelta, over: timedelta, name: str) -> pl.DataFrame:
     """Return volume over the span before each instant; null where any market's is not whole."""
-    markets = rows.group_by("exchange", "symbol").agg(pl.col("time").min().alias("_first"))
     sums = (
         rows.group_by("time")
         .agg(pl.col("volume").sum(), pl.col("volume").count().alias("known"))
         .sort("time")
     )
-    listed = sums.select("time").join_asof(
-        markets.sort("_first").with_columns(pl.int_range(1, pl.len() + 1).alias("listed")),
-        left_on="time",
-        right_on="_first",
-    )
     if sums.is_empty():
         return sums.select("time", pl.col("volume").alias(name))
-    grid = pl.datetime_range(pl.col("time").min(), pl.col("time").max(), every)
+    grid = sums.select(pl.datetime_range(pl.col("time").min(), pl.col("time").max(), every))
     whole = pl.when(pl.col("known") == pl.col("listed")).then(pl.col("volume"))
     return (
-        sums.select(grid.alias("time"))
-        .join(sums, on="time", how="left", maintain_order="left")
-        .join(listed.select("time", "listed"), on="time", how="left", maintain_order="left")
+        grid.join(sums, on="time", how="left", maintain_order="left")
+        .join(_listed(rows, grid, over), on="time", how="left", maintain_order="left")
         .select("time", whole.rolling_sum(max(1, round(over / every))).alias(name))
+    )
+
+
+def _listed(rows: pl.DataFrame, grid: pl.DataFrame, over: timedelta) -> pl.DataFrame:
+    """Return how many markets have told anything within the span before each instant."""
+    keys = ["exchange", "symbol"]
+    told = rows.select("time", *keys, pl.lit(value=True).alias("told")).sort("time")
+    return (
+        grid.join(rows.select(keys).unique(), how="cross")
+        .sort("time")
+        .join_asof(told, on="time", by=keys, tolerance=over, check_sortedness=False)
+        .group_by("time")
+        .agg(pl.col("told").count().alias("listed"))
     )

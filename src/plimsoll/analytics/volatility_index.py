@@ -27,6 +27,8 @@ __all__ = ["DAYS", "index", "variances"]
 DAYS = 30.0
 _MOMENT = ("at", *BOOK)
 _SLOT = (*_MOMENT, "expiry")
+_NUMBER = "_slot"
+"""A slot as a number, by which rows are told apart much faster than by its names."""
 _STRIKE, _FORWARD = pl.col("strike"), pl.col("forward")
 
 
@@ -45,11 +47,12 @@ def variances(chain: pl.DataFrame) -> pl.DataFrame:
         that counted, the lowest and the highest of them, `variance` (for a year), and
         `why_none` where it is null.
     """
-    level = [pl.col(name).median().over(_SLOT).alias(name) for name in ("forward", "years")]
-    slots = chain.group_by(_SLOT).agg(pl.median("years", "forward"))
+    slots = chain.group_by(_SLOT).agg(pl.median("years", "forward")).sort(_SLOT)
+    slots = slots.with_row_index(_NUMBER)
+    rows = chain.select(*_SLOT, "strike", "kind", "inverse", "bid", "ask").join(slots, on=_SLOT)
     summed = (
-        _strip(chain.with_columns(level))
-        .group_by(_SLOT)
+        _strip(rows.drop(_SLOT))
+        .group_by(_NUMBER, "base")
         .agg(
             strikes=pl.len(),
             lowest=_STRIKE.min(),
@@ -57,11 +60,10 @@ def variances(chain: pl.DataFrame) -> pl.DataFrame:
             below=(pl.col("base") > _STRIKE).any(),
             above=(pl.col("base") < _STRIKE).any(),
             at_base=(pl.col("base") == _STRIKE).any(),
-            base=pl.first("base"),
             cost=(pl.col("width") / _STRIKE**2 * pl.col("price")).sum(),
         )
     )
-    whole = slots.join(summed, on=_SLOT, how="left").with_columns(
+    whole = slots.join(summed, on=_NUMBER, how="left", maintain_order="left").with_columns(
         pl.col("strikes").fill_null(0), pl.col("below", "above", "at_base").fill_null(value=False)
     )
     why = (
@@ -77,7 +79,6 @@ def variances(chain: pl.DataFrame) -> pl.DataFrame:
         whole.with_columns(why_none=why)
         .with_columns(variance=pl.when(pl.col("why_none").is_null()).then(variance))
         .select(*_SLOT, "years", "forward", "strikes", "lowest", "highest", "variance", "why_none")
-        .sort(_SLOT)
     )
 
 
@@ -86,9 +87,9 @@ def _strip(rows: pl.DataFrame) -> pl.DataFrame:
     dollars = pl.when("inverse").then(_FORWARD).otherwise(1.0)
     middle = (pl.col("bid") + pl.col("ask")) / 2 * dollars
     bid = (pl.col("bid") > 0).fill_null(value=False)
-    base = pl.when(_STRIKE <= _FORWARD).then(_STRIKE).max().over(_SLOT)
+    base = pl.when(_STRIKE <= _FORWARD).then(_STRIKE).max().over(_NUMBER)
     put, away = pl.col("kind") == "put", (_STRIKE - pl.col("base")).abs()
-    side = (*_SLOT, "kind")
+    side = (_NUMBER, "kind")
     barren = ~pl.col("bidden") & ~pl.col("bidden").shift(1, fill_value=True).over(side)
     return (
         rows.with_columns(price=middle, bidden=bid, base=base)
@@ -96,17 +97,17 @@ def _strip(rows: pl.DataFrame) -> pl.DataFrame:
         .sort(*side, away)
         .filter(~barren.cum_max().over(side))
         .filter("bidden", pl.col("ask") >= pl.col("bid"))
-        .group_by(*_SLOT, "strike")
+        .group_by(_NUMBER, "strike")
         .agg(pl.mean("price"), pl.first("base"))
-        .sort(*_SLOT, "strike")
+        .sort(_NUMBER, "strike")
         .with_columns(width=_width())
     )
 
 
 def _width() -> pl.Expr:
     """Return half the way between the neighbors of a strike; the way to the only one at an end."""
-    below = (_STRIKE - _STRIKE.shift(1)).over(_SLOT)
-    above = (_STRIKE.shift(-1) - _STRIKE).over(_SLOT)
+    below = (_STRIKE - _STRIKE.shift(1)).over(_NUMBER)
+    above = (_STRIKE.shift(-1) - _STRIKE).over(_NUMBER)
     return (pl.coalesce(below, above) + pl.coalesce(above, below)) / 2
 
 

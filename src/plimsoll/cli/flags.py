@@ -12,7 +12,7 @@ from plimsoll.cli.output import SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Output", "Span", "as_json", "fit", "output", "span", "store"]
+__all__ = ["Output", "Span", "as_json", "fit", "measured", "output", "span", "store"]
 
 Decorator = "Callable[[Callable[..., Any]], Callable[..., Any]]"
 
@@ -58,6 +58,12 @@ def fit(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--fit``."""
     words = "Fit the leverage mix to the liquidations stored, and say how sure the map is."
     return click.option("--fit", is_flag=True, help=words)(command)
+
+
+def measured(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--measured``."""
+    words = "Take distances measured from wallets' positions."
+    return click.option("--measured", is_flag=True, help=words)(command)
 
 
 def as_json(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import polars as pl
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from plimsoll.cli.flags import Output
 
-__all__ = ["clusters", "heatmap"]
+__all__ = ["clusters", "heatmap", "swept"]
 
 
 @click.command()
@@ -29,7 +29,7 @@ __all__ = ["clusters", "heatmap"]
 @click.option("--interval", help="The length of a bar (else the shortest the data allow).")
 @click.option("--rows", type=click.IntRange(2), help="Join price rows to at most this many.")
 @flags.fit
-@click.option("--measured", is_flag=True, help="Take distances measured from wallets' positions.")
+@flags.measured
 @flags.store
 @flags.output
 def heatmap(
@@ -82,6 +82,7 @@ def heatmap(
         if drawn.absent:
             click.echo(f"without a map: {', '.join(drawn.absent)}")
         click.echo("dollars that would be liquidated within that distance of the last price")
+        click.echo(swept(drawn.swept()))
         click.echo(f"{drawn.said}; --out map.png")
 
     answer(output, drawn.to_frame(), parameters, words, picture)
@@ -99,6 +100,7 @@ def heatmap(
     "--width", default=0.005, show_default=True, help="Over which the map is smoothed, log price."
 )
 @flags.fit
+@flags.measured
 @flags.store
 @flags.output
 def clusters(
@@ -110,6 +112,7 @@ def clusters(
     reach: float,
     width: float,
     fit: bool,
+    measured: bool,
     store: Path | None,
     output: Output,
 ) -> None:
@@ -119,7 +122,8 @@ def clusters(
     falling dollars, each with its distance in percent and in daily volatilities, and
     what it is made of: exchanges, leverages, ages, and the prices at which the
     leverage that holds most was entered. An estimate, whose leverage mix is a prior
-    unless it is fitted; then each says what it holds at least and at most.
+    unless it is fitted or measured. Of a fitted map each says what it holds at least
+    and at most.
     """
     asked = {
         "exchange": list(exchange) or None,
@@ -128,6 +132,7 @@ def clusters(
         "reach": reach,
         "width": width,
         "fitted": fit,
+        "measured": measured,
     }
     found = session.open(store).clusters(symbol, **asked)  # type: ignore[arg-type]
 
@@ -142,10 +147,27 @@ def clusters(
         click.echo(f"entries are known of {percent(covered)} of what can be liquidated")
         if absent:
             click.echo(f"without a map now: {', '.join(absent)}")
-        mix = "fitted where liquidations are stored, else a prior" if fit else "a prior, not fitted"
+        mix = "a prior, not fitted"
+        if fit:
+            mix = "fitted where liquidations are stored, else a prior"
+        elif measured:
+            mix = "from the liquidation distances of measured positions"
         click.echo(f"an estimate: leverage mix is {mix}")
 
     answer(output, found, {"symbol": symbol, **asked}, words)
+
+
+def swept(said: dict[str, Any]) -> str:
+    """Return in words what is predicted as liquidated, on the mark price and on trades."""
+
+    def both(usd: dict[str, float | None]) -> str:
+        return f"{dollars(usd['long'])} of longs and {dollars(usd['short'])} of shorts"
+
+    traded = both(said["crossed_on_trades_usd"])
+    if said["crossed_on"] == "trades":
+        return f"predicted as liquidated: {traded}, on trades, wicks included: no mark price stored"
+    marked = both(said["crossed_usd"])
+    return f"predicted as liquidated: {marked}, on the mark price; wicks of trades make it {traded}"
 
 
 def _cluster_words(found: pl.DataFrame) -> pl.DataFrame:
@@ -159,7 +181,7 @@ def _cluster_words(found: pl.DataFrame) -> pl.DataFrame:
             "dollars": dollars(row["value_usd"]),
             "from": dollars(row["value_usd_p10"]),
             "to": dollars(row["value_usd_p90"]),
-            "leverage": _shares((f"{s['leverage']:g}x", s["share"]) for s in row["leverages"]),
+            "leverage": _shares((f"{s['leverage']:.3g}x", s["share"]) for s in row["leverages"]),
             "age": _shares(((_age(s), s["share"]) for s in row["ages"]), 2),
             "exchanges": _shares((s["exchange"], s["share"]) for s in row["exchanges"]),
             "entered": f"{_price(row['entry_low'])} – {_price(row['entry_high'])}",

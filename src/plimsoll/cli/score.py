@@ -9,6 +9,7 @@ import polars as pl
 
 from plimsoll import session
 from plimsoll.cli import flags
+from plimsoll.cli.heatmap import swept
 from plimsoll.cli.output import answer, dollars, give, percent, table
 
 if TYPE_CHECKING:
@@ -91,7 +92,13 @@ def _told(one: Fitted) -> str:
     meaning = "liquidatable open interest over the one assumed"
     if not one.complete:
         meaning += ", times the part of liquidations published: not told apart"
-    return f"{whole}; scale {middle} ({low} to {high}): {meaning}"
+    said = f"{whole}; scale {middle} ({low} to {high}): {meaning}"
+    if one.clamped:
+        said += (
+            f"; that asks for {percent(one.liquidatable)} of the open interest: the map, or a part "
+            "of it, is held to all of it"
+        )
+    return said
 
 
 @click.command()
@@ -341,5 +348,6 @@ def _score_words(found: HeatmapScore, title: str) -> None:
         f"{one['days']} days; feed: {', '.join(one['completeness'])}; "
         f"{percent(one['outside'])} of the dollars where no price went"
     )
+    click.echo(f"{swept(one)} (map not fitted)")
     if one["low"] <= 0:
         click.echo("no skill over that forecast is shown: the interval holds zero, or is below it")

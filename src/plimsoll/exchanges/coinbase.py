@@ -23,7 +23,7 @@ __all__ = ["EXCHANGE", "Coinbase"]
 
 NAME = "coinbase"
 _DAY = {"history": "24 hours"}
-_CHANGED = {"trade": _DAY, "liquidation": _DAY}
+_CHANGED = {"trade": {**_DAY, "note": ""}, "liquidation": _DAY}
 
 
 class Coinbase(Deribit):
@@ -34,7 +34,7 @@ class Coinbase(Deribit):
     offers: ClassVar[Mapping[str, Offer]] = {
         kind: replace(offer, checked="documented", **_CHANGED.get(kind, {}))
         for kind, offer in Deribit.offers.items()
-        if kind != "option_quote"
+        if kind not in {"option_quote", "volatility_index"}
     }
     # Its own limits are not published: half of Deribit's.
     limits: ClassVar[tuple[Limit, ...]] = (Limit(name=NAME, amount=10, seconds=1),)

@@ -16,8 +16,9 @@ from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, Unsupported
-from plimsoll.exchanges import books, deribit_books
+from plimsoll.exchanges import books, deribit_books, deribit_options
 from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
+from plimsoll.exchanges.deribit_options import INDEX, OPTION, price
 from plimsoll.exchanges.reading import (
     MILLISECOND,
     Acknowledged,
@@ -27,10 +28,8 @@ from plimsoll.exchanges.reading import (
     Reply,
     Request,
     decode,
-    known,
     nanoseconds,
     number,
-    picked,
     positive,
 )
 from plimsoll.market import native
@@ -54,7 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["EXCHANGE", "Deribit", "DeribitDecoder"]
 
 FUTURES = ("linear", "inverse")
-CATEGORIES = (*FUTURES, "option")
+CATEGORIES = (*FUTURES, OPTION)
 PAGE = 1000  # trades of one answer, at most
 ENDED = "unsubscribe"
 TEST = b'{"jsonrpc":"2.0","id":"test","method":"public/test","params":{}}'
@@ -62,10 +61,12 @@ _BY_TIME = "get_last_trades_by_instrument_and_time"
 _BY_NUMBER = "get_last_trades_by_instrument"
 _PRINTS = ("trade", "liquidation")
 _COLUMNS = ("ticks", "open", "high", "low", "close", "volume", "cost")
-_GREEKS = ("delta", "gamma", "vega", "theta", "rho")
 _STANDING = ("mark_price", "open_interest", "funding")
 _SPANS = {"funding": 743 * HOUR // MILLISECOND, "candle": 4999 * MINUTE // MILLISECOND}
 """The longest of one answer, in milliseconds: 744 hours, 5,000 minutes; both ends count."""
+_PAST = {"trade": CATEGORIES, **dict.fromkeys(("liquidation", "candle", "funding"), FUTURES)}
+"""Of which categories history is kept."""
+_KINDS = {*_PRINTS, *_STANDING, *books.KINDS, "option_quote", "volatility_index"}
 
 
 class _Failure(Struct):
@@ -106,7 +107,12 @@ class Deribit(Exchange):
 
     name = "deribit"
     offers: ClassVar[Mapping[str, Offer]] = {
-        "trade": Offer(stream=True, history="all", checked="recorded", note="futures"),
+        "trade": Offer(
+            stream=True,
+            history="all",
+            checked="recorded",
+            note="options: documented only, history of those listed now",
+        ),
         "liquidation": Offer(stream=True, history="all", checked="recorded", note="futures"),
         "open_interest": Offer(stream=True, poll=30, checked="recorded", note="futures"),
         "mark_price": Offer(stream=True, poll=30, checked="recorded", note="index: streamed only"),
@@ -121,6 +127,7 @@ class Deribit(Exchange):
         "option_quote": Offer(
             stream=True, poll=300, checked="recorded", note="greeks, sizes: streamed only"
         ),
+        "volatility_index": Offer(stream=True, history="all", note="history: each minute"),
         **deribit_books.OFFERS,
     }
     limits: ClassVar[tuple[Limit, ...]] = (Limit(name="deribit", amount=20, seconds=1),)
@@ -139,14 +146,18 @@ class Deribit(Exchange):
         ]
 
     def channels(self, kind: str, listings: Sequence[Listing]) -> list[Channel]:
-        """Return one channel for each instrument: its trades, its ticker, or its book."""
-        if kind not in {*_PRINTS, *_STANDING, *books.KINDS, "option_quote"}:
+        """Return one channel for each instrument, or for trades of options each currency."""
+        if kind not in _KINDS:
             raise Unsupported(self.name, kind, "is not streamed")
-        return [
-            Channel(url=self.socket, topic=topic, kinds=kinds, symbol=listing.symbol)
+        found = {
+            topic: (kinds, None if topic.startswith(deribit_options.TRADES) else listing.symbol)
             for listing in listings
             for topic, kinds in _topics(listing)
             if kind in kinds
+        }
+        return [
+            Channel(url=self.socket, topic=topic, kinds=kinds, symbol=symbol)
+            for topic, (kinds, symbol) in found.items()
         ]
 
     def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
@@ -162,7 +173,8 @@ class Deribit(Exchange):
     def polls(self, kind: str, listings: Sequence[Listing]) -> list[Poll]:
         """Return one request for each settlement currency."""
         option = kind == "option_quote"
-        asked = [one for one in listings if (one.category == "option") == option]
+        wanted = (OPTION,) if option else FUTURES
+        asked = [one for one in listings if one.category in wanted]
         if not option and kind not in _STANDING:
             raise Unsupported(self.name, kind, "cannot be asked for")
         every, market = (300, "option") if option else (30, "future")
@@ -173,11 +185,13 @@ class Deribit(Exchange):
         ]
 
     def history(self, kind: str, listing: Listing, since: int, until: int) -> Request:
-        """Return the first page, the oldest; the others follow forwards."""
+        """Return the first page, the oldest; the others follow forwards, of an index backwards."""
         start, end = since // MILLISECOND, until // MILLISECOND - 1
         paths = {"candle": "get_tradingview_chart_data", "funding": "get_funding_rate_history"}
-        dated = listing.category == "option" or (kind == "funding" and not _perpetual(listing))
-        if dated or kind not in {*_PRINTS, *paths}:
+        if kind == "volatility_index" and listing.category == INDEX:
+            return self._index(listing, start, end)
+        dated = kind == "funding" and not _perpetual(listing)
+        if dated or listing.category not in _PAST.get(kind, ()):
             raise Unsupported(self.name, kind, "has no history here")
         if kind in _PRINTS:
             return self._trades(self._of(kind, _BY_TIME, listing), self.past, start, end)
@@ -189,6 +203,8 @@ class Deribit(Exchange):
         if "until" not in request.about:
             return None
         result, until = _result(payload), int(request.about["until"])
+        if request.kind == "volatility_index":
+            return deribit_options.older(request, result)
         if request.kind in _PRINTS:
             return self._later(request, result, until)
         start = int(request.query["end_timestamp"]) + 1
@@ -204,6 +220,13 @@ class Deribit(Exchange):
     def _of(self, kind: str, path: str, listing: Listing, **query: str) -> Request:
         made = self._request(kind, path, {"instrument_name": listing.native, **query})
         return replace(made, about={"native": listing.native, "category": listing.category})
+
+    def _index(self, listing: Listing, start: int, end: int) -> Request:
+        span = {"start_timestamp": str(start), "end_timestamp": str(end)}
+        query = {"currency": listing.symbol, "resolution": "60", **span}
+        about = {"native": listing.native, "category": listing.category, "until": str(end)}
+        made = self._request("volatility_index", "get_volatility_index_data", query)
+        return replace(made, about=about)
 
     def _trades(self, request: Request, host: str, start: int, end: int) -> Request:
         query = {"start_timestamp": str(start), "end_timestamp": str(end)}
@@ -255,9 +278,9 @@ def _perpetual(listing: Listing) -> bool:
 
 def _topics(listing: Listing) -> list[tuple[str, tuple[str, ...]]]:
     """Return an instrument's topics, and the kinds that each brings."""
+    if listing.category not in FUTURES:
+        return deribit_options.topics(listing)
     ticker = f"ticker.{listing.native}.agg2"
-    if listing.category == "option":
-        return [(ticker, ("option_quote",))]
     kinds = _STANDING if _perpetual(listing) else _STANDING[:2]
     trades, book = f"trades.{listing.native}.100ms", deribit_books.topic(listing.native)
     return [(trades, _PRINTS), (ticker, kinds), (book, books.KINDS)]
@@ -295,6 +318,10 @@ class DeribitDecoder(Decoder):
 
     def _notified(self, params: _Params, received: int) -> list[Any]:
         topic = params.channel.partition(".")[0]
+        if params.channel.startswith(deribit_options.TRADES):
+            return list(deribit_options.trades(self, params.data, received))
+        if topic == "deribit_volatility_index":
+            return [deribit_options.index(self, params.data, received)]
         if topic == "trades":
             prints = convert(params.data, list[_Print])
             return [event for one in prints for event in self._print(one, received)]
@@ -310,18 +337,28 @@ class DeribitDecoder(Decoder):
         result, path = _result(payload), request.url.rpartition("/")[2]
         if path == "get_instruments":
             found = (self._instrument(row) for row in result)
-            return [listing for listing in found if listing is not None]
+            listed = [listing for listing in found if listing is not None]
+            return [*listed, *deribit_options.indices(self.exchange, listed)]
         if path == "get_book_summary_by_currency":
             return [event for row in result for event in self._summary(row, received, request)]
+        if path == "get_volatility_index_data":
+            rows = result["data"]
+            return list(deribit_options.index_history(self, rows, received, request))
         if path in {_BY_TIME, _BY_NUMBER}:
-            prints = convert(result["trades"], list[_Print])
-            events = [event for one in prints for event in self._print(one, received)]
-            wanted = Liquidation if request.kind == "liquidation" else Trade
-            return [event for event in events if isinstance(event, wanted)]
+            return self._printed(result["trades"], received, request)
         listing = self.listing(request.about["native"], request.about["category"])
         if path == "get_funding_rate_history":
             return [self._settled(row, listing, received) for row in result]
         return self._candles(result, listing, received)
+
+    def _printed(self, rows: Any, received: int, request: Request) -> list[Any]:
+        """Return what trades of the past say of a kind."""
+        if request.about["category"] == OPTION:
+            return list(deribit_options.trades(self, rows, received))
+        prints = convert(rows, list[_Print])
+        events = [event for one in prints for event in self._print(one, received)]
+        wanted = Liquidation if request.kind == "liquidation" else Trade
+        return [event for event in events if isinstance(event, wanted)]
 
     def _print(self, one: _Print, received: int) -> list[Trade | Liquidation]:
         """Return a trade, and the liquidations that caused it: of the taker, the maker, both."""
@@ -351,10 +388,10 @@ class DeribitDecoder(Decoder):
     def _ticker(self, row: dict[str, Any], received: int) -> list[Event]:
         listing = self.listing(row["instrument_name"], *CATEGORIES)
         about = self.about(listing, nanoseconds(row["timestamp"]), received)
-        if listing.category == "option":
-            return [OptionQuote(**about, **_quoted(row))]
-        mark, index = positive(row["mark_price"]), _price(row, "index_price")
-        last = _price(row, "last_price")
+        if listing.category == OPTION:
+            return [OptionQuote(**about, **deribit_options.quoted(row))]
+        mark, index = positive(row["mark_price"]), price(row, "index_price")
+        last = price(row, "last_price")
         prices = MarkPrice(**about, mark_price=mark, index_price=index, last_price=last)
         return [prices, _standing(row, listing, about), *_funding(row, listing, about)]
 
@@ -383,9 +420,9 @@ class DeribitDecoder(Decoder):
         about = self.about(listing, nanoseconds(row["creation_timestamp"]), received)
         match request.kind:
             case "option_quote":
-                return [OptionQuote(**about, **_summarized(row))]
+                return [OptionQuote(**about, **deribit_options.summarized(row))]
             case "mark_price":
-                mark, last = positive(row["mark_price"]), _price(row, "last")
+                mark, last = positive(row["mark_price"]), price(row, "last")
                 return [MarkPrice(**about, mark_price=mark, last_price=last)]
             case "open_interest":
                 return [_standing(row, listing, about)]
@@ -442,50 +479,3 @@ def _funding(row: dict[str, Any], listing: Listing, about: dict[str, Any]) -> li
         return []
     rate = number(row["current_funding"])
     return [Funding(**about, rate=rate, interval_hours=8, status="predicted")]
-
-
-def _price(row: dict[str, Any], name: str) -> float | None:
-    """Return a price, None where the exchange says that there is none."""
-    value = row[name]
-    return None if value is None else positive(value)
-
-
-def _percent(row: dict[str, Any], name: str) -> float | None:
-    value = known(row, name)
-    return None if value is None else value / 100
-
-
-def _quoted(row: dict[str, Any]) -> dict[str, Any]:
-    """Return an option's market from its ticker."""
-    found: dict[str, Any] = {}
-    for side in ("bid", "ask"):
-        if price := number(row[f"best_{side}_price"]):  # zero is none, and so is what follows
-            found |= {f"{side}_price": price, f"{side}_iv": _percent(row, f"{side}_iv")}
-            found[f"{side}_amount"] = known(row, f"best_{side}_amount")
-    return {
-        **found,
-        **_priced(row, "last_price"),
-        **picked(row["greeks"], {name: name for name in _GREEKS}),
-        **picked(row["stats"], {"volume": "volume", "volume_usd": "volume_usd"}),
-        "index_price": _price(row, "index_price"),
-    }
-
-
-def _summarized(row: dict[str, Any]) -> dict[str, Any]:
-    """Return an option's market from a book summary."""
-    return {
-        **_priced(row, "last"),
-        **picked(row, {"volume": "volume", "volume_usd": "volume_usd"}),
-        "bid_price": known(row, "bid_price") or None,  # zero is no bid
-        "ask_price": known(row, "ask_price") or None,
-    }
-
-
-def _priced(row: dict[str, Any], last: str) -> dict[str, Any]:
-    return {
-        "underlying_price": _price(row, "underlying_price"),
-        "mark_price": number(row["mark_price"]),
-        "last_price": _price(row, last),
-        "mark_iv": _percent(row, "mark_iv"),
-        "open_interest": number(row["open_interest"]),
-    }

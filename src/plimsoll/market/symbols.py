@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -32,6 +32,7 @@ _SYMBOL = re.compile(
     rf"(?::(?P<settle>{_CURRENCY})"
     r"(?:-(?P<expiry>\d{6})(?:-(?P<strike>\d+(?:\.\d+)?)-(?P<type>[CP]))?)?)?"
 )
+_CENTURY = 69
 _HINT = (
     "write BASE/QUOTE for spot, BASE/QUOTE:SETTLE for a perpetual, then -YYMMDD for a "
     "future and -STRIKE-C or -STRIKE-P for an option, as in BTC/USDT:USDT"
@@ -81,7 +82,7 @@ class Symbol(Struct, frozen=True, kw_only=True):
             raise UnknownSymbol(text, _HINT)
         expiry, strike = match["expiry"], match["strike"]
         try:
-            day = datetime.strptime(expiry, "%y%m%d").replace(tzinfo=UTC).date() if expiry else None
+            day = _day(expiry) if expiry else None
         except ValueError:
             raise UnknownSymbol(text, f"{expiry} is no day written YYMMDD") from None
         return cls(
@@ -120,6 +121,12 @@ class Symbol(Struct, frozen=True, kw_only=True):
         if self.settle == self.quote:
             return "linear"
         return "inverse" if self.settle == self.base else "quanto"
+
+
+def _day(text: str) -> date:
+    """Return the day of six digits, in the century that ``%y`` means."""
+    year = int(text[:2])
+    return date(year + (2000 if year < _CENTURY else 1900), int(text[2:4]), int(text[4:]))
 
 
 def plain(strike: Decimal) -> str:

@@ -58,12 +58,14 @@ def weighted_funding(
     reader: Reader, market: str, asked: Asked, step: timedelta, weight: Weight = "open_interest"
 ) -> pl.DataFrame:
     """Return annual funding weighted by open interest or volume; see `Session.weighted_funding`."""
-    settled = cost.settlement_interval(_settled(reader, market, asked))
+    whole = asked._replace(since=None)
+    settled = cost.settlement_interval(_settled(reader, market, whole))
     if weight == "open_interest":
-        held = rows_of(reader, "open_interest", market, asked)
-        return venues.oi_weighted(settled, held, step, STALE)
-    traded = venues.turnover(rows_of(reader, "candle", market, asked))
-    return venues.volume_weighted(settled, traded, step, timedelta(days=1))
+        held = rows_of(reader, "open_interest", market, whole)
+        return since(venues.oi_weighted(settled, held, step, STALE), asked.since)
+    traded = venues.turnover(rows_of(reader, "candle", market, whole))
+    weighted = venues.volume_weighted(settled, traded, step, timedelta(days=1))
+    return since(weighted, asked.since)
 
 
 def _settled(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:

@@ -109,8 +109,8 @@ def turnover(
 ) -> pl.DataFrame:
     """Return open interest against volume and coins; see `Session.turnover`."""
     total = interest.aggregate(_held(reader, market, asked), step, _oldest(step))
-    rows = _candles(reader, Symbol.parse(market).base if "/" in market else market, asked)
-    volumes = traded.traded(rows, step)
+    base = Symbol.parse(market).base if "/" in market else market
+    volumes = traded.traded(_candles(reader, base, asked._replace(since=None)), step)
     spot = pl.col("symbol").is_in(_spot(volumes["symbol"]))
     contracts = volumes.filter(~spot)
     if "/" in market:

@@ -67,7 +67,7 @@ def _institutional(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
 
 
 def _longest(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
-    """Return the candles of trades of that market, of those that fit, with the longest history."""
+    """Return the candles of trades of that market with the longest history by then."""
     series = [
         one
         for one in reader.series("candle", asked.exchanges)
@@ -75,14 +75,16 @@ def _longest(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
     ]
     if not series:
         return pl.DataFrame(schema=TABLES["candle"].schema)
+    ends = [end for end in (asked.until, asked.as_of) if end is not None]
     spans = {one: reader.span("candle", [one.exchange], one.symbol) for one in series}
-    longest = max(series, key=lambda one: (_length(spans[one]), one.exchange, one.symbol))
+    longest = max(series, key=lambda one: (_length(spans[one], ends), one.exchange, one.symbol))
     rows = stored(reader, "candle", longest.symbol, asked._replace(exchanges=[longest.exchange]))
     return rows.filter(pl.col("price_kind") == "trade")
 
 
-def _length(span: tuple[datetime, datetime] | None) -> timedelta:
-    return timedelta(0) if span is None else span[1] - span[0]
+def _length(span: tuple[datetime, datetime] | None, ends: list[datetime]) -> timedelta:
+    """Return how long a span is, as far as it lies before all ends."""
+    return timedelta(0) if span is None else min((span[1], *ends)) - span[0]
 
 
 def _premium(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:

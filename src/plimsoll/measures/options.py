@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from plimsoll.analytics import exposure, intent, options, smile, surface, volatility_index
-from plimsoll.analytics.chain import BOOK, chain, dropped
+from plimsoll.analytics.chain import BOOK, chain, looked_at
 from plimsoll.analytics.funding import percentile
 from plimsoll.errors import NoSuchData
 from plimsoll.measures import chains
@@ -153,7 +153,7 @@ def state(reader: Reader, market: str, asked: Asked) -> OptionState:
     at = chains.last_known(reader, market, until)
     rows = chains.quotes(reader, market, until, at, at + _INSTANT)
     moment = pl.Series([at], dtype=pl.Datetime("us", "UTC"))
-    now = chain(rows, moment, STALE)
+    now, counts = looked_at(rows, moment, STALE)
     if not now.height:
         raise NoSuchData(f"every option on {market} has expired by {at:%Y-%m-%d %H:%M}")
     told = chains.trades(reader, now, until)
@@ -164,7 +164,7 @@ def state(reader: Reader, market: str, asked: Asked) -> OptionState:
         market=market,
         time=at,
         summary=_summary(_levels(reader, market, until, _STEP, at, closing=True), now, tables),
-        counts=dropped(rows, moment, STALE).drop("at").row(0, named=True),
+        counts=counts.drop("at").row(0, named=True),
         intents=None if told is None else _intents(reader, market, until, told),
         **tables,
     )
@@ -281,7 +281,7 @@ def _levels(
 
 def _measured(rows: pl.DataFrame, moments: pl.Series, *, smiles: bool) -> pl.DataFrame:
     """Return the measures of a chain at some moments; null where no option is live."""
-    whole = chain(rows, moments, STALE)
+    whole, made = looked_at(rows, moments, STALE)
     price = whole.group_by("at").agg(price=pl.coalesce("index", "forward").median())
     parts = [
         price,
@@ -294,7 +294,6 @@ def _measured(rows: pl.DataFrame, moments: pl.Series, *, smiles: bool) -> pl.Dat
     if smiles:
         month = surface.term_structure(surface.fit(smile.largest(whole)), (_MONTH,))
         parts.append(month.select("at", **{name: name.removesuffix("_30") for name in _SMILES}))
-    made = dropped(rows, moments, STALE)
     for part in parts:
         made = made.join(part, on="at", how="left", maintain_order="left")
     fresh = pl.col("live") / (pl.col("live") + pl.col("stale"))

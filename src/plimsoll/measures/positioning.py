@@ -72,6 +72,11 @@ def flow(reader: Reader, market: str, asked: Asked, step: timedelta) -> pl.DataF
         taken = taken.filter(spot | (pl.col("symbol") == market))
     if taken.is_empty():
         raise NoSuchData(f"no trades, and no candles of {market} that fit into {step}, are stored")
+    if not taken["bought"].count():
+        raise NoSuchData(
+            f"of {market} only volume is stored, not which of it takers bought: import candles "
+            "that tell it, taker volumes or trades"
+        )
     deltas = cvd.cvd(taken)
     bars = _bars(reader, market, asked, step, taken)
     if bars is None:

@@ -242,9 +242,12 @@ _EVENTS = {"trade", "liquidation", "book_level", "book_depth", "option_quote", "
 
 
 def _status(reader: Reader, series: Series) -> list[dict[str, object]]:
-    frame = reader.read(series.kind, exchanges=[series.exchange], symbol=series.symbol)
+    known = TABLES[series.kind].schema if series.kind in TABLES else {}  # which `read` refuses
+    variants = [name for name in _VARIANTS if name in known]
+    frame = reader.read(
+        series.kind, exchanges=[series.exchange], symbol=series.symbol, columns=["time", *variants]
+    )
     revisions = reader.revisions(series).height
-    variants = [name for name in _VARIANTS if name in frame.columns]
     parts = frame.partition_by(variants, maintain_order=True) if variants else [frame]
     found: list[dict[str, object]] = []
     for part in parts:

@@ -282,6 +282,17 @@ class Catalogue:
         ).fetchone()
         return msgspec.json.decode(row[0], type=Instrument) if row else None
 
+    def changes(
+        self, exchange: str, symbol: str, after: datetime, until: datetime
+    ) -> list[Brackets]:
+        """Return the brackets that came into force after one moment and by another, in order."""
+        rows = self._database.execute(
+            "SELECT body FROM brackets WHERE exchange = ? AND symbol = ? AND since > ?"
+            " AND since <= ? ORDER BY since",
+            (exchange, symbol, *(one.astimezone(UTC).isoformat() for one in (after, until))),
+        )
+        return [msgspec.json.decode(row[0], type=Brackets) for row in rows]
+
     def brackets(self, exchange: str, symbol: str, at: datetime) -> Brackets | None:
         """Return the brackets in force at a moment, None if none are known."""
         row = self._database.execute(

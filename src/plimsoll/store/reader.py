@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import polars as pl
 
@@ -26,10 +26,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from plimsoll.market.schema import Table
+
 __all__ = ["Reader"]
 
+_Frame = TypeVar("_Frame", pl.DataFrame, pl.LazyFrame)
 _TRIES = 5
 _EVER = (datetime(2009, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC))
+
+
+class _Asked(NamedTuple):
+    """Which months to read, which of their rows, and which columns of those."""
+
+    span: tuple[datetime, datetime]
+    rows: list[pl.Expr]
+    columns: tuple[str, ...]
+
+    def of(self, frame: _Frame) -> _Frame:
+        """Return the rows asked for; Polars 2.1 fails at a filter that asks for nothing."""
+        return frame.filter(self.rows) if self.rows else frame
 
 
 class Reader:
@@ -94,6 +109,7 @@ class Reader:
         since: datetime | None = None,
         until: datetime | None = None,
         as_of: datetime | None = None,
+        columns: Iterable[str] = (),
     ) -> pl.DataFrame:
         """Return rows, by exchange, symbol and time.
 
@@ -109,11 +125,13 @@ class Reader:
             Keep ``since ≤ time < until``.
         as_of : datetime, optional
             Keep what was known by then, in the version known by then.
+        columns : iterable of str
+            All of the table if empty; what is left out is not read where that can be helped.
 
         Returns
         -------
         DataFrame
-            All columns of the table; each fact once.
+            The columns in the order named; each fact once.
 
         Raises
         ------
@@ -127,12 +145,12 @@ class Reader:
         matching = self.series(kind, exchanges, symbol)
         if not matching:
             raise NoSuchData(self._nothing(kind, set(exchanges), symbol))
-        span = (since or _EVER[0], until or _EVER[1])
-        frames = [self._series(series, span, as_of) for series in matching]
-        whole = pl.concat(frames)
-        if symbol is not None and family(symbol) != symbol:
-            whole = whole.filter(pl.col("symbol") == symbol)
-        return whole
+        asked = _Asked(
+            (since or _EVER[0], until or _EVER[1]),
+            _conditions(symbol, since, until, as_of),
+            tuple(columns) or tuple(TABLES[kind].schema),
+        )
+        return pl.concat(self._series(series, asked) for series in matching)
 
     def span(
         self, kind: str, exchanges: Iterable[str] = (), symbol: str | None = None
@@ -177,19 +195,17 @@ class Reader:
         notes = sorted(self.layout.sources.glob("*.json"))
         return [json.loads(note.read_text(encoding="utf-8")) for note in notes]
 
-    def _series(
-        self, series: Series, span: tuple[datetime, datetime], as_of: datetime | None
-    ) -> pl.DataFrame:
+    def _series(self, series: Series, asked: _Asked) -> pl.DataFrame:
         for _ in range(_TRIES):
             try:
-                frame = self._once(series, span, as_of)
+                frame = self._once(series, asked)
             except parquet.UNREADABLE:
                 continue  # sealed between looking and reading, most likely
             if frame is not None:
                 return frame
         with self.layout.sealing(shared=True):  # nothing moves now: what fails is damaged
             try:
-                frame = self._once(series, span, as_of)
+                frame = self._once(series, asked)
             except parquet.UNREADABLE as error:
                 raise StoreDamaged(
                     self.layout.root,
@@ -199,21 +215,20 @@ class Reader:
             raise StoreUnusable(self.layout.root, "something other than Plimsoll changes its files")
         return frame
 
-    def _once(
-        self, series: Series, span: tuple[datetime, datetime], as_of: datetime | None
-    ) -> pl.DataFrame | None:
+    def _once(self, series: Series, asked: _Asked) -> pl.DataFrame | None:
         """Read a series, or return None if a file was replaced meanwhile."""
         pending = self._pending(series)
-        parts = []
-        for month in self._months(series, span, pending):
-            files = (self.layout.sealed(series, month), self.layout.revisions(series, month))
-            before = [_identity(file) for file in files]
-            part = self._month(series, month, span, as_of, pending.get(month, []))
-            if [_identity(file) for file in files] != before:
-                return None
-            parts.append(part)
-        empty = pl.DataFrame(schema=TABLES[series.kind].schema)
-        return pl.concat([empty, *parts])
+        months = self._months(series, asked.span, pending)
+        files = [(self.layout.sealed(series, m), self.layout.revisions(series, m)) for m in months]
+        before = [_identity(file) for pair in files for file in pair]
+        table = TABLES[series.kind]
+        # All months are collected at once: to begin costs more than to read a small file.
+        parts = [
+            _month(table, *pair, asked, pending.get(month, []))
+            for month, pair in zip(months, files, strict=True)
+        ] or [pl.LazyFrame(schema=table.schema)]
+        frame = pl.concat(parts).select(asked.columns).collect()
+        return frame if [_identity(file) for pair in files for file in pair] == before else None
 
     def _months(
         self,
@@ -248,30 +263,6 @@ class Reader:
         )
         return [after] if exists and after is not None else []
 
-    def _month(
-        self,
-        series: Series,
-        month: str,
-        span: tuple[datetime, datetime],
-        as_of: datetime | None,
-        pending: list[Path | pl.DataFrame],
-    ) -> pl.DataFrame:
-        table, place = TABLES[series.kind], self.layout.sealed(series, month)
-        within = pl.col("time").is_between(*span, closed="left")
-        if as_of is not None:
-            within &= pl.col("known_at") <= as_of
-        file = self.layout.revisions(series, month)
-        revised = parquet.read(file) if file.exists() else pl.DataFrame(schema=table.schema)
-        if pending:
-            first: list[tuple[int, Path | pl.DataFrame]] = [(0, place)] if place.exists() else []
-            inputs = [*first, *((rank, item) for rank, item in enumerate(pending, 1))]
-            merged = merge.Merged(known=revised)
-            kept = pl.concat(merge.combine(table, inputs, merged)).filter(within)
-            revised = pl.concat([revised, merged.revisions], how="diagonal")
-        else:
-            kept = parquet.scan(place).filter(within).collect()
-        return in_force(table, kept, revised.select(*table.schema).filter(within))
-
     def _pending(self, series: Series) -> dict[str, list[Path | pl.DataFrame]]:
         # Looked at first, though it ranks last: what is settled meanwhile is then in a stage.
         appended = [item for item in self._journal(series.kind) if item[0] == series]
@@ -304,6 +295,45 @@ class Reader:
         shown = ", ".join(f"{s.exchange} {s.symbol}" for s in stored[:12])
         more = f" and {len(stored) - 12} more" if len(stored) > 12 else ""
         return f"nothing stored for {asked}; stored {kind}: {shown}{more}"
+
+
+def _month(
+    table: Table,
+    place: Path,
+    revisions: Path,
+    asked: _Asked,
+    pending: list[Path | pl.DataFrame],
+) -> pl.LazyFrame:
+    """Return a month's facts, each in its version in force."""
+    revise = revisions.exists()
+    if not pending and not revise:
+        return asked.of(parquet.scan(place))
+    revised = parquet.read(revisions) if revise else pl.DataFrame(schema=table.schema)
+    if pending:
+        first: list[tuple[int, Path | pl.DataFrame]] = [(0, place)] if place.exists() else []
+        inputs = [*first, *((rank, item) for rank, item in enumerate(pending, 1))]
+        merged = merge.Merged(known=revised)
+        kept = asked.of(pl.concat(merge.combine(table, inputs, merged)))
+        revised = pl.concat([revised, merged.revisions], how="diagonal")
+    else:
+        kept = asked.of(parquet.scan(place)).collect()
+    return in_force(table, kept, asked.of(revised.select(*table.schema))).lazy()
+
+
+def _conditions(
+    symbol: str | None, since: datetime | None, until: datetime | None, as_of: datetime | None
+) -> list[pl.Expr]:
+    """Return what must hold of a row that is asked for."""
+    found = []
+    if since is not None:
+        found.append(pl.col("time") >= since)
+    if until is not None:
+        found.append(pl.col("time") < until)
+    if as_of is not None:
+        found.append(pl.col("known_at") <= as_of)
+    if symbol is not None and family(symbol) != symbol:
+        found.append(pl.col("symbol") == symbol)
+    return found
 
 
 def _pattern(series: Series) -> str:

@@ -224,7 +224,13 @@ def _at_midnight(trial: Trial, days: int) -> Floats:
     shown[first] = True
     moved = Inventory(trial.parameters, interval=trial.interval, grid=trial.grid)
     bars = believed(trial.bars, trial.parameters, trial.interval)
-    columns = moved.advance(bars, crossing=trial.crossing, shown=shown, by_tier=True).tiers
+    columns = moved.advance(
+        bars,
+        crossing=trial.crossing,
+        maintenance=trial.maintenance,
+        shown=shown,
+        by_tier=True,
+    ).tiers
     wanted = day[trial.cells[:, 0]] - days
     column = np.minimum(np.searchsorted(day[first], wanted), len(first) - 1)
     row = trial.cells[:, 2] - trial.grid.first

@@ -87,7 +87,9 @@ class HeatmapScore:
         `unit_usd`, `outside`, `completeness`; `twin`, the better one,
         and `skill`, `low`, `high` over it; `auc`, `precision` at the top tenth with the Wilson
         bound `precision_low`, `slope` of calibration and `slope_error`, `pit_distance` from a
-        uniform one. None where it cannot be told.
+        uniform one; `crossed_on` (``"mark price"`` or ``"trades"``) and, by side, the dollars that
+        the map before it is fitted predicts as liquidated on the scored days, `crossed_usd`, and
+        on the extremes of trades, `crossed_on_trades_usd`. None where it cannot be told.
     table : DataFrame
         A row for each forecast: `deviance` and `log_score` an order, `auc`, `earth_movers_bp`, and
         the map's `skill` over it with `low` and `high`, and the `p` of Diebold and Mariano.
@@ -229,6 +231,7 @@ def score(
         "slope": slope.b,
         "slope_error": slope.b_error,
         "pit_distance": calibration.pit_distance(made.pit),
+        **_swept(trial, made.day),
     }
     return HeatmapScore(
         summary={name: _told(value) for name, value in summary.items()},
@@ -238,6 +241,22 @@ def score(
             {"expected": classes.mu, "came": classes.n, "cells": classes.cells}
         ),
     )
+
+
+def _swept(trial: Trial, days: Ints) -> dict[str, object]:
+    """Return what is predicted as liquidated on some days, on the mark price and on trades."""
+    on = np.isin(trial.time // (86_400 * 1_000_000), days)
+
+    def dollars(crossing: Floats | None) -> dict[str, float]:
+        return dict(zip(_SIDES, map(float, trial.swept(crossing)[on].sum(axis=0)), strict=True))
+
+    traded = dollars(None)
+    marked = trial.crossing is not None
+    return {
+        "crossed_on": "mark price" if marked else "trades",
+        "crossed_usd": dollars(trial.crossing) if marked else traded,
+        "crossed_on_trades_usd": traded,
+    }
 
 
 def _told(value: object) -> object:

@@ -259,6 +259,8 @@ export interface paths {
                     width?: number;
                     /** @description Fit the leverage mix of each market, and say what each cluster holds at least and most. */
                     fitted?: boolean;
+                    /** @description Take the distances at which wallets' positions are liquidated; see `heatmap`. */
+                    measured?: boolean;
                 };
                 header?: never;
                 path?: never;
@@ -1470,8 +1472,10 @@ export interface paths {
                     until?: string;
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
-                    /** @description Fit the leverage mix of each market, as `clusters` does. */
+                    /** @description Of the model; see `heatmap`. */
                     fitted?: boolean;
+                    /** @description Of the model; see `heatmap`. */
+                    measured?: boolean;
                 };
                 header?: never;
                 path?: never;

@@ -191,7 +191,6 @@ export const en = {
     byLeverage: "Leverage",
     byAge: "Age",
     fitting: "fitting the leverage to liquidations; the first time takes some seconds",
-    byPrior: "Made up as the prior mix has it: what is fitted or measured is not known by position.",
     younger: (age: string) => `under ${age}`,
     older: (age: string) => `over ${age}`,
     entered: "Where it was entered",

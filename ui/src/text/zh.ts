@@ -186,7 +186,6 @@ export const zh: Words = {
     byLeverage: "杠杆",
     byAge: "持仓时间",
     fitting: "正在用强平数据拟合杠杆；首次需要几秒",
-    byPrior: "构成按先验杠杆分布计算：拟合或实测的结果无法细分到仓位。",
     younger: (age) => `${age} 以内`,
     older: (age) => `超过 ${age}`,
     entered: "开仓价位",

@@ -74,8 +74,7 @@ function question(shown: Address, since: string, interval: string): Record<strin
     since,
     interval,
     rows: ROWS,
-    ...(shown.model === "fitted" ? { fitted: true } : {}),
-    ...(shown.model === "measured" ? { measured: true } : {}),
+    ...modelOf(shown),
   };
 }
 
@@ -152,8 +151,7 @@ async function rowsOf(
 }
 
 export function loadClusters(shown: Address, signal: AbortSignal): Promise<Table> {
-  const fitted = shown.model === "fitted" ? { fitted: true } : {};
-  return askOrEmpty("/clusters", { symbol: shown.symbol, exchange: shown.exchanges, ...fitted }, signal);
+  return askOrEmpty("/clusters", { symbol: shown.symbol, exchange: shown.exchanges, ...modelOf(shown) }, signal);
 }
 
 export function loadProvenance(
@@ -161,6 +159,11 @@ export function loadProvenance(
   [low, high]: [number, number],
   signal: AbortSignal,
 ): Promise<Table> {
-  const fitted = shown.model === "fitted" ? { fitted: true } : {};
-  return ask("/provenance", { symbol: shown.symbol, exchange: shown.exchanges, low, high, ...fitted }, signal);
+  const asked = { symbol: shown.symbol, exchange: shown.exchanges, low, high };
+  return ask("/provenance", { ...asked, ...modelOf(shown) }, signal);
+}
+
+/** Where the leverage comes from: the same for the map and for what is said of it. */
+function modelOf({ model }: Address): Record<string, boolean> {
+  return model === "prior" ? {} : { [model]: true };
 }

@@ -3,7 +3,7 @@
 import type { Table } from "../../api/columns";
 import { fill, h } from "../../dom";
 import { day, dollars, known, lasting, percent, price as priced } from "../../format";
-import { address, go } from "../../state/address";
+import { go } from "../../state/address";
 import { say } from "../../text";
 import type { Label } from "./marks";
 
@@ -104,7 +104,6 @@ function madeOf(table: Table): HTMLElement {
     "div",
     {},
     h("p", { class: "total" }, dollars(total), h("span", { class: "dim" }, words.estimate)),
-    address.value.model === "measured" ? h("p", { class: "dim" }, words.byPrior) : null,
     shares(words.bySide, by((row) => words.sides[sides[row] as "long" | "short"]), total),
     shares(words.byMarket, by((row) => `${exchanges[row]} ${symbols[row]}`), total),
     shares(words.byLeverage, by((row) => `${table.at("leverage", row)}×`), total),
