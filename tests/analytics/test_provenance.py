@@ -186,3 +186,7 @@ def test_a_future_is_as_far_from_the_price_as_from_its_own():
     parts = sum(part["share"] for part in both["exchanges"][0])
     assert parts == pytest.approx(1)
     assert peaks([future])["price_low"].min() > 1.1 * alone["price_low"].min()
+    for row in both.iter_rows(named=True):
+        held = provenance([perpetual, future], row["price_low"], row["price_high"])
+        dollars = held.filter(side=row["side"])["value_usd"].sum()
+        assert dollars == pytest.approx(row["value_usd"], rel=1e-6)

@@ -257,13 +257,22 @@ def _beside(mass: Floats, grid: Grid, price: float) -> Floats:
 def provenance(standing: Sequence[Standing], low: float, high: float) -> pl.DataFrame:
     """Return what makes up a range of prices in several markets.
 
+    Parameters
+    ----------
+    standing : sequence of Standing
+        Not empty.
+    low, high : float, quote per base
+        At the market with the most open interest, perpetuals first: of a dated future the range is
+        moved by its premium over it, as in `peaks`.
+
     Returns
     -------
     DataFrame
         `exchange`, `symbol` and the `time` of its column, then what `Standing.make_up` returns.
     """
+    largest = _largest(standing)
     return pl.concat(
-        one.make_up(low, high).select(
+        one.make_up(low * _basis(one, largest), high * _basis(one, largest)).select(
             pl.lit(one.exchange, pl.String).alias("exchange"),
             pl.lit(one.symbol, pl.String).alias("symbol"),
             pl.lit(one.time, pl.Datetime("us", "UTC")).alias("time"),
@@ -318,7 +327,7 @@ def peaks(
         {
             **row,
             "volatilities": row["distance"] / volatility if volatility else None,
-            **_described(_parts(fresh, moved, row), row["side"]),
+            **_described(provenance(fresh, row["price_low"], row["price_high"]), row["side"]),
             **_limits(fresh, moved, row),
             "time": newest,
             "coverage": _coverage(standing, fresh),
@@ -409,14 +418,6 @@ def _limits(fresh: list[Standing], moved: list[float], row: dict[str, Any]) -> d
         return {}
     low, _, high = np.sum(known, axis=0)
     return {"value_usd_p10": float(low), "value_usd_p90": float(high)}
-
-
-def _parts(fresh: list[Standing], moved: list[float], row: dict[str, Any]) -> pl.DataFrame:
-    """Return what makes up a cluster, whose range each market has at its own prices."""
-    return pl.concat(
-        provenance([one], row["price_low"] * basis, row["price_high"] * basis)
-        for one, basis in zip(fresh, moved, strict=True)
-    )
 
 
 def _basis(one: Standing, largest: Standing) -> float:
