@@ -88,9 +88,9 @@ curves = st.tuples(
 def test_wings_lead_back_to_the_curve(curve, years):
     wings = svi.jump_wings(curve, years)
     again = svi.from_jump_wings(wings, years)
-    if np.isfinite(again).all():
+    # Where the least variance is nearly at the money, the wings do not tell where the turn is.
+    if np.isfinite(again).all() and wings[0] - wings[4] > 1e-3 * wings[0]:
         found = svi.total_variance(again, K)
-        # Of nearly flat or sharp smiles the way back takes small differences of large numbers.
         assert found == pytest.approx(svi.total_variance(curve, K), rel=1e-2)
 
 

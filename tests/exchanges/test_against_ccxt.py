@@ -289,6 +289,7 @@ def here(name: str, answer: Answer) -> dict[str, Any]:
             one.instrument.parts.expiry,
         )
         for one in found.values()
+        if one.category != "index"  # no contract: ccxt does not list it
     }
 
 
