@@ -168,6 +168,9 @@ export const en = {
     shareWhy: "Copy a link to exactly this (s)",
     shared: "The link is copied",
     sides: { long: "longs", short: "shorts" },
+    atMost: (usd: string) => `≤ ${usd}`,
+    largest: (drawn: string, all: string, since: string | null) =>
+      `● ${drawn} largest of ${all} liquidations${since ? ` since ${since}` : ""}`,
     ohlc: { open: "O", high: "H", low: "L", close: "C" },
     unknownCell: "not known",
     fromPrice: (percent: string) => `${percent} from the price then`,

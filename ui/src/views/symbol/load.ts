@@ -94,9 +94,9 @@ export function loadPane(
         ? askOrEmpty("/weighted-funding", asked, signal)
         : Promise.resolve(Table.empty);
     case "ratio":
-      return rowsOf("long_short_ratio", shown, span, signal);
+      return rowsOf("long_short_ratio", shown, span.since, signal);
     case "liquidations":
-      return rowsOf("liquidation", shown, span, signal);
+      return askOrEmpty("/liquidations", { ...asked, every: span.step, by: "all" }, signal);
     case "cvd":
       return flowing(shown.symbol)
         ? askOrEmpty("/flow", { ...asked, every: span.step }, signal)
@@ -130,24 +130,64 @@ function dated(symbol: string): boolean {
   );
 }
 
+/** Single liquidations that are drawn, and since when they are asked for. */
+export interface Forced {
+  rows: Table;
+  /** Null where all of the span is. */
+  since: number | null;
+}
+
+/** Liquidations read at once: of more than that, the newest. */
+const MOST = 10_000;
+
+/** Ask for single liquidations, the newest of them where the bars count too many. */
+export async function loadForced(
+  bars: Table,
+  shown: Address,
+  span: Span,
+  signal: AbortSignal,
+): Promise<Forced> {
+  const since = newestSince(bars, MOST);
+  const from = since === null ? span.since : new Date(since * 1000).toISOString();
+  return { rows: await rowsOf("liquidation", shown, from, signal), since };
+}
+
+/** Open of the bar from which on at most so many were counted; null if that is the first. */
+export function newestSince(bars: Table, most: number): number | null {
+  const times = bars.times();
+  let counted = 0;
+  for (let row = times.length - 1; row >= 0; row--) {
+    counted += (bars.at("long_count", row) || 0) + (bars.at("short_count", row) || 0);
+    if (counted > most) return times[Math.min(row + 1, times.length - 1)]!;
+  }
+  return null;
+}
+
 /** Rows of a kind of fact for all symbols meant, joined. */
 async function rowsOf(
   kind: "liquidation" | "long_short_ratio",
   shown: Address,
-  span: Span,
+  since: string,
   signal: AbortSignal,
 ): Promise<Table> {
   const symbols = symbolsOf(kind, shown.symbol);
   const tables = await Promise.all(
-    symbols.map((symbol) =>
-      askOrEmpty(
-        `/rows/${kind}`,
-        { symbol, exchange: shown.exchanges, since: span.since, limit: 10_000 },
-        signal,
-      ),
-    ),
+    symbols.map((symbol) => pagesOf(kind, { symbol, exchange: shown.exchanges, since, limit: MOST }, signal)),
   );
-  return Table.joined(tables);
+  return Table.joined(tables.flat());
+}
+
+/** All pages of a kind of fact. */
+async function pagesOf(
+  kind: "liquidation" | "long_short_ratio",
+  asked: Record<string, string | number | string[]>,
+  signal: AbortSignal,
+): Promise<Table[]> {
+  const found = [await askOrEmpty(`/rows/${kind}`, asked, signal)];
+  for (let next = found[0]!.facts["next"]; next; next = found.at(-1)!.facts["next"]) {
+    found.push(await askOrEmpty(`/rows/${kind}`, { ...asked, cursor: String(next) }, signal));
+  }
+  return found;
 }
 
 export function loadClusters(shown: Address, signal: AbortSignal): Promise<Table> {

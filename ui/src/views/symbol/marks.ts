@@ -31,7 +31,7 @@ export interface Label {
 type Target = Parameters<IPrimitivePaneRenderer["draw"]>[0];
 
 /** Bubbles that overlap tell nothing: only so many of the largest are drawn. */
-const MOST = 160;
+export const MOST = 160;
 
 export class Marks implements ISeriesPrimitive<Time> {
   #bubbles: Bubble[] = [];
