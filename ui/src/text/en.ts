@@ -324,6 +324,7 @@ export const en = {
     exchangesNote: "delay against the newest row of all",
     gradesTitle: "Grades",
     gradesNote: "whose open interest and prices can be believed, of the last week",
+    metrics: { open_interest: "Open interest", price: "Price" },
     gapsTitle: "Gaps",
     gapsNote: "what may have been missed, and why",
     noGaps: "No gap is recorded",

@@ -318,6 +318,7 @@ export const zh: Words = {
     exchangesNote: "落后于最新一行的时间",
     gradesTitle: "评级",
     gradesNote: "最近一周哪些持仓量与价格可信",
+    metrics: { open_interest: "持仓量", price: "价格" },
     gapsTitle: "缺口",
     gapsNote: "可能遗漏的数据及原因",
     noGaps: "没有记录到缺口",

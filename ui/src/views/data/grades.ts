@@ -36,7 +36,7 @@ function read(table: Table): Grade[] {
   return table.words("grade").map((grade, row) => ({
     exchange: word("exchange", row),
     symbol: word("symbol", row),
-    metric: word("metric", row).replaceAll("_", " "),
+    metric: word("metric", row),
     grade: grade ?? "",
     reasons: ((table.value("reasons", row) as string[] | null) ?? []).join("; "),
     value_usd: table.at("value_usd", row),
@@ -49,6 +49,7 @@ const TONES: Record<string, string> = { A: "good", B: "", C: "warn", D: "bad" };
 
 export function gradeColumns(): Column<Grade>[] {
   const titles = say().data.columns;
+  const metrics = say().data.metrics as Record<string, string>;
   const word = (key: "exchange" | "symbol" | "metric" | "reasons"): Column<Grade> => ({
     key,
     title: titles[key],
@@ -71,7 +72,7 @@ export function gradeColumns(): Column<Grade>[] {
     },
     word("exchange"),
     word("symbol"),
-    word("metric"),
+    { ...word("metric"), show: ({ metric }) => metrics[metric] ?? metric },
     number("value_usd", dollars),
     number("z", (value) => ratio(value, 1)),
     number("lag_minutes", (value) => ratio(value, 0)),

@@ -91,7 +91,7 @@ function lineParts({ pane, lines }: MarketChart["panes"][number], time: number):
 /** What was told of each side of a bar, what it can be at most, and what that covers. */
 function forcedParts({ lines, completeness }: MarketChart["panes"][number], time: number): HTMLElement[] {
   const { sides, atMost } = say().symbol;
-  const label = completeness.get(time) ?? "unknown";
+  const label = completeness.get(time);
   const of = (name: string): number | undefined => {
     const found = lines.get(name)?.find((point) => point.time === time);
     return found && Math.abs(found.value);
@@ -103,7 +103,7 @@ function forcedParts({ lines, completeness }: MarketChart["panes"][number], time
     return h("span", { class: side }, h("i", {}, sides[side]), text);
   });
   const said = say().completeness as Record<string, string>;
-  return [...parts, h("span", { class: "dim" }, said[label] ?? label)];
+  return label ? [...parts, h("span", {}, said[label] ?? label)] : parts;
 }
 
 function paneTops(chart: MarketChart): number[] {
