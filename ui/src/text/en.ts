@@ -168,7 +168,6 @@ export const en = {
     shareWhy: "Copy a link to exactly this (s)",
     shared: "The link is copied",
     sides: { long: "longs", short: "shorts" },
-    atMost: (usd: string) => `≤ ${usd}`,
     largest: (drawn: string, all: string, since: string | null) =>
       `● ${drawn} largest of ${all} liquidations${since ? ` since ${since}` : ""}`,
     ohlc: { open: "O", high: "H", low: "L", close: "C" },

@@ -163,7 +163,6 @@ export const zh: Words = {
     shareWhy: "复制当前画面的链接 (s)",
     shared: "链接已复制",
     sides: { long: "多头", short: "空头" },
-    atMost: (usd) => `≤ ${usd}`,
     largest: (drawn, all, since) => `● ${since ? `自 ${since} 起` : ""}${all} 笔强平中最大的 ${drawn} 笔`,
     ohlc: { open: "开", high: "高", low: "低", close: "收" },
     unknownCell: "未知",

@@ -90,7 +90,7 @@ function lineParts({ pane, lines }: MarketChart["panes"][number], time: number):
 
 /** What was told of each side of a bar, what it can be at most, and what that covers. */
 function forcedParts({ lines, completeness }: MarketChart["panes"][number], time: number): HTMLElement[] {
-  const { sides, atMost } = say().symbol;
+  const { sides } = say().symbol;
   const label = completeness.get(time);
   const of = (name: string): number | undefined => {
     const found = lines.get(name)?.find((point) => point.time === time);
@@ -99,7 +99,7 @@ function forcedParts({ lines, completeness }: MarketChart["panes"][number], time
   const parts = (["short", "long"] as const).map((side) => {
     const [told, most] = [of(side), of(`${side}-most`)];
     const open = known(told) && label !== "complete" && told !== most;
-    const text = (open ? "≥ " : "") + dollars(told) + (open && known(most) ? ` ${atMost(dollars(most))}` : "");
+    const text = open && known(most) ? `${dollars(told)} – ${dollars(most)}` : (open ? "≥ " : "") + dollars(told);
     return h("span", { class: side }, h("i", {}, sides[side]), text);
   });
   const said = say().completeness as Record<string, string>;

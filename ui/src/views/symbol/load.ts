@@ -90,13 +90,15 @@ export function loadPane(
     case "interest":
       return askOrEmpty("/open-interest/candles", { ...asked, interval: span.step, every: finer(span.step) }, signal);
     case "funding":
-      return lastOf("funding", shown.symbol) >= Date.parse(span.since) / 1000
+      return within(["funding"], shown.symbol, span)
         ? askOrEmpty("/weighted-funding", asked, signal)
         : Promise.resolve(Table.empty);
     case "ratio":
       return rowsOf("long_short_ratio", shown, span.since, signal);
     case "liquidations":
-      return askOrEmpty("/liquidations", { ...asked, every: span.step, by: "all" }, signal);
+      return within(["liquidation", "liquidation_total"], shown.symbol, span)
+        ? askOrEmpty("/liquidations", { ...asked, every: span.step, by: "all" }, signal)
+        : Promise.resolve(Table.empty);
     case "cvd":
       return flowing(shown.symbol)
         ? askOrEmpty("/flow", { ...asked, every: span.step }, signal)
@@ -106,6 +108,11 @@ export function loadPane(
         ? askOrEmpty("/basis", { ...asked, symbol: coinOf(shown.symbol), every: coarser(span.step) }, signal)
         : Promise.resolve(Table.empty);
   }
+}
+
+/** Whether anything of these kinds is stored within a span. */
+function within(kinds: string[], symbol: string, { since }: Span): boolean {
+  return kinds.some((kind) => lastOf(kind, symbol) >= Date.parse(since) / 1000);
 }
 
 /** At which open interest is looked at within a candle. */
