@@ -7,6 +7,7 @@ import { dollars, ratio } from "../../format";
 import type { Column } from "../../panel/table";
 import { markets } from "../../state/markets";
 import { say } from "../../text";
+import { begin } from "../symbol/load";
 
 export interface Grade {
   exchange: string;
@@ -26,7 +27,8 @@ export async function loadGrades(signal: AbortSignal): Promise<Grade[]> {
   const coins = markets.value.coins.slice(0, MOST);
   const found: Grade[] = [];
   for (const symbol of coins) {
-    found.push(...read((await askOrEmpty("/consensus", { symbol }, signal)).inner("grades")));
+    const since = begin(symbol, "7d");
+    found.push(...read((await askOrEmpty("/consensus", { symbol, since }, signal)).inner("grades")));
   }
   return found;
 }

@@ -4,7 +4,7 @@ import { Refusal, ask, askOrEmpty } from "../../api/client";
 import { Table } from "../../api/columns";
 import { HeatMap } from "../../charts/heatmap/data";
 import type { Address, Pane, Range } from "../../state/address";
-import { coinOf, isStored, lastOf, symbolsOf } from "../../state/markets";
+import { coinOf, isStored, lastOf, markets, symbolsOf } from "../../state/markets";
 
 const MINUTE = 60;
 const HOUR = 3_600;
@@ -90,13 +90,13 @@ export function loadPane(
     case "interest":
       return askOrEmpty("/open-interest/candles", { ...asked, interval: span.step, every: finer(span.step) }, signal);
     case "funding":
-      return within(["funding"], shown.symbol, span)
+      return within("funding", shown.symbol, span)
         ? askOrEmpty("/weighted-funding", asked, signal)
         : Promise.resolve(Table.empty);
     case "ratio":
       return rowsOf("long_short_ratio", shown, span.since, signal);
     case "liquidations":
-      return within(["liquidation", "liquidation_total"], shown.symbol, span)
+      return within("liquidation", shown.symbol, span) || summed(shown.symbol, span)
         ? askOrEmpty("/liquidations", { ...asked, every: span.step, by: "all" }, signal)
         : Promise.resolve(Table.empty);
     case "cvd":
@@ -110,9 +110,27 @@ export function loadPane(
   }
 }
 
-/** Whether anything of these kinds is stored within a span. */
-function within(kinds: string[], symbol: string, { since }: Span): boolean {
-  return kinds.some((kind) => lastOf(kind, symbol) >= Date.parse(since) / 1000);
+/** Whether a kind goes on into a span. */
+function within(kind: string, symbol: string, { since }: Span): boolean {
+  return lastOf(kind, symbol) >= Date.parse(since) / 1000;
+}
+
+/** Whether sums of liquidations are published in steps as short as a span's. */
+function summed(symbol: string, span: Span): boolean {
+  const { status } = markets.value;
+  const meant = new Set<string | null>(symbolsOf("liquidation_total", symbol));
+  const [symbols, lengths] = [status.words("symbol"), status.words("detail")];
+  const short = status.words("kind").some((kind, row) => {
+    const fits = seconds(lengths[row] ?? "") <= seconds(span.step);
+    return fits && kind === "liquidation_total" && meant.has(symbols[row] ?? null);
+  });
+  return short && within("liquidation_total", symbol, span);
+}
+
+/** Seconds of a length such as 8h; NaN of anything else. */
+function seconds(length: string): number {
+  const unit = { m: MINUTE, h: HOUR, d: DAY }[length.slice(-1)];
+  return unit ? Number(length.slice(0, -1)) * unit : Number.NaN;
 }
 
 /** At which open interest is looked at within a candle. */
