@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import random
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
     from ui.conftest import Opened, Served
+
+
+SCALES = {"": 1.0, "k": 1e3, "m": 1e6, "bn": 1e9}
 
 
 def taken(page: Page, panel: str, form: str) -> bytes:
@@ -61,6 +65,36 @@ def test_the_map_is_that_of_the_session(opened: Opened, served: Served) -> None:
         assert math.isclose(drawn.edges[at], float(row["price_low"]))
         assert float(row["long_usd"]) == pytest.approx(drawn.long_usd[last][at], rel=1e-6)
         assert float(row["short_usd"]) == pytest.approx(drawn.short_usd[last][at], rel=1e-6)
+
+
+def test_liquidations_under_the_pointer_are_those_of_the_session(
+    opened: Opened, served: Served
+) -> None:
+    page = opened.go("?view=symbol&symbol=SOL&range=7d&panes=liquidations")
+    asked = page.evaluate(
+        "performance.getEntriesByType('resource').map((one) => one.name)"
+        ".filter((one) => one.includes('/liquidations?')).at(-1)"
+    )
+    every = asked.split("every=")[1].split("&")[0]
+    told = served.session.liquidations("SOL", every=every, by="all")
+    known = {row["time"].strftime("%Y-%m-%d %H:%M"): row for row in told.iter_rows(named=True)}
+    box = page.locator(".chart-host").bounding_box()
+    assert box is not None
+    compared = 0
+    for at in range(40, int(box["width"]) - 120, 12):
+        page.mouse.move(box["x"] + at, box["y"] + 150)
+        time = page.locator(".legend").first.locator("span").first.inner_text()
+        pane = page.locator(".legend").last
+        if (row := known.get(time)) is None or not (row["long_usd"] and row["long_most_usd"]):
+            continue
+        figures = re.findall(r"\$([\d.]+)(k|m|bn)?", pane.locator(".long").inner_text())
+        shown = [float(figure) * SCALES[scale] for figure, scale in figures]
+        exact = row["long_usd"] == row["long_most_usd"]
+        right = [row["long_usd"]] if exact else [row["long_usd"], row["long_most_usd"]]
+        assert shown == pytest.approx(right, rel=0.006)
+        assert row["completeness"] in pane.inner_text()
+        compared += 1
+    assert compared >= 3
 
 
 @pytest.mark.parametrize(

@@ -169,26 +169,37 @@ function withZero(low: number, high: number): [number, number] {
 
 function marks(made: uPlot, { marks: all = [] }: PlotOptions): void {
   const { ctx, bbox } = made;
+  const seen = all
+    .map((mark, row) => ({ ...mark, row, x: made.valToPos(mark.at, "x", true) }))
+    .filter(({ x }) => x >= bbox.left && x <= bbox.left + bbox.width);
   ctx.save();
-  ctx.font = `500 ${11 * devicePixelRatio}px ${token("font")}`;
-  ctx.textBaseline = "top";
-  ctx.textAlign = "left";
-  for (const [index, { at, name, colour }] of all.entries()) {
-    const x = made.valToPos(at, "x", true);
-    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+  ctx.lineWidth = devicePixelRatio;
+  ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+  for (const { x, colour } of seen) {
     ctx.strokeStyle = token(colour);
-    ctx.fillStyle = token(colour);
-    ctx.lineWidth = devicePixelRatio;
-    ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);
     ctx.lineTo(x, bbox.top + bbox.height);
     ctx.stroke();
-    const wide = ctx.measureText(name).width + 6;
-    const left = x + wide > bbox.left + bbox.width ? x - wide : x + 5;
-    ctx.fillText(name, left, bbox.top + (2 + 14 * index) * devicePixelRatio);
   }
+  for (const mark of seen) named(made, mark);
   ctx.restore();
+}
+
+/** Write a mark's name beside it, over the lines of the others. */
+function named({ ctx, bbox }: uPlot, { name, colour, row, x }: { name: string; colour: string; row: number; x: number }): void {
+  ctx.font = `500 ${11 * devicePixelRatio}px ${token("font")}`;
+  ctx.textBaseline = "top";
+  ctx.textAlign = "left";
+  const wide = ctx.measureText(name).width + 6;
+  const left = x + wide > bbox.left + bbox.width ? x - wide : x + 5;
+  const top = bbox.top + (2 + 14 * row) * devicePixelRatio;
+  ctx.fillStyle = token("surface");
+  ctx.globalAlpha = 0.8;
+  ctx.fillRect(left - 2, top, wide - 2, 13 * devicePixelRatio);
+  ctx.globalAlpha = 1;
+  ctx.fillStyle = token(colour);
+  ctx.fillText(name, left, top);
 }
 
 /** The wheel zooms around the pointer; a double click shows all again. */

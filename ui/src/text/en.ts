@@ -168,6 +168,8 @@ export const en = {
     shareWhy: "Copy a link to exactly this (s)",
     shared: "The link is copied",
     sides: { long: "longs", short: "shorts" },
+    largest: (drawn: string, all: string, since: string | null) =>
+      `● ${drawn} largest of ${all} liquidations${since ? ` since ${since}` : ""}`,
     ohlc: { open: "O", high: "H", low: "L", close: "C" },
     unknownCell: "not known",
     fromPrice: (percent: string) => `${percent} from the price then`,
@@ -321,6 +323,7 @@ export const en = {
     exchangesNote: "delay against the newest row of all",
     gradesTitle: "Grades",
     gradesNote: "whose open interest and prices can be believed, of the last week",
+    metrics: { open_interest: "Open interest", price: "Price" },
     gapsTitle: "Gaps",
     gapsNote: "what may have been missed, and why",
     noGaps: "No gap is recorded",

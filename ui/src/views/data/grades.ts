@@ -7,6 +7,7 @@ import { dollars, ratio } from "../../format";
 import type { Column } from "../../panel/table";
 import { markets } from "../../state/markets";
 import { say } from "../../text";
+import { begin } from "../symbol/load";
 
 export interface Grade {
   exchange: string;
@@ -26,7 +27,8 @@ export async function loadGrades(signal: AbortSignal): Promise<Grade[]> {
   const coins = markets.value.coins.slice(0, MOST);
   const found: Grade[] = [];
   for (const symbol of coins) {
-    found.push(...read((await askOrEmpty("/consensus", { symbol }, signal)).inner("grades")));
+    const since = begin(symbol, "7d");
+    found.push(...read((await askOrEmpty("/consensus", { symbol, since }, signal)).inner("grades")));
   }
   return found;
 }
@@ -36,7 +38,7 @@ function read(table: Table): Grade[] {
   return table.words("grade").map((grade, row) => ({
     exchange: word("exchange", row),
     symbol: word("symbol", row),
-    metric: word("metric", row).replaceAll("_", " "),
+    metric: word("metric", row),
     grade: grade ?? "",
     reasons: ((table.value("reasons", row) as string[] | null) ?? []).join("; "),
     value_usd: table.at("value_usd", row),
@@ -49,6 +51,7 @@ const TONES: Record<string, string> = { A: "good", B: "", C: "warn", D: "bad" };
 
 export function gradeColumns(): Column<Grade>[] {
   const titles = say().data.columns;
+  const metrics = say().data.metrics as Record<string, string>;
   const word = (key: "exchange" | "symbol" | "metric" | "reasons"): Column<Grade> => ({
     key,
     title: titles[key],
@@ -71,7 +74,7 @@ export function gradeColumns(): Column<Grade>[] {
     },
     word("exchange"),
     word("symbol"),
-    word("metric"),
+    { ...word("metric"), show: ({ metric }) => metrics[metric] ?? metric },
     number("value_usd", dollars),
     number("z", (value) => ratio(value, 1)),
     number("lag_minutes", (value) => ratio(value, 0)),

@@ -44,6 +44,8 @@ export interface Listeners {
 export interface PaneState {
   pane: Pane;
   lines: Lines;
+  /** What the sums of each bar cover, where they are sums. */
+  completeness: Map<number, string>;
 }
 
 export class MarketChart {
@@ -152,7 +154,7 @@ export class MarketChart {
       const drawn = DRAWN[pane];
       if (!drawn) continue;
       const lines = drawn.lines(table, grid);
-      this.panes.push({ pane, lines });
+      this.panes.push({ pane, lines, completeness: drawn.completeness?.(table, grid) ?? new Map() });
       const place = this.panes.length;
       [...lines].forEach(([name, points], index) => {
         const series = drawn.make(this.chart, place, name, index);

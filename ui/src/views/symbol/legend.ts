@@ -13,6 +13,8 @@ import { COLOURS, DRAWN } from "./panes";
 export class Legend {
   readonly element = h("div", { class: "legends", "aria-hidden": "true" });
   readonly tip = h("div", { class: "tip", hidden: true });
+  /** Which liquidations are drawn as bubbles, where not all are. */
+  bubbles = "";
 
   /** Put each pane's numbers at its top. */
   update(chart: MarketChart, at: Pointed | null): void {
@@ -44,6 +46,7 @@ export class Legend {
         h("span", {}, h("i", {}, words.ohlc[name]), priced(value(name))),
       ),
       h("span", { class: tone(change) }, percent(change, 2, true)),
+      this.bubbles ? h("span", {}, this.bubbles) : null,
     );
   }
 
@@ -70,25 +73,37 @@ export class Legend {
   }
 }
 
-function paneLine(
-  { pane, lines }: MarketChart["panes"][number],
-  map: HeatMap,
-  column: number,
-): HTMLElement {
+function paneLine(state: MarketChart["panes"][number], map: HeatMap, column: number): HTMLElement {
+  const { pane } = state;
+  const parts = pane === "liquidations" ? forcedParts(state, map.time[column]!) : lineParts(state, map.time[column]!);
+  return h("div", { class: "legend" }, h("b", {}, say().symbol.panes[pane]), ...parts);
+}
+
+function lineParts({ pane, lines }: MarketChart["panes"][number], time: number): HTMLElement[] {
   const format = DRAWN[pane]!.format;
-  const words = say().symbol;
-  const time = map.time[column]!;
-  const several = lines.size > 1 && !lines.has("long");
-  const parts = [...lines].map(([name, points], index) => {
+  return [...lines].map(([name, points], index) => {
     const found = points.findLast((point) => point.time <= time);
-    const exact = pane === "liquidations" && found?.time !== time;
-    const value = found && !exact ? format(found.value) : "–";
-    const label = name === "long" || name === "short" ? words.sides[name] : name;
-    const colour = several ? `color:${token(COLOURS[index]!)}` : null;
-    const side = name === "long" || name === "short" ? name : "";
-    return h("span", { class: side }, h("i", { style: colour }, label), value);
+    const colour = lines.size > 1 ? `color:${token(COLOURS[index]!)}` : null;
+    return h("span", {}, h("i", { style: colour }, name), found ? format(found.value) : "–");
   });
-  return h("div", { class: "legend" }, h("b", {}, words.panes[pane]), ...parts);
+}
+
+/** What was told of each side of a bar, what it can be at most, and what that covers. */
+function forcedParts({ lines, completeness }: MarketChart["panes"][number], time: number): HTMLElement[] {
+  const { sides } = say().symbol;
+  const label = completeness.get(time);
+  const of = (name: string): number | undefined => {
+    const found = lines.get(name)?.find((point) => point.time === time);
+    return found && Math.abs(found.value);
+  };
+  const parts = (["short", "long"] as const).map((side) => {
+    const [told, most] = [of(side), of(`${side}-most`)];
+    const open = known(told) && label !== "complete" && told !== most;
+    const text = open && known(most) ? `${dollars(told)} – ${dollars(most)}` : (open ? "≥ " : "") + dollars(told);
+    return h("span", { class: side }, h("i", {}, sides[side]), text);
+  });
+  const said = say().completeness as Record<string, string>;
+  return label ? [...parts, h("span", {}, said[label] ?? label)] : parts;
 }
 
 function paneTops(chart: MarketChart): number[] {

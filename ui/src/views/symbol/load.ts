@@ -4,7 +4,7 @@ import { Refusal, ask, askOrEmpty } from "../../api/client";
 import { Table } from "../../api/columns";
 import { HeatMap } from "../../charts/heatmap/data";
 import type { Address, Pane, Range } from "../../state/address";
-import { coinOf, isStored, lastOf, symbolsOf } from "../../state/markets";
+import { coinOf, isStored, lastOf, markets, symbolsOf } from "../../state/markets";
 
 const MINUTE = 60;
 const HOUR = 3_600;
@@ -90,13 +90,15 @@ export function loadPane(
     case "interest":
       return askOrEmpty("/open-interest/candles", { ...asked, interval: span.step, every: finer(span.step) }, signal);
     case "funding":
-      return lastOf("funding", shown.symbol) >= Date.parse(span.since) / 1000
+      return within("funding", shown.symbol, span)
         ? askOrEmpty("/weighted-funding", asked, signal)
         : Promise.resolve(Table.empty);
     case "ratio":
-      return rowsOf("long_short_ratio", shown, span, signal);
+      return rowsOf("long_short_ratio", shown, span.since, signal);
     case "liquidations":
-      return rowsOf("liquidation", shown, span, signal);
+      return within("liquidation", shown.symbol, span) || summed(shown.symbol, span)
+        ? askOrEmpty("/liquidations", { ...asked, every: span.step, by: "all" }, signal)
+        : Promise.resolve(Table.empty);
     case "cvd":
       return flowing(shown.symbol)
         ? askOrEmpty("/flow", { ...asked, every: span.step }, signal)
@@ -106,6 +108,29 @@ export function loadPane(
         ? askOrEmpty("/basis", { ...asked, symbol: coinOf(shown.symbol), every: coarser(span.step) }, signal)
         : Promise.resolve(Table.empty);
   }
+}
+
+/** Whether a kind goes on into a span. */
+function within(kind: string, symbol: string, { since }: Span): boolean {
+  return lastOf(kind, symbol) >= Date.parse(since) / 1000;
+}
+
+/** Whether sums of liquidations are published in steps as short as a span's. */
+function summed(symbol: string, span: Span): boolean {
+  const { status } = markets.value;
+  const meant = new Set<string | null>(symbolsOf("liquidation_total", symbol));
+  const [symbols, lengths] = [status.words("symbol"), status.words("detail")];
+  const short = status.words("kind").some((kind, row) => {
+    const fits = seconds(lengths[row] ?? "") <= seconds(span.step);
+    return fits && kind === "liquidation_total" && meant.has(symbols[row] ?? null);
+  });
+  return short && within("liquidation_total", symbol, span);
+}
+
+/** Seconds of a length such as 8h; NaN of anything else. */
+function seconds(length: string): number {
+  const unit = { m: MINUTE, h: HOUR, d: DAY }[length.slice(-1)];
+  return unit ? Number(length.slice(0, -1)) * unit : Number.NaN;
 }
 
 /** At which open interest is looked at within a candle. */
@@ -130,24 +155,64 @@ function dated(symbol: string): boolean {
   );
 }
 
+/** Single liquidations that are drawn, and since when they are asked for. */
+export interface Forced {
+  rows: Table;
+  /** Null where all of the span is. */
+  since: number | null;
+}
+
+/** Liquidations read at once: of more than that, the newest. */
+const MOST = 10_000;
+
+/** Ask for single liquidations, the newest of them where the bars count too many. */
+export async function loadForced(
+  bars: Table,
+  shown: Address,
+  span: Span,
+  signal: AbortSignal,
+): Promise<Forced> {
+  const since = newestSince(bars, MOST);
+  const from = since === null ? span.since : new Date(since * 1000).toISOString();
+  return { rows: await rowsOf("liquidation", shown, from, signal), since };
+}
+
+/** Open of the bar from which on at most so many were counted; null if that is the first. */
+export function newestSince(bars: Table, most: number): number | null {
+  const times = bars.times();
+  let counted = 0;
+  for (let row = times.length - 1; row >= 0; row--) {
+    counted += (bars.at("long_count", row) || 0) + (bars.at("short_count", row) || 0);
+    if (counted > most) return times[Math.min(row + 1, times.length - 1)]!;
+  }
+  return null;
+}
+
 /** Rows of a kind of fact for all symbols meant, joined. */
 async function rowsOf(
   kind: "liquidation" | "long_short_ratio",
   shown: Address,
-  span: Span,
+  since: string,
   signal: AbortSignal,
 ): Promise<Table> {
   const symbols = symbolsOf(kind, shown.symbol);
   const tables = await Promise.all(
-    symbols.map((symbol) =>
-      askOrEmpty(
-        `/rows/${kind}`,
-        { symbol, exchange: shown.exchanges, since: span.since, limit: 10_000 },
-        signal,
-      ),
-    ),
+    symbols.map((symbol) => pagesOf(kind, { symbol, exchange: shown.exchanges, since, limit: MOST }, signal)),
   );
-  return Table.joined(tables);
+  return Table.joined(tables.flat());
+}
+
+/** All pages of a kind of fact. */
+async function pagesOf(
+  kind: "liquidation" | "long_short_ratio",
+  asked: Record<string, string | number | string[]>,
+  signal: AbortSignal,
+): Promise<Table[]> {
+  const found = [await askOrEmpty(`/rows/${kind}`, asked, signal)];
+  for (let next = found[0]!.facts["next"]; next; next = found.at(-1)!.facts["next"]) {
+    found.push(await askOrEmpty(`/rows/${kind}`, { ...asked, cursor: String(next) }, signal));
+  }
+  return found;
 }
 
 export function loadClusters(shown: Address, signal: AbortSignal): Promise<Table> {

@@ -31,7 +31,7 @@ export interface Label {
 type Target = Parameters<IPrimitivePaneRenderer["draw"]>[0];
 
 /** Bubbles that overlap tell nothing: only so many of the largest are drawn. */
-const MOST = 160;
+export const MOST = 160;
 
 export class Marks implements ISeriesPrimitive<Time> {
   #bubbles: Bubble[] = [];
@@ -72,6 +72,7 @@ export class Marks implements ISeriesPrimitive<Time> {
   #drawBubbles(context: CanvasRenderingContext2D, at: SeriesAttachedParameter<Time>): void {
     const most = this.#bubbles[0]?.usd ?? 1;
     const scales = scalesOf(at);
+    const night = token("night"); // a dark ring, so that they stand out from bright cells
     for (const bubble of this.#bubbles) {
       const [x, y] = [scales.x(bubble.at), scales.y(bubble.price)];
       if (x === null || y === null) continue;
@@ -82,11 +83,12 @@ export class Marks implements ISeriesPrimitive<Time> {
       context.globalAlpha = 0.22;
       context.fillStyle = colour;
       context.fill();
-      context.globalAlpha = 0.95;
-      context.strokeStyle = colour;
-      context.lineWidth = 1.25;
-      context.stroke();
       context.globalAlpha = 1;
+      for (const [stroke, width] of [[night, 3.5], [colour, 1.5]] as const) {
+        context.strokeStyle = stroke;
+        context.lineWidth = width;
+        context.stroke();
+      }
     }
   }
 

@@ -23,6 +23,7 @@ export interface Point {
   high?: number;
   low?: number;
   close?: number;
+  color?: string;
 }
 /** A line of a pane by name. */
 export type Lines = Map<string, Point[]>;
@@ -31,6 +32,8 @@ interface Drawn {
   format: (value: number) => string;
   lines: (table: Table, grid: Grid) => Lines;
   make: (chart: IChartApi, pane: number, line: string, index: number) => ISeriesApi<SeriesType>;
+  /** What a bar's sums cover. */
+  completeness?: (table: Table, grid: Grid) => Map<number, string>;
 }
 
 /** The bars' opens; what a table says is put to the bar it falls into. */
@@ -191,19 +194,36 @@ export const DRAWN: Partial<Record<Pane, Drawn>> = {
   liquidations: {
     format: (value) => dollars(Math.abs(value)),
     lines: (table, grid) => {
-      const sides = table.words("side");
-      const usd = table.numbers("value_usd");
-      const of = (side: string): Point[] =>
-        grid.sum(table.times(), usd, (row) => sides[row] === side);
-      const down = of("long").map(({ time, value }) => ({ time, value: -value }));
-      return new Map([["short", of("short")], ["long", down]]);
+      const of = (name: string, way: number): Point[] =>
+        grid.sum(table.times(), table.numbers(name)).map(({ time, value }) =>
+          value === 0 ? { time, value, color: "transparent" } : { time, value: way * value },
+        );
+      // What it can be at most stands behind what was told.
+      return new Map([
+        ["short-most", of("short_most_usd", 1)],
+        ["long-most", of("long_most_usd", -1)],
+        ["short", of("short_usd", 1)],
+        ["long", of("long_usd", -1)],
+      ]);
     },
-    make: (chart, pane, name) =>
-      chart.addSeries(
+    make: (chart, pane, name) => {
+      const side = token(name.startsWith("long") ? "long" : "short");
+      const most = name.endsWith("-most");
+      return chart.addSeries(
         HistogramSeries,
-        { color: token(name === "long" ? "long" : "short"), ...QUIET },
+        { color: most ? `${side}40` : side, ...QUIET },
         pane,
-      ),
+      );
+    },
+    completeness: (table, grid) => {
+      const words = table.words("completeness");
+      const found = new Map<number, string>();
+      table.times().forEach((seconds, row) => {
+        const slot = grid.slot(seconds);
+        if (slot !== null) found.set(slot, words[row] ?? "unknown");
+      });
+      return found;
+    },
   },
 };
 

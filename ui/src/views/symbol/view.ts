@@ -4,7 +4,7 @@ import { Table } from "../../api/columns";
 import type { Look } from "../../charts/heatmap/bitmap";
 import type { HeatMap } from "../../charts/heatmap/data";
 import { fill, h } from "../../dom";
-import { dollars, moment, percent, price as priced } from "../../format";
+import { count, dollars, moment, percent, price as priced } from "../../format";
 import { Panel } from "../../panel/panel";
 import { type Address, type Pane, RANGES, address, go } from "../../state/address";
 import { say } from "../../text";
@@ -12,7 +12,8 @@ import { Loader } from "../loader";
 import { type View, changed } from "../view";
 import { MarketChart, type Pointed } from "./chart";
 import { Legend, key } from "./legend";
-import { type Span, loadClusters, loadMap, loadPane, loadProvenance } from "./load";
+import { type Forced, type Span, loadClusters, loadForced, loadMap, loadPane, loadProvenance } from "./load";
+import { MOST } from "./marks";
 import { bubblesOf, sheetOf } from "./rows";
 import { Profile } from "./profile";
 import { clusterList, labels, provenance } from "./side";
@@ -37,6 +38,7 @@ class SymbolView implements View {
   readonly #chart: MarketChart;
   readonly #loader = new Loader((signal) => this.#load(signal));
   #tables = new Map<Pane, Table>();
+  #forced: Forced = { rows: Table.empty, since: null };
   #clusters: Table | null = null;
   #top = 1;
   #moving = 0;
@@ -144,7 +146,7 @@ class SymbolView implements View {
     const { signal } = this.#loader;
     const span = this.#span;
     if (!span) return;
-    // Bubbles are liquidations too.
+    // Bars say which single liquidations are asked for as bubbles.
     const asked = new Set<Pane>([...wanted, ...(this.#tables.has("liquidations") ? [] : ["liquidations" as const])]);
     await Promise.all(
       [...asked].map(async (pane) => {
@@ -153,6 +155,10 @@ class SymbolView implements View {
     );
     if (signal.aborted) return;
     this.#chart.showPanes(address.value.panes.map((pane) => [pane, this.#tables.get(pane) ?? Table.empty]));
+    if (asked.has("liquidations")) {
+      this.#forced = await loadForced(this.#tables.get("liquidations")!, address.value, span, signal);
+      if (signal.aborted) return;
+    }
     this.#mark();
     requestAnimationFrame(() => this.#legend.update(this.#chart, null));
   }
@@ -193,8 +199,12 @@ class SymbolView implements View {
 
   #mark(): void {
     const { bubbles, clusters, cell } = address.value;
+    const drawn = bubbles && this.#map ? bubblesOf(this.#map, this.#forced.rows) : [];
+    const { since } = this.#forced;
+    this.#legend.bubbles =
+      drawn.length > MOST ? say().symbol.largest(count(MOST), count(drawn.length), since === null ? null : moment(since)) : "";
     this.#chart.marks(
-      bubbles && this.#map ? bubblesOf(this.#map, this.#tables.get("liquidations") ?? Table.empty) : [],
+      drawn,
       clusters && this.#areOfNow() ? labels(this.#clusters ?? Table.empty, cell) : [],
     );
     this.#sideNow();
