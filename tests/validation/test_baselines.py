@@ -15,7 +15,8 @@ from fakes.swept import LIQUIDATIONS, market
 from plimsoll.analytics.cells import trial
 from plimsoll.analytics.inventory import Inventory, Parameters
 from plimsoll.analytics.inventory_state import OPEN_INTEREST
-from plimsoll.validation.baselines import BASELINES, MAP, MIDNIGHT, PRIOR, TWINS, exposures
+from plimsoll.validation import baselines
+from plimsoll.validation.baselines import BASELINES, HELD, MAP, PRIOR, TWINS, exposures
 
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
 STEP = 0.002
@@ -65,7 +66,7 @@ def banded(distance):
 def test_every_forecast_is_there_with_the_covered_range_last():
     subject = made([FLAT, (2300, 2302, 2290, 2295)])
     found = exposures(subject)
-    assert set(found) == {MAP, MIDNIGHT, PRIOR, *BASELINES}
+    assert set(found) == {MAP, PRIOR, *HELD, *BASELINES}
     assert len(found[MAP]) == 32
     assert [len(found[twin]) for twin in TWINS] == [8, 8]
     for tried in found.values():
@@ -169,6 +170,31 @@ def test_yesterdays_map_is_that_of_the_midnight_a_day_before():
     assert found == pytest.approx(shown * at(2300) / 10)
     early = subject.cells[:, 0] < 24
     assert not exposures(subject)["yesterday's map"][0][early, 0].any()
+
+
+@pytest.mark.parametrize(("name", "began"), [("map held for 4 h", 68), ("map of midnight", 48)])
+def test_a_map_that_is_held_is_that_of_the_beginning(name, began):
+    rows = [(2300, 2301, 2299, 2300)] * 70 + [(2300, 2300, 2230, 2240)]
+    subject = made(rows, interest=pl.Series(1_000.0 + 5 * np.arange(71)))
+    inside = (subject.cells[:, 0] == 70) & (subject.cells[:, 1] == 0)
+    found = exposures(subject)[name][0][inside, :-1].sum(axis=1)
+    # Bar 70 is of the third day and of the hours 20 to 24: what the bars before them leave.
+    before = Inventory(PARAMETERS, interval=subject.interval, grid=subject.grid)
+    before.advance(np.ascontiguousarray(subject.bars[:began]))
+    shown = before.column(at(2300))[0][subject.cells[inside, 2] - subject.grid.first]
+    assert found.sum() > 0
+    assert found == pytest.approx(shown * at(2300) / 10)
+
+
+def test_a_long_market_is_held_piece_by_piece(monkeypatch):
+    rows = [(2300, 2301 + 40 * (t % 5 == 0), 2299 - 40 * (t % 7 == 0), 2300) for t in range(120)]
+    subject = made(rows, interest=pl.Series(1_000.0 + 5 * np.arange(120)))
+    whole = exposures(subject)
+    monkeypatch.setattr(baselines, "_AT_ONCE", 2)
+    pieces = exposures(subject)
+    for name in (*HELD, "yesterday's map"):
+        assert np.array_equal(whole[name][0], pieces[name][0])
+        assert whole[name][0][:, :-1].any()
 
 
 def test_where_nothing_closes_rises_stay_and_falls_take_nothing():

@@ -53,9 +53,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["BASELINES", "MAP", "MIDNIGHT", "PRIOR", "TWINS", "exposures"]
+__all__ = ["BASELINES", "HELD", "MAP", "MIDNIGHT", "PRIOR", "TWINS", "exposures"]
 
 MAP, PRIOR, MIDNIGHT = "map", "map, not fitted", "map of midnight"
+HELD = {"map held for 1 h": 1, "map held for 4 h": 4, MIDNIGHT: 24}
+"""Maps that stand still, anew every so many hours of the day: forecasts of all that time."""
 TWINS = ("no OI: constant", "no OI: moves")
 BASELINES = (
     "constant rate",
@@ -73,6 +75,8 @@ _BANDS = np.array([0.0025, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1
 _GENERIC = 25.0
 """Or the most that the tiers allow, where that is less."""
 _NEAR = 0.002
+_AT_ONCE = 200
+"""Columns kept at a time."""
 
 
 def exposures(trial: Trial) -> dict[str, list[Floats]]:
@@ -95,7 +99,7 @@ def exposures(trial: Trial) -> dict[str, list[Floats]]:
     made = {
         MAP: trial.stood_by(candidates(prior)),
         PRIOR: [trial.stood().sum(axis=1, keepdims=True)],
-        MIDNIGHT: [_at_midnight(trial, 0)],
+        **{name: [_held(trial, hours, 0)] for name, hours in HELD.items()},
         "equal weights": [trial.stood(parameters=alike).sum(axis=1, keepdims=True)],
         "constant rate": [_constant(trial)],
         "covered range": [np.empty((len(trial.cells), 0))],
@@ -103,7 +107,7 @@ def exposures(trial: Trial) -> dict[str, list[Floats]]:
         "volume profile": [_profile(trial)],
         "swings and rounds": [_swings(trial)],
         "distance only": [np.hstack([_away(trial, hours) for hours in (8, 72)])],
-        "yesterday's map": [_at_midnight(trial, 1).sum(axis=1, keepdims=True)],
+        "yesterday's map": [_held(trial, 24, 1).sum(axis=1, keepdims=True)],
         "nothing closes": [_never_closed(trial)],
         TWINS[0]: trial.stood_by(churns, still),
         TWINS[1]: trial.stood_by(churns, moved),
@@ -213,29 +217,37 @@ def _swings(trial: Trial) -> Floats:
     return np.stack([(beyond >= 0) & (beyond < 2 * _NEAR), rounded], axis=1).astype(np.float64)
 
 
-def _at_midnight(trial: Trial, days: int) -> Floats:
-    """Return what the inventory showed in each cell's bucket at the midnight so many days before.
+def _held(trial: Trial, hours: int, back: int) -> Floats:
+    """Return what the inventory showed in each cell's bucket when a stretch of hours began.
 
-    By tier; that of the cell's own day for none.
+    By tier; `back` says how many stretches before the cell's own.
     """
-    day = trial.time // (86_400 * 1_000_000)
-    first = np.flatnonzero(np.diff(day, prepend=-1))
-    shown = np.zeros(len(trial.bars), dtype=np.bool_)
-    shown[first] = True
+    stretch = trial.time // (hours * 3_600 * 1_000_000)
+    first = np.flatnonzero(np.diff(stretch, prepend=-1))
     moved = Inventory(trial.parameters, interval=trial.interval, grid=trial.grid)
     bars = believed(trial.bars, trial.parameters, trial.interval)
-    columns = moved.advance(
-        bars,
-        crossing=trial.crossing,
-        maintenance=trial.maintenance,
-        shown=shown,
-        by_tier=True,
-    ).tiers
-    wanted = day[trial.cells[:, 0]] - days
-    column = np.minimum(np.searchsorted(day[first], wanted), len(first) - 1)
+    wanted = stretch[trial.cells[:, 0]] - back
     row = trial.cells[:, 2] - trial.grid.first
-    mass = np.nan_to_num(columns[column, trial.cells[:, 1], :, row])
-    return trial.dollars(np.where((day[first][column] == wanted)[:, None], mass, 0.0))
+    mass = np.zeros((len(trial.cells), len(trial.parameters.weights)))
+    for begin in range(0, len(first), _AT_ONCE):
+        these = first[begin : begin + _AT_ONCE]
+        end = first[begin + _AT_ONCE] if begin + _AT_ONCE < len(first) else len(bars)
+        part = slice(int(these[0]), int(end))
+        shown = np.zeros(part.stop - part.start, dtype=np.bool_)
+        shown[these - part.start] = True
+        columns = moved.advance(
+            bars[part],
+            crossing=None if trial.crossing is None else trial.crossing[part],
+            maintenance=None if trial.maintenance is None else trial.maintenance[part],
+            shown=shown,
+            by_tier=True,
+        ).tiers
+        column = np.minimum(np.searchsorted(stretch[these], wanted), len(these) - 1)
+        inside = stretch[these][column] == wanted
+        mass[inside] = np.nan_to_num(
+            columns[column[inside], trial.cells[inside, 1], :, row[inside]]
+        )
+    return trial.dollars(mass)
 
 
 def _never_closed(trial: Trial) -> Floats:

@@ -23,7 +23,7 @@ import polars as pl
 from plimsoll.analytics.fitting import WARM, averaged
 from plimsoll.analytics.inventory_state import HIGH, LOW, OPEN
 from plimsoll.validation import calibration, ranking, scores, significance
-from plimsoll.validation.baselines import BASELINES, MAP, MIDNIGHT, PRIOR, TWINS, exposures
+from plimsoll.validation.baselines import BASELINES, HELD, MAP, PRIOR, TWINS, exposures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -275,7 +275,7 @@ def _table(made: Forecasts, daily: dict[str, Floats], rng: np.random.Generator) 
     n, total = made.orders, max(1.0, float(made.orders.sum()))
     logs = made.log
     rows = []
-    for name in (MAP, PRIOR, MIDNIGHT, *BASELINES):
+    for name in (MAP, PRIOR, *HELD, *BASELINES):
         row: dict[str, Any] = {
             "forecast": name,
             "deviance": float(daily[name].sum()) / total,
