@@ -41,6 +41,7 @@ NOT_ASKED = {"audit", "import_files", "sql"}
 """What changes a store, or costs more than a server may spend on one client."""
 NOT_ASKED |= {"backfill", "doctor", "live", "record", "record_exchanges", "replay", "simulate"}
 NOT_ASKED |= {"path", "score"}
+NOT_ASKED |= {"overview"}  # `market` answers with it
 
 
 def test_whatever_a_session_answers_can_be_asked() -> None:
