@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile(
     "plimsoll",
+    max_examples=40,  # of each of several hundred properties, each time
     deadline=None,
     derandomize="CI" in os.environ,  # there the same examples each time; new ones at the desk
     suppress_health_check=[

@@ -458,7 +458,7 @@ asyncio.run(plimsoll.open(root).record_exchanges([wanted], Told(), address=addre
 def test_a_killed_recorder_loses_nothing_acknowledged_and_each_interruption_is_a_gap(
     tmp_path: Path,
 ) -> None:
-    root, kills = tmp_path / "store", 20
+    root, kills = tmp_path / "store", 8
     draw = random.Random(1)
     acknowledged = 0
     sent_at: dict[int, int] = {}
