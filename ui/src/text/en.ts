@@ -32,7 +32,7 @@ export const en = {
     png: "Save as a picture",
     csv: "Save the numbers",
     loading: "Loading",
-    nothing: "Nothing is stored for this",
+    nothing: "Nothing of this is stored for that time",
     failed: "This could not be shown",
     again: "Try again",
   },

@@ -28,7 +28,7 @@ export const zh: Words = {
     png: "保存为图片",
     csv: "保存数据",
     loading: "加载中",
-    nothing: "没有相应的数据",
+    nothing: "该时段没有存储此类数据",
     failed: "无法显示",
     again: "重试",
   },
