@@ -98,7 +98,7 @@ def _show(
     sealed = as_of is None and reader.all_sealed(kind)
     files = reader.sealed_files(kind) if sealed else []
     if files:
-        columns = [f'"{name}"' for name in TABLES[kind].schema]
+        columns = ", ".join(f'"{name}"' for name in TABLES[kind].schema)
         empty = ", ".join(
             f'CAST(NULL AS {_TYPES[dtype]}) AS "{name}"'
             for name, dtype in TABLES[kind].schema.items()
@@ -106,9 +106,10 @@ def _show(
         names = ", ".join(f"'{_quoted(path)}'" for path in files)
         # Beside a row of all columns, which is left out again, what a file lacks is null, and
         # decimals are read as floats.
+        stored = f"SELECT * FROM read_parquet([{names}], union_by_name = true)"  # noqa: S608 (ours)
         database.execute(
-            f"CREATE VIEW {kind} AS SELECT {', '.join(columns)} FROM (SELECT {empty} WHERE false "  # noqa: S608 (our own names)
-            f"UNION ALL BY NAME SELECT * FROM read_parquet([{names}], union_by_name = true))"
+            f"CREATE VIEW {kind} AS SELECT {columns} "  # noqa: S608 (our own names)
+            f"FROM (SELECT {empty} WHERE false UNION ALL BY NAME {stored})"
         )
         return
     try:

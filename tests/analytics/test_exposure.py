@@ -69,6 +69,24 @@ def test_dealers_stand_against_what_takers_did():
     assert found["taker_coverage"] == pytest.approx(1_000 / 1_010)
 
 
+def test_blocks_are_not_taken_and_may_have_opened_what_has_come():
+    whole = made({"symbol": CALL, "open_interest": 1_000.0})
+    bought = {"symbol": CALL, "side": "buy", "time": START - HOUR}
+    told = trades({**bought, "amount": 900.0}, {**bought, "amount": 100.0, "origin": "block"})
+    known = taken(whole, told, opened(call=0.0))
+    assert known["taken"].to_list() == [900]
+    assert known["seen"].to_list() == [0.9]  # of the 1,000 that came a block may have opened 100
+    legs = trades({**bought, "amount": 900.0, "origin": "combo"})  # whoever took all took each
+    assert taken(whole, legs, opened(call=0.0))["taken"].to_list() == [900]
+    most = trades(
+        {**bought, "amount": 900.0, "origin": "screen"},
+        {**bought, "amount": 5e3, "origin": "block"},
+    )
+    hidden = taken(whole, most, opened(call=0.0))
+    assert hidden["seen"].to_list() == [0]
+    assert exposure(hidden)["taker_usd"].to_list() == [None]
+
+
 def test_open_interest_older_than_the_trades_is_not_explained():
     whole = made({"symbol": CALL, "open_interest": 1_000.0})
     told = trades({"symbol": CALL, "side": "buy", "amount": 5_000.0, "time": START - HOUR})

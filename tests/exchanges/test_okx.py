@@ -42,8 +42,9 @@ LISTINGS = [
     listing("XRP-USD-230929", "FUTURES", "XRP/USD:XRP-230929", "10"),
     listing("ETH-USD-211231-9600-C", "OPTION", "ETH/USD:ETH-211231-9600-C", "0.1"),
     listing("BSV-USDT", "SPOT", "BSV/USDT"),
+    listing("BTC-USD-230224-18000-C", "OPTION", "BTC/USD:BTC-230224-18000-C", "0.01"),
 ]
-LINEAR, INVERSE, DATED, OPTION, SPOT = LISTINGS
+LINEAR, INVERSE, DATED, OPTION, SPOT, CALL = LISTINGS
 
 
 def read(message: object, request: Request | None = None, received: int = RECEIVED) -> list[object]:
@@ -168,6 +169,41 @@ def test_a_trade_names_the_taker_and_its_size_is_in_contracts_but_spot() -> None
     assert inverse.amount == 0.02  # 5 × 100 / 25,000
     with pytest.raises(UnreadableMessage, match="not listed"):  # its price is in coin
         read(trade("ETH-USD-211231-9600-C"))
+
+
+def test_a_trade_of_an_option_is_in_coins_and_comes_for_a_family() -> None:
+    # The example of https://www.okx.com/docs-v5/en/, "WS / Option trades channel"; a contract of
+    # BTC-USD is `ctVal` 1 × `ctMult` 0.01 coins.
+    arg = {"channel": "option-trades", "instType": "OPTION", "instFamily": "BTC-USD"}
+    row = {
+        "fillVol": "0.5066007836914062",
+        "fwdPx": "16469.69928595038",
+        "idxPx": "16537.2",
+        "instFamily": "BTC-USD",
+        "instId": "BTC-USD-230224-18000-C",
+        "markPx": "0.04690107010619562",
+        "optType": "C",
+        "px": "0.045",
+        "side": "sell",
+        "sz": "2",
+        "tradeId": "38",
+        "ts": "1672286551080",
+    }
+    assert read({"arg": arg, "data": [row]}) == [
+        Trade(
+            **about("BTC/USD:BTC-230224-18000-C", 1672286551080),
+            id=38,
+            side="sell",
+            price=0.045,
+            amount=0.02,  # 2 × 0.01
+            origin=None,  # whether blocks are among them is not told
+        )
+    ]
+    new = {**row, "instId": "BTC-USD-230224-19000-C"}  # listed since we last asked
+    assert read({"arg": arg, "data": [new]}) == []
+    for name in ("BTC-USDT-SWAP", "BTC-USD-230224"):
+        with pytest.raises(UnreadableMessage):
+            read({"arg": arg, "data": [{**row, "instId": name}]})
 
 
 def test_open_interest_is_told_in_coins() -> None:
@@ -392,26 +428,31 @@ def test_subscriptions_are_made_and_answered() -> None:
     assert [channel.symbol for channel in forced] == [None, None]
     assert forced[0].url == "wss://ws.okx.com:8443/ws/v5/public"
     assert sold[0].url == "wss://ws.okx.com:8443/ws/v5/business"
-    assert [channel.topic.partition(":")[2] for channel in sold] == [
-        one.native for one in LISTINGS if one is not OPTION
-    ]
+    futures = [one.native for one in LISTINGS if one not in {OPTION, CALL}]
+    assert [channel.topic.partition(":")[2] for channel in sold] == [*futures, "BTC-USD", "ETH-USD"]
+    assert sold[-1].url == "wss://ws.okx.com:8443/ws/v5/public"
+    assert sold[-1].symbol is None
     args = [
         {"channel": "liquidation-orders", "instType": "SWAP"},
         {"channel": "trades-all", "instId": "BTC-USDT-SWAP"},
+        {"channel": "option-trades", "instType": "OPTION", "instFamily": "ETH-USD"},
     ]
-    (frame,) = EXCHANGE.subscribe([forced[1], sold[0]])
+    (frame,) = EXCHANGE.subscribe([forced[1], sold[0], sold[-1]])
     assert json.loads(frame) == {"op": "subscribe", "args": args}
     assert [read({"event": "subscribe", "arg": arg, "connId": "a4d3ae55"}) for arg in args] == [
         [Acknowledged(("liquidation-orders:SWAP",))],
         [Acknowledged(("trades-all:BTC-USDT-SWAP",))],
+        [Acknowledged(("option-trades:ETH-USD",))],
     ]
-    assert [len(json.loads(part)["args"]) for part in EXCHANGE.subscribe(sold * 30)] == [100, 20]
+    assert [len(json.loads(part)["args"]) for part in EXCHANGE.subscribe(sold * 30)] == [100, 80]
 
 
 def test_a_refusal_tells_its_topic_and_a_notice_is_no_data() -> None:
     message = "Wrong URL or channel:trades-all,instId:X-USDT-SWAP doesn't exist. Please use the "
     refused = {"event": "error", "code": "60018", "msg": message, "connId": "a4d3ae55"}
     assert read(refused) == [Refused("trades-all:X-USDT-SWAP", f"60018 {message}")]
+    message = "Wrong URL or channel:option-trades,instType:OPTION,instFamily:X-USD doesn't exist."
+    assert read({**refused, "msg": message}) == [Refused("option-trades:X-USD", f"60018 {message}")]
     assert read({"event": "error", "code": "60012", "msg": "Invalid request"}) == [
         Refused("", "60012 Invalid request")
     ]

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace as replace_event
 
 from plimsoll import session
 from plimsoll.errors import StoreDamaged
-from plimsoll.market.events import OpenInterest
+from plimsoll.market.events import OpenInterest, Trade
 from plimsoll.market.interval import HOUR, SECOND
 from plimsoll.market.schema import TABLES
 from plimsoll.sql import ask
@@ -42,9 +43,9 @@ def interest(hour: int, amount: float, value: float | None = None) -> OpenIntere
 def before():
     """What this version would do if the table had not gained its column yet."""
 
-    def write(root, rows, *, way: str = "sealed") -> None:
-        now = TABLES[KIND]
-        TABLES[KIND] = replace(now, columns=tuple(c for c in now.columns if c.name != GAINED))
+    def write(root, rows, *, way: str = "sealed", kind: str = KIND, gained: str = GAINED) -> None:
+        now = TABLES[kind]
+        TABLES[kind] = replace(now, columns=tuple(c for c in now.columns if c.name != gained))
         try:
             writer = Writer(root)
             writer.append(rows)
@@ -53,10 +54,10 @@ def before():
             elif way == "sealed":
                 writer.seal()
             else:
-                writer._journal.close()
+                writer._journal.close()  # noqa: SLF001 (what a writer that dies leaves)
             writer.catalogue.close()
         finally:
-            TABLES[KIND] = now
+            TABLES[kind] = now
         (root / "plimsoll.json").write_text(json.dumps({"format": FORMAT - 1}))
 
     return write
@@ -186,6 +187,23 @@ def test_a_column_that_no_row_may_lack_is_not_made_up(root, before):
         Reader(root).read(KIND)
     (finding,) = audit(Reader(root)).findings
     assert "its bytes are not those that were sealed" in finding.problem
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_trades_from_before_do_not_tell_where_they_were_made_until_they_are_brought_again(
+    root, before, way
+):
+    about = {"exchange": "deribit", "symbol": "BTC/USD:BTC-260327-90000-C", "time": START}
+    old = [Trade(**about, id=n, side="buy", price=0.01, amount=1.0) for n in range(3)]
+    before(root, old, way=way, kind="trade", gained="origin")
+    assert Reader(root).read("trade")["origin"].to_list() == [None, None, None]
+    with Writer(root) as writer:
+        writer.append([replace_event(old[1], origin="block")])
+    told = Reader(root).read("trade").sort("id")
+    assert told["origin"].to_list() == [None, "block", None]
+    found = ask(Reader(root), "SELECT id, origin FROM trade WHERE origin = 'block'", None)
+    assert found.rows() == [(1, "block")]
+    assert audit(Reader(root)).findings == []
 
 
 hours = st.integers(0, 24 * 45)
