@@ -43,8 +43,9 @@ LISTINGS = [
     listing("ETH-USD-211231-9600-C", "OPTION", "ETH/USD:ETH-211231-9600-C", "0.1"),
     listing("BSV-USDT", "SPOT", "BSV/USDT"),
     listing("BTC-USD-230224-18000-C", "OPTION", "BTC/USD:BTC-230224-18000-C", "0.01"),
+    listing("BTC-USD-211224-56000-C", "OPTION", "BTC/USD:BTC-211224-56000-C", "0.01"),
 ]
-LINEAR, INVERSE, DATED, OPTION, SPOT, CALL = LISTINGS
+LINEAR, INVERSE, DATED, OPTION, SPOT, _, OLD = LISTINGS
 
 
 def read(message: object, request: Request | None = None, received: int = RECEIVED) -> list[object]:
@@ -204,6 +205,39 @@ def test_a_trade_of_an_option_is_in_coins_and_comes_for_a_family() -> None:
     for name in ("BTC-USDT-SWAP", "BTC-USD-230224"):
         with pytest.raises(UnreadableMessage):
             read({"arg": arg, "data": [{**row, "instId": name}]})
+
+
+def test_past_trades_of_an_option_are_paged_backwards_and_none_is_passed_over() -> None:
+    request = EXCHANGE.history("trade", OLD, 1_640_001_000_000 * MS, 1_640_002_000_000 * MS)
+    assert request.url == "https://www.okx.com/api/v5/market/history-trades"
+    page = {"instId": "BTC-USD-211224-56000-C", "type": "2", "limit": "100"}
+    assert request.query == {**page, "after": "1640002000000"}
+    # Recorded 2021-12-20 of the channel `trades`, whose rows are those of history.
+    row = {"instId": "BTC-USD-211224-56000-C", "tradeId": "376", "px": "0.0005", "sz": "1"}
+    row |= {"side": "buy", "ts": "1640001607045"}
+    assert read(answer(row), request) == [
+        Trade(
+            **about("BTC/USD:BTC-211224-56000-C", 1640001607045),
+            id=376,
+            side="buy",
+            price=0.0005,
+            amount=0.01,  # of a contract
+        )
+    ]
+    rows = [{**row, "tradeId": str(n), "ts": str(1640001607045 + n // 2)} for n in range(100)]
+    older = EXCHANGE.following(request, encoded(*rows))
+    assert older is not None
+    # The other trade of the oldest millisecond may be on the next page: it is asked for again.
+    assert older.query == {**page, "after": "1640001607046"}
+    moment = [{**row, "tradeId": str(n)} for n in range(100)]
+    past = EXCHANGE.following(older, encoded(*moment))  # a page of one moment does not stop it
+    assert past is not None
+    assert past.query["after"] == "1640001607045"
+    assert EXCHANGE.following(past, encoded(*moment[:99])) is None
+    before = [{**one, "ts": "1640000999999"} for one in moment]
+    assert EXCHANGE.following(past, encoded(*before)) is None
+    with pytest.raises(Unsupported, match="no history"):
+        EXCHANGE.history("trade", LINEAR, 0, RECEIVED)
 
 
 def test_open_interest_is_told_in_coins() -> None:
@@ -428,7 +462,7 @@ def test_subscriptions_are_made_and_answered() -> None:
     assert [channel.symbol for channel in forced] == [None, None]
     assert forced[0].url == "wss://ws.okx.com:8443/ws/v5/public"
     assert sold[0].url == "wss://ws.okx.com:8443/ws/v5/business"
-    futures = [one.native for one in LISTINGS if one not in {OPTION, CALL}]
+    futures = [one.native for one in LISTINGS if one.category != "OPTION"]
     assert [channel.topic.partition(":")[2] for channel in sold] == [*futures, "BTC-USD", "ETH-USD"]
     assert sold[-1].url == "wss://ws.okx.com:8443/ws/v5/public"
     assert sold[-1].symbol is None
@@ -583,7 +617,8 @@ def test_every_request_counts_against_a_limit_that_is_named() -> None:
     polled = (kind for kind, offer in EXCHANGE.offers.items() if offer.poll)
     polls = [one.request for kind in polled for one in EXCHANGE.polls(kind, LISTINGS)]
     past = (kind for kind, offer in EXCHANGE.offers.items() if offer.history)
-    asked = [EXCHANGE.history(kind, LINEAR, 0, RECEIVED) for kind in past]
+    of = {"trade": OLD}
+    asked = [EXCHANGE.history(kind, of.get(kind, LINEAR), 0, RECEIVED) for kind in past]
     used = {request.limit for request in [*polls, *asked, *EXCHANGE.instruments()]}
     assert used | {one.limit for one in asked} == {limit.name for limit in EXCHANGE.limits}
 

@@ -80,7 +80,7 @@ _ALLOWED = {
     "market/candles": 40,
     **dict.fromkeys(("market/history-candles", "market/tickers", "public/instruments"), 20),
     **dict.fromkeys(("public/liquidation-orders", "public/open-interest"), 20),
-    "public/opt-summary": 20,
+    **dict.fromkeys(("public/opt-summary", okx_options.PAST), 20),
     **dict.fromkeys(("public/funding-rate", "public/funding-rate-history"), 10),
     **dict.fromkeys(("public/mark-price", _INTEREST), 10),
     **dict.fromkeys((_TAKER, *_RATIOS), 5),
@@ -131,7 +131,12 @@ class Okx(Exchange):
 
     name = NAME
     offers = {
-        "trade": Offer(stream=True, checked="recorded", note="each fill; options: documented only"),
+        "trade": Offer(
+            stream=True,
+            history="3 months",
+            checked="recorded",
+            note="each fill; options: documented only, and they alone have history",
+        ),
         "liquidation": Offer(
             stream=True,
             history="hours to 7 days",
@@ -210,6 +215,10 @@ class Okx(Exchange):
         # Both ends are exclusive: one millisecond before the first, and the first after the last.
         newer, older = str(-(-since // MILLISECOND) - 1), str(-(-until // MILLISECOND))
         page = {"before": newer, "after": older, "limit": str(PAGE)}
+        if kind == "trade" and listing.category == OPTION:
+            page = {"type": "2", "after": older, "limit": str(PAGE)}  # by time
+            made = _of(kind, okx_options.PAST, listing, **page)
+            return replace(made, about={**made.about, "newer": newer})
         if listing.category not in CONTRACTS:
             raise Unsupported(NAME, kind, f"of {listing.symbol} has no history here")
         if kind == "liquidation":
@@ -226,6 +235,8 @@ class Okx(Exchange):
 
     def following(self, request: Request, payload: bytes) -> Request | None:
         """Return the next page, older than the oldest row; then the next population of ratios."""
+        if request.kind == "trade":
+            return okx_options.older(request, _rows(payload, request))
         start, end = ("begin", "end") if "end" in request.query else ("before", "after")
         rows = _rows(payload, request) if end in request.query else []
         if not rows:
@@ -474,6 +485,7 @@ _PATHS: dict[str, _Maker] = {
     "public/liquidation-orders": _liquidation,
     "public/opt-summary": okx_options.summary,
     "market/tickers": okx_options.quote,
+    okx_options.PAST: okx_options.trade,
     "market/candles": _candle,
     "market/history-candles": _candle,
     _INTEREST: _interest_then,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct, convert
+from msgspec.structs import replace
 
 from plimsoll.exchanges.base import Channel
 from plimsoll.exchanges.reading import known, nanoseconds, number, picked, positive
@@ -21,35 +22,37 @@ from plimsoll.market.symbols import Symbol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from plimsoll.exchanges.reading import Decoder, Listing
+    from plimsoll.exchanges.reading import Decoder, Listing, Request
 
 __all__ = [
     "CHAIN",
     "FAMILIES",
     "OPTION",
+    "PAST",
     "TRADES",
     "channels",
     "families",
+    "older",
     "quote",
     "summary",
+    "trade",
     "trades",
 ]
 
 OPTION: Literal["OPTION"] = "OPTION"
 FAMILIES = ("BTC-USD", "ETH-USD")
 """Whose options are asked for."""
-TRADES = "option-trades"
+TRADES, PAST = "option-trades", "market/history-trades"
+"""The channel of trades, and where those of one option are asked for."""
 CHAIN = ("public/opt-summary", "market/tickers", "public/open-interest")
 """What tells the options of a family: no one answer tells it all."""
 
 
 class _Print(Struct):
-    instId: str
     tradeId: int
     px: str
     sz: str
     side: Literal["buy", "sell"]
-    ts: str
 
 
 def families(listings: Sequence[Listing]) -> list[str]:
@@ -69,26 +72,38 @@ def channels(socket: str, listings: Sequence[Listing]) -> list[Channel]:
 def trades(decoder: Decoder, rows: Any, received: int) -> list[Trade]:
     """Return trades; those of an option listed a moment ago are passed over."""
     found = []
-    for one in convert(rows, list[_Print], strict=False):
-        listing = decoder.listings.get((OPTION, one.instId))
+    for row in convert(rows, list[dict[str, Any]]):
+        listing = decoder.listings.get((OPTION, row["instId"]))
         if listing is None:
-            symbol = native.unified(decoder.exchange, one.instId, market="option")
+            symbol = native.unified(decoder.exchange, row["instId"], market="option")
             if Symbol.parse(symbol).kind != "option":
-                raise ValueError(f"{one.instId} is no option")
+                raise ValueError(f"{row['instId']} is no option")
             continue
-        found.append(
-            Trade(
-                **decoder.about(listing, nanoseconds(one.ts), received),
-                id=one.tradeId,
-                side=one.side,
-                price=positive(one.px),
-                amount=positive(one.sz) * float(listing.instrument.contract_size),
-            )
-        )
+        about = decoder.about(listing, nanoseconds(row["ts"]), received)
+        found.append(trade(row, listing, about))
     return found
 
 
-# Each reads one row of an answer, given what every event says.
+def older(request: Request, rows: list[Any]) -> Request | None:
+    """Return the request for the page before one of an option's past trades."""
+    last = int(request.query["after"])
+    if len(rows) < int(request.query["limit"]):
+        return None
+    oldest = min(int(row["ts"]) for row in rows)
+    if oldest <= int(request.about["newer"]):
+        return None
+    # A page may end within a millisecond, which is asked for again unless it filled the page.
+    return replace(request, query={**request.query, "after": str(min(oldest + 1, last - 1))})
+
+
+# Each reads one row of an answer or frame, given what every event says.
+
+
+def trade(row: Any, listing: Listing, about: dict[str, Any]) -> Trade:
+    """Return a trade, its price in coin."""
+    one = convert(row, _Print, strict=False)
+    amount = positive(one.sz) * float(listing.instrument.contract_size)
+    return Trade(**about, id=one.tradeId, side=one.side, price=positive(one.px), amount=amount)
 
 
 def summary(row: Any, _listing: Listing, about: dict[str, Any]) -> OptionQuote:

@@ -163,7 +163,7 @@ class OptionState:
             return [_UNTOLD]
         counted = f"Block trades are {block:.0%} of what was traded in 30 days"
         if known < 1:
-            counted += f", as far as that is told: of {1 - known:.0%} it is not"
+            counted += f", not counting the {1 - known:.0%} of which it is not told"
         return [f"{counted}. They are kept apart, and not counted as bought or sold by takers."]
 
     def describe(self) -> dict[str, Any]:
