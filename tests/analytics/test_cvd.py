@@ -80,6 +80,24 @@ def test_the_first_source_that_knows_the_takers_is_taken():
     assert found["time"].to_list() == [START + h * HOUR for h in (1, 2, 3)]
 
 
+def test_a_block_trade_has_volume_and_no_taker():
+    def traded(minute, side, amount, origin):
+        time = START + minute * MINUTE
+        about = {"time": time, "id": minute, "side": side, "price": 1.0, "amount": amount}
+        return {**about, "origin": origin}
+
+    trades = rows_of(
+        "trade",
+        traded(1, "buy", 2.0, "screen"),
+        traded(2, "buy", 5.0, "block"),
+        traded(3, "sell", 7.0, "block"),
+        traded(4, "sell", 0.5, None),
+        traded(5, "sell", 1.0, "combo"),
+    )
+    found = taken(rows_of("candle"), rows_of("taker_volume"), trades, HOUR)
+    assert found.select("bought", "sold", "volume").rows() == [(2, 1.5, 15.5)]
+
+
 def test_volume_without_takers_is_kept_for_the_coverage():
     found = taken(
         rows_of("candle", candle(0, 6.0, None, 60)), rows_of("taker_volume"), rows_of("trade"), HOUR
