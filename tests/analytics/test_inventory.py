@@ -275,10 +275,10 @@ def test_more_is_never_crossed_than_stood(bars, parameters, interval):
 @given(bars(unknown=False), parameters)
 def test_flows_obey_the_identities(bars, parameters):
     record = inventory(parameters).advance(bars)
-    change = parameters.reachable * np.diff(bars[:, 6])[:, None]
-    opened, closed = record.opened[1:], record.closed[1:]
-    atol = 1e-9 * bars[:, 6].max()
-    np.testing.assert_allclose(opened - closed, change, atol=atol)
+    change = np.diff(bars[:, 6])[:, None]
+    opened, closed = (flow[1:] / parameters.reachable for flow in (record.opened, record.closed))
+    atol = 1e-9 * bars[:, 6].max() / min(parameters.reachable)
+    np.testing.assert_allclose(opened - closed, np.repeat(change, 2, axis=1), atol=atol)
     np.testing.assert_allclose(
         opened[:, LONG] + closed[:, SHORT], opened[:, SHORT] + closed[:, LONG], atol=atol
     )
