@@ -187,7 +187,7 @@ def distances(
     -------
     dict
         By exchange and symbol. A market whose wallets were not read has the distances of those
-        that were.
+        that were, as they age on its own prices.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def distances(
     for one in made.values():
         own = rows.filter(exchange=one.exchange, symbol=one.symbol)
         found[one.exchange, one.symbol] = learnt.distances(
-            rows if own.is_empty() else own, one.parameters
+            rows if own.is_empty() else own, one.parameters, one.bars
         )
     return found
 

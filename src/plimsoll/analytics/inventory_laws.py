@@ -52,12 +52,13 @@ def laws(
         first=grid.first,
         shift=shift,
         weight=_weight(parameters, maintenance),
-        liquidatable=float(parameters.liquidatable),
+        liquidatable=np.array(parameters.reachable, dtype=np.float64),
         churn=float(parameters.churn),
         taker=float(parameters.taker),
         ageing=np.append(leaving, 0.0),
         closing=np.append(parameters.closing, parameters.closing[-1]),
         left=_left(parameters, shift),
+        lasting=np.array(parameters.lasting or np.empty((2, 0, len(parameters.closing)))),
     )
 
 
@@ -94,13 +95,14 @@ def _by(parameters: Parameters, maintenance: float) -> Floats:
 
 
 def _weight(parameters: Parameters, maintenance: float | None) -> Floats:
-    """Return how new positions spread over the tiers that are allowed."""
-    weight = np.asarray(parameters.weights, dtype=np.float64)
+    """Return how new positions spread over the tiers that are allowed; shape (sides, tiers)."""
+    mixes = parameters.weights, parameters.shorts or parameters.weights
+    weight = np.asarray(mixes, dtype=np.float64)
     if maintenance is None or maintenance == parameters.maintenance:
         return weight
     allowed = 1 / np.asarray(parameters.leverage) > maintenance + parameters.fee
-    total = float(weight[allowed].sum())
-    if not 0 <= maintenance < 1 or total == 0:
+    total = weight[:, allowed].sum(axis=1, keepdims=True)
+    if not 0 <= maintenance < 1 or not total.all():
         raise ValueError(
             f"a maintenance of {maintenance:g} forbids every leverage of {parameters.leverage}"
         )
