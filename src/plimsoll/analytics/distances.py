@@ -3,9 +3,11 @@ r"""How far from their entry positions are liquidated, measured, in the place of
 An isolated position of one leverage is liquidated at its entry price times a constant (see
 `liquidation.distance_factor`). Each measured position has such a ratio; the leverage that gives it
 on the market to be mapped is its *effective* leverage, which says as much of added margin and
-crossed wallets as of the slider. Effective leverages are gathered in tiers, three to a doubling,
-whose borders are no round numbers; a tier has the mean of the initial margin :math:`1/L` in it,
-weighted by dollars.
+crossed wallets as of the slider. It is found, and put back, with the maintenance of the smallest
+position, so that distances are kept whatever the size: at the rate of its own size, positions of
+one leverage and of many distances would share a tier. Effective leverages are gathered in tiers,
+three to a doubling, whose borders are no round numbers; a tier has the mean of the initial margin
+:math:`1/L` in it, weighted by dollars.
 
 Weights are of new positions, so each counts once, as it was when it was first seen. Those that
 were opened and closed between two looks are missing, which are mostly of high leverage; those of
@@ -24,6 +26,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from plimsoll.analytics.liquidation import distance_leverage
+from plimsoll.analytics.margins import smallest
 from plimsoll.analytics.measured import STALE
 from plimsoll.analytics.positions import held, opened
 
@@ -127,6 +130,7 @@ def distances(positions: pl.DataFrame, prior: Parameters) -> Distances:
             leverage=tuple(pooled["leverage"]),
             weights=tuple(weights),
             liquidatable=reached / seen if seen else prior.liquidatable,
+            sizes=None,
         ),
         tiers=_table(pooled, known, standing),
         positions=len(known),
@@ -146,10 +150,9 @@ def _placed(rows: pl.DataFrame, prior: Parameters) -> pl.DataFrame:
     have been opened so; of these the last can be liquidated all the same.
     """
     ratio = (rows["liquidation_price"] / rows["entry_price"]).to_numpy()
+    rate = smallest(prior.maintenance)
     effective = [
-        distance_leverage(
-            ratio, prior.maintenance, side=side, settlement=prior.settlement, fee=prior.fee
-        )
+        distance_leverage(ratio, rate, side=side, settlement=prior.settlement, fee=prior.fee)
         for side in _SIDES
     ]
     is_long = (rows["side"] == "long").to_numpy()
