@@ -171,7 +171,8 @@ def _models(
         asked = Asked([], None, first, first)
         positions = rows_of(reader, "position", Symbol.parse(symbol).base, asked)
         even = made["equal weights"] or prior
-        made["measured distances"] = distances(positions, even).parameters
+        learnt = brackets.measured(reader, positions, (venue["name"], symbol), even)
+        made["measured distances"] = distances(learnt, even).parameters
     return made
 
 
