@@ -187,7 +187,7 @@ def distances(
     -------
     dict
         By exchange and symbol. A market whose wallets were not read has the distances of those
-        that were, as its own brackets would have them.
+        that were, as its own brackets would have them and as they age on its own prices.
 
     Raises
     ------
@@ -204,9 +204,8 @@ def distances(
     found = {}
     for one in made.values():
         its = one.exchange, one.symbol
-        found[its] = learnt.distances(
-            brackets.measured(reader, rows, its, one.parameters), one.parameters
-        )
+        own = brackets.measured(reader, rows, its, one.parameters)
+        found[its] = learnt.distances(own, one.parameters, one.bars)
     return found
 
 

@@ -17,7 +17,7 @@ from plimsoll.analytics.distances import distances
 from plimsoll.analytics.heatmap import liquidation_map
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters
 from plimsoll.analytics.inventory_numpy import replay
-from plimsoll.analytics.liquidation import liquidation_price
+from plimsoll.analytics.liquidation import distance_factor, distance_leverage, liquidation_price
 from plimsoll.analytics.margins import (
     PARTS,
     Sizes,
@@ -325,7 +325,11 @@ def test_positions_measured_elsewhere_have_the_brackets_of_the_market_mapped(set
             side=side,
             settlement=settlement,
         )
-        assert found == pytest.approx(float(price))
+        factor = found / 60_000
+        if inverse:  # told as of a linear position of the same leverage, at the least rate
+            told = distance_leverage(factor, 0.01, side=side)
+            factor = distance_factor(told, 0.01, side=side, settlement="inverse")
+        assert 60_000 * float(factor) == pytest.approx(float(price))
     # Under the same brackets it stays, and where either are not known.
     told = rows["liquidation_price"].to_list()
     stayed = carried(rows, {MARKET: table()}, replace(MIXED, maintenance=(table(),)))

@@ -213,8 +213,8 @@ class Trial:
         known = self.bars[:, OPEN_INTEREST]
         last = np.maximum.accumulate(np.where(np.isnan(known), 0, np.arange(len(known))))
         before = np.concatenate([[0.0], np.nan_to_num(known[last])[:-1]])
-        spread = before * self.parameters.liquidatable * self.grid.step / _AROUND
-        even: Floats = self.dollars(spread[self.cells[:, 0]][:, None])[:, 0]
+        spread = np.outer(before, self.parameters.reachable) * self.grid.step / _AROUND
+        even: Floats = self.dollars(spread[self.cells[:, 0], self.cells[:, 1]][:, None])[:, 0]
         return even
 
     def per_row(self, values: Floats | Ints) -> Floats:

@@ -18,13 +18,13 @@ from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.bands import LEVELS, bands
 from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.inventory import Parameters
-from plimsoll.analytics.inventory_margins import stretches
+from plimsoll.analytics.inventory_margins import changes
 from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
-from plimsoll.analytics.margins import described, in_force, said, smallest
+from plimsoll.analytics.margins import described, in_force, said
 from plimsoll.analytics.windows import grids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime, timedelta
 
     from numpy.typing import NDArray
@@ -402,7 +402,6 @@ def liquidation_map(
     record = moved(*contracts).advance(shown, view)
     usd = np.multiply(record.columns, price[shown, None, None], out=record.columns)
     candles = _join(seen, every)
-    wicks = None if contracts[1] is None else moved(contracts[0], None)
     return HeatMap(
         time=bars["time"].to_numpy()[shown],
         interval=interval * every,
@@ -417,9 +416,9 @@ def liquidation_map(
         open_interest_usd=_published(contracts[0], shown, record) * price[shown],
         coverage=record.coverage.mean(axis=1),
         crossed=_swept(seen, record.crossed[start:], price[start:]),
-        crossed_on_trades=None if wicks is None else _on_trades(wicks, seen, price),
+        crossed_on_trades=_on_trades(moved, contracts, seen, price),
         inconsistent=int(record.inconsistent.sum()),
-        maintenance=_changes(bars, parameters),
+        maintenance=changes(bars, parameters),
         parameters=parameters,
         fit=fit,
         fits=int(fit is not None),
@@ -444,15 +443,15 @@ def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
     ).fill_nan(None)
 
 
-def _changes(bars: pl.DataFrame, parameters: Parameters) -> pl.DataFrame | None:
-    runs = stretches(in_force(bars, parameters.maintenance), len(bars), 0)
-    later = [(bars["time"][start], which) for start, _, which in runs if start]
-    rates = [smallest(parameters.maintenance, which) for _, which in later]
-    changed = pl.DataFrame({"time": [time for time, _ in later], "maintenance": rates})
-    return changed if later else None
-
-
-def _on_trades(wicks: Averaged, seen: pl.DataFrame, price: Floats) -> pl.DataFrame:
+def _on_trades(
+    moved: Callable[..., Averaged],
+    contracts: tuple[Floats, Floats | None],
+    seen: pl.DataFrame,
+    price: Floats,
+) -> pl.DataFrame | None:
+    if contracts[1] is None:
+        return None
+    wicks = moved(contracts[0], None)
     crossed = wicks.advance(np.zeros(len(price), dtype=np.bool_)).crossed
     return _swept(seen, crossed[-len(seen) :], price[-len(seen) :])
 

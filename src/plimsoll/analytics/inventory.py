@@ -43,6 +43,9 @@ more margin take
 of it. Nothing else changes: flows say how much was closed, not by whom; what :math:`S` takes off
 the price's way stands elsewhere, and nobody knows where.
 
+Likewise of tiers that last longer than others (`lasting`) more is shown, each side's age classes
+keeping their totals: see `inventory_columns`.
+
 Where an exchange changes the maintenance margin, what stands moves: see `inventory_margins`.
 
 A bar without open interest only crosses and ages; its range and volume join those of the next bar
@@ -58,13 +61,13 @@ References
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from msgspec import Struct
 
-from plimsoll.analytics.inventory_columns import show
+from plimsoll.analytics.grid import Grid
+from plimsoll.analytics.inventory_columns import lasting, show
 from plimsoll.analytics.inventory_laws import laws
 from plimsoll.analytics.inventory_margins import move, part, stretches
 from plimsoll.analytics.inventory_numba import advance, touched_cells
@@ -82,8 +85,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = ["Grid", "Inventory", "Parameters", "Record"]
+__all__ = ["ALIKE", "Grid", "Inventory", "Parameters", "Record"]
 
+ALIKE: dict[str, None] = dict.fromkeys(("shorts", "liquidatable_shorts", "lasting"))
+"""What makes parameters those of both sides alike, at any age."""
 _FAR = 2**62
 
 
@@ -127,11 +132,18 @@ class Parameters(Struct, frozen=True, kw_only=True):
         Which flows to believe; see `flows`.
     attrition : float, dimensionless, κ
         How positions leave as the price comes nearer, by hand or by more margin; at 0 all stay.
+    shorts : tuple of float, fraction, or None
+        The weights of shorts, where `weights` are of longs alone; None where they are of both.
+    liquidatable_shorts : float, fraction, or None
+        Of shorts, likewise.
+    lasting : tuple, shape (2, tiers, age classes), dimensionless, or None, r
+        How much more of a tier is left at an age than of others, beside what the price took, by
+        side; None where all last alike.
 
     Raises
     ------
     ValueError
-        If a value is out of range, the weights do not sum to one, or a tier's initial margin
+        If a value is out of range, weights do not sum to one, or a tier's initial margin
         1/L does not exceed maintenance and fee.
     """
 
@@ -150,29 +162,40 @@ class Parameters(Struct, frozen=True, kw_only=True):
     memory: float = 0.0
     moves: bool = False
     attrition: float = 0.0
+    shorts: tuple[float, ...] | None = None
+    liquidatable_shorts: float | None = None
+    lasting: tuple[tuple[tuple[float, ...], ...], ...] | None = None
 
     def __post_init__(self) -> None:
         for broken, message in self._rules():
             if broken:
                 raise ValueError(message)
 
+    @property
+    def reachable(self) -> tuple[float, float]:
+        """What part of the open interest leverage can liquidate, of longs and of shorts."""
+        other = self.liquidatable_shorts
+        return self.liquidatable, self.liquidatable if other is None else other
+
     def _rules(self) -> Iterator[tuple[bool, str]]:
         tiers, rate = self.leverage, smallest(self.maintenance)
         margin = rate + self.fee
-        yield len(tiers) != len(self.weights) or not tiers, "give one weight for each leverage"
         yield tiers != tuple(sorted(set(tiers))), f"leverage must rise from tier to tier: {tiers}"
-        yield min(self.weights) < 0, f"weights must not be negative: {self.weights}"
-        total = math.fsum(self.weights)
-        yield abs(total - 1) > 1e-9, f"weights must sum to 1; they sum to {total:.6g}"
+        for mix in (self.weights, self.shorts or self.weights):
+            yield len(tiers) != len(mix) or not mix, "give one weight for each leverage"
+            yield min(mix) < 0, f"weights must not be negative: {mix}"
+            total = math.fsum(mix)
+            yield abs(total - 1) > 1e-9, f"weights must sum to 1; they sum to {total:.6g}"
         yield (
             rate < 0 or self.fee < 0 or tiers[0] <= 1 or 1 / tiers[-1] <= margin,
             f"each leverage L needs L > 1 and 1/L > maintenance + fee, here {margin:g}: {tiers}",
         )
         sizes = self.sizes.notional if self.sizes else (1.0,)
         yield not sizes or min(sizes) <= 0, f"sizes of positions must be positive: {sizes}"
-        shares = {"liquidatable": self.liquidatable, "churn": self.churn}
-        for name, share in shares.items():
-            yield not 0 <= share <= 1, f"{name} is a fraction from 0 to 1; got {share}"
+        for name in ("liquidatable", "liquidatable_shorts", "churn"):
+            share = getattr(self, name)
+            wrong = share is not None and not 0 <= share <= 1
+            yield wrong, f"{name} is a fraction from 0 to 1; got {share}"
         yield not math.isfinite(self.taker), f"taker must be finite; got {self.taker}"
         yield not 0 <= self.memory < math.inf, f"memory is hours from 0; got {self.memory}"
         yield not 0 <= self.attrition < math.inf, f"attrition is from 0; got {self.attrition}"
@@ -184,71 +207,11 @@ class Parameters(Struct, frozen=True, kw_only=True):
             len(self.closing) != len(self.ages) + 1 or min(self.closing) <= 0,
             "closing needs one positive weight for each age and one for the oldest class",
         )
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A window on the absolute logarithmic grid of prices.
-
-    Attributes
-    ----------
-    step : float, log price
-        The width of a bucket.
-    first : int
-        The first row, counted in rows from price one.
-    rows : int
-    span : int
-        Buckets in a row; rows start at multiples of it.
-    """
-
-    step: float
-    first: int
-    rows: int
-    span: int = 1
-
-    @classmethod
-    def covering(cls, low: float, high: float, step: float, rows: int | None = None) -> Grid:
-        """Return the smallest window that holds both prices.
-
-        Parameters
-        ----------
-        low, high : float, quote per base
-        step : float, log price
-        rows : int or None
-            Join neighboring buckets until no more rows than this remain.
-
-        Raises
-        ------
-        ValueError
-            If not 0 < low ≤ high, or `rows` is below two.
-
-        Examples
-        --------
-        >>> Grid.covering(50_000, 100_000, 0.001, rows=400).span
-        2
-        """
-        if not 0 < low <= high < math.inf:
-            raise ValueError(f"a range of prices needs 0 < low ≤ high; got {low} to {high}")
-        if rows is not None and rows < 2:
-            raise ValueError(f"a range of prices needs two rows or more; got {rows}")
-        first, last = (math.floor(math.log(price) / step) for price in (low, high))
-        span = 1 if rows is None else max(1, (last - first) // rows)
-        while rows is not None and last // span - first // span + 1 > rows:
-            span += 1
-        return cls(step, first // span, last // span - first // span + 1, span)
-
-    @property
-    def edges(self) -> Floats:
-        """Where rows start and the last one ends; shape (rows + 1,), quote per base."""
-        edges: Floats = np.exp(
-            np.arange(self.first, self.first + self.rows + 1) * self.span * self.step
-        )
-        return edges
-
-    @property
-    def view(self) -> tuple[int, int]:
-        """The first bucket, and the buckets in a row."""
-        return self.first * self.span, self.span
+        if self.lasting is not None:
+            shape, given = (2, len(tiers), len(self.closing)), np.shape(self.lasting)
+            yield given != shape, f"lasting needs the shape {shape}; got {given}"
+            known = all(0 < ratio < math.inf for ratio in np.ravel(self.lasting))
+            yield not known, "lasting must be positive and finite"
 
 
 class Inventory:
@@ -295,6 +258,7 @@ class Inventory:
             cells=np.zeros((2, tiers, ages, grid.rows)),
             sums=np.zeros((2, ages, grid.rows)),
             known=np.zeros((2, ages)),
+            held=np.zeros((2, tiers, ages)),
             decay=np.stack([np.eye(ages)] * 2),
             unplaced=np.zeros(2),
             frontier=np.array([-_FAR, _FAR]),
@@ -452,8 +416,9 @@ class Inventory:
     @property
     def coverage(self) -> float:
         """How much of what can be liquidated has a known entry; NaN where there is nothing."""
-        total = self.parameters.liquidatable * self._state.open_interest[0]
-        return float(np.minimum(1.0, self.placed / total).mean()) if total > 0 else math.nan
+        total = np.array(self.parameters.reachable) * self._state.open_interest[0]
+        known = np.minimum(1.0, self.placed[total > 0] / total[total > 0])
+        return float(known.mean()) if len(known) else math.nan
 
     @property
     def unplaced(self) -> Floats:
@@ -465,6 +430,7 @@ class Inventory:
         rows = np.arange(self.grid.rows) + self.grid.first
         away = np.abs(rows - math.floor(math.log(price) / self.grid.step))
         found, part = self.cells, self._laws.left
+        found *= np.stack([lasting(side, self._laws, self._state) for side in range(2)])[..., None]
         near = away < part.shape[2]
         found[..., near] *= part[:, :, None, away[near]]
         return found

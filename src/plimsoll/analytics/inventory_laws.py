@@ -50,24 +50,26 @@ def laws(parameters: Parameters, interval: timedelta, grid: Grid, brackets: int 
         first=grid.first,
         shift=shift,
         weight=_weight(parameters, brackets),
-        liquidatable=float(parameters.liquidatable),
+        liquidatable=np.array(parameters.reachable, dtype=np.float64),
         churn=float(parameters.churn),
         taker=float(parameters.taker),
         ageing=np.append(leaving, 0.0),
         closing=np.append(parameters.closing, parameters.closing[-1]),
         left=_left(parameters, shift),
+        lasting=np.array(parameters.lasting or np.empty((2, 0, len(parameters.closing)))),
     )
 
 
 def _weight(parameters: Parameters, brackets: int) -> Floats:
-    """Return how new positions spread over the tiers, as far as these brackets allow."""
-    weight = np.asarray(parameters.weights, dtype=np.float64)
+    """Return how new positions spread over the tiers, as brackets allow; shape (sides, tiers)."""
+    mixes = parameters.weights, parameters.shorts or parameters.weights
+    weight = np.asarray(mixes, dtype=np.float64)
     if brackets == 0:
         return weight
     before, now = (admitted(parameters, at) for at in (0, brackets))
     weight = weight * np.divide(now, before, out=now, where=before > 0)
-    total = float(weight.sum())
-    if total == 0:
+    total = weight.sum(axis=1, keepdims=True)
+    if not total.all():
         raise ValueError(
             f"the brackets at place {brackets} of the parameters forbid every leverage of "
             f"{parameters.leverage}"

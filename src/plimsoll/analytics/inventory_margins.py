@@ -25,20 +25,23 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from plimsoll.analytics.inventory_state import LONG, Record
+from plimsoll.analytics.margins import in_force, smallest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from plimsoll.analytics.inventory import Parameters
     from plimsoll.analytics.inventory_state import Laws, State
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = ["move", "part", "stretches"]
+__all__ = ["changes", "move", "part", "stretches"]
 
 
 def stretches(brackets: Ints | None, bars: int, before: int) -> Iterator[tuple[int, int, int]]:
@@ -57,6 +60,27 @@ def stretches(brackets: Ints | None, bars: int, before: int) -> Iterator[tuple[i
     starts = np.flatnonzero(np.diff(brackets, prepend=-1))
     for start, stop in pairwise([*starts, bars]):
         yield int(start), int(stop), int(brackets[start])
+
+
+def changes(bars: pl.DataFrame, parameters: Parameters) -> pl.DataFrame | None:
+    """Return when other brackets came into force within some bars.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        With `time`.
+    parameters : Parameters
+
+    Returns
+    -------
+    DataFrame or None
+        `time` and the first bracket's rate, `maintenance`; None where they do not change.
+    """
+    runs = stretches(in_force(bars, parameters.maintenance), len(bars), 0)
+    later = [(bars["time"][start], which) for start, _, which in runs if start]
+    rates = [smallest(parameters.maintenance, which) for _, which in later]
+    changed = pl.DataFrame({"time": [time for time, _ in later], "maintenance": rates})
+    return changed if later else None
 
 
 def part(record: Record, shown: NDArray[np.bool_], start: int, stop: int) -> Record:

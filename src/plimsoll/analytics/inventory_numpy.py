@@ -67,21 +67,20 @@ def replay(
             if known:
                 record.columns[t, s] = side.column(bar[0])
                 record.tiers[t, s] = np.where(side.touched(bar[0]), 0, side.shown(bar[0]))
-                total = parameters.liquidatable * last
+                total = parameters.reachable[s] * last
                 record.coverage[t, s] = min(1.0, side.placed / total) if total else math.nan
                 record.open_interest[t] = last
             for at in np.flatnonzero((record.cells[:, 0] == t) & (record.cells[:, 1] == s)):
                 row = record.cells[at, 2] - grid.first
                 if 0 <= row < grid.rows:
-                    record.touched[at] = (
-                        side.cells[:, :, row].sum(axis=1) * side.left(np.array([0]))[:, 0]
-                    )
+                    stood = (side.cells[:, :, row] * side.lasting()).sum(axis=1)
+                    record.touched[at] = stood * side.left(np.array([0]))[:, 0]
             if priced:
                 record.crossed[t, s] = side.cross(bar[2] if s == 0 else bar[1])
             side.age()
             if traded:
                 side.trade(record.opened[t, s], record.closed[t, s], waiting)
-                side.reconcile(parameters.liquidatable * bar[6])
+                side.reconcile(parameters.reachable[s] * bar[6])
             record.placed[t, s], record.unplaced[t, s] = side.placed, side.unplaced
         if traded:
             last, waiting = bar[6], waiting[:0]
@@ -133,20 +132,23 @@ def _flows(
     x = max(0.0, change) + share * (effective - gross)
     opened = np.array([x, effective - x + change])
     closed = np.array([x - change, effective - x])
-    return parameters.liquidatable * opened, parameters.liquidatable * closed
+    reachable = np.array(parameters.reachable)
+    return reachable * opened, reachable * closed
 
 
 class _Side:
     def __init__(self, side: str, parameters: Parameters, interval: timedelta, grid: Grid) -> None:
         self.long, self.parameters, self.grid = side == "long", parameters, grid
+        mix = parameters.weights if self.long else parameters.shorts or parameters.weights
         self.shift, self.first = _shifts(parameters, 0, long=self.long)
-        self.weights, self.brackets = np.asarray(parameters.weights), 0
+        self.weights = self.mix = np.asarray(mix)
+        self.brackets = 0
         self.moving = 1 - np.exp(-interval.total_seconds() / 3600 / np.diff([0, *parameters.ages]))
         self.readiness = np.array([*parameters.closing, parameters.closing[-1]])
         ages = len(parameters.closing)
         self.buckets = np.arange(grid.first, grid.first + grid.rows)
         self.cells = np.zeros((len(self.shift), ages, grid.rows))
-        self.beyond = np.zeros(ages)
+        self.beyond = np.zeros((len(self.shift), ages))
         self.unplaced = self.gone = 0.0
 
     @property
@@ -158,17 +160,17 @@ class _Side:
         if brackets is None or brackets[t] == self.brackets:
             return
         shift, allowed = _shifts(self.parameters, int(brackets[t]), long=self.long)
-        weights = np.array(self.parameters.weights)
+        weights = np.array(self.mix)
         for tier, before in enumerate(self.first):
             weights[tier] *= allowed[tier] / before if before else allowed[tier]
         self.weights = weights / weights.sum()
         edges = np.arange(self.grid.rows + 1.0)
-        for held, moved in zip(self.cells, shift - self.shift, strict=True):
+        for tier, moved in enumerate(shift - self.shift):
             by = moved / self.grid.step
-            for age, mass in enumerate(held):
+            for age, mass in enumerate(self.cells[tier]):
                 below = np.interp(edges - by, edges, np.append(0.0, np.cumsum(mass)))
-                self.beyond[age] += mass.sum() - np.diff(below).sum()
-                held[age] = np.diff(below)
+                self.beyond[tier, age] += mass.sum() - np.diff(below).sum()
+                self.cells[tier, age] = np.diff(below)
         self.shift, self.brackets = shift, int(brackets[t])
 
     def touched(self, price: float) -> NDArray[np.bool_]:
@@ -181,8 +183,19 @@ class _Side:
 
     def shown(self, price: float) -> Floats:
         away = np.abs(self.buckets - math.floor(math.log(price) / self.grid.step))
-        shown: Floats = self.cells.sum(axis=1) * self.left(away)
+        lasting = self.lasting()[:, :, None]
+        shown: Floats = (self.cells * lasting).sum(axis=1) * self.left(away)
         return shown
+
+    def lasting(self) -> Floats:
+        """Return by what each tier's class is multiplied where it is shown."""
+        mass = self.cells.sum(axis=2) + self.beyond
+        if self.parameters.lasting is None:
+            return np.ones_like(mass)
+        ratio = np.array(self.parameters.lasting[0 if self.long else 1])
+        kept = (ratio * mass).sum(axis=0)
+        found: Floats = ratio * np.divide(mass.sum(axis=0), kept, where=kept > 0, out=kept * 0)
+        return found
 
     def left(self, away: NDArray[np.int64]) -> Floats:
         come = np.maximum(0, np.abs(self.shift)[:, None] - away * self.grid.step)
@@ -198,7 +211,7 @@ class _Side:
 
     def age(self) -> None:
         for young in reversed(range(len(self.moving))):
-            for mass in (self.cells.swapaxes(0, 1), self.beyond):
+            for mass in (self.cells.swapaxes(0, 1), self.beyond.T):
                 moved = self.moving[young] * mass[young]
                 mass[young] -= moved
                 mass[young + 1] += moved
@@ -210,7 +223,8 @@ class _Side:
         self.gone = 0.0
 
     def close(self, amount: float) -> None:
-        mass = np.append(self.cells.sum(axis=(0, 2)) + self.beyond, self.unplaced)
+        placed = self.cells.sum(axis=(0, 2)) + self.beyond.sum(axis=0)
+        mass = np.append(placed, self.unplaced)
         leaving = np.zeros(len(mass))
         while amount > 0 and (reach := mass @ (self.readiness * (leaving < 1))) > 0:
             share = amount / reach * self.readiness
@@ -240,7 +254,7 @@ class _Side:
                 kept = max(0.0, stands) / (b - a)
             share[touched] = 0
             self.cells[tier, 0] += amount * weight * share
-            self.beyond[0] += amount * weight * (kept - share.sum())
+            self.beyond[tier, 0] += amount * weight * (kept - share.sum())
 
     def reconcile(self, total: float) -> None:
         known = self.placed

@@ -48,8 +48,9 @@ class Laws(NamedTuple):
         The bucket of row 0.
     shift : ndarray, shape (sides, tiers), log price
         Liquidation price over entry price.
-    weight : ndarray, shape (tiers,), fraction
-    liquidatable, churn, taker : float
+    weight : ndarray, shape (sides, tiers), fraction
+    liquidatable : ndarray, shape (sides,), fraction
+    churn, taker : float
         See `Parameters`.
     ageing : ndarray, shape (ages,), fraction
         What moves on to the next class in one bar; zero for the last.
@@ -58,18 +59,21 @@ class Laws(NamedTuple):
     left : ndarray, shape (sides, tiers, buckets), fraction
         What part of a tier's positions is left when the price is so many buckets away from their
         liquidation; all are that are farther away.
+    lasting : ndarray, shape (sides, tiers, ages), dimensionless
+        See `Parameters`; without tiers where all last alike.
     """
 
     step: float
     first: int
     shift: Floats
     weight: Floats
-    liquidatable: float
+    liquidatable: Floats
     churn: float
     taker: float
     ageing: Floats
     closing: Floats
     left: Floats
+    lasting: Floats
 
 
 class State(NamedTuple):
@@ -83,6 +87,8 @@ class State(NamedTuple):
         `cells` summed over tiers.
     known : ndarray, shape (sides, ages)
         `cells` summed over tiers and over all buckets, off the grid as well.
+    held : ndarray, shape (sides, tiers, ages)
+        The same, tier by tier.
     decay : ndarray, shape (sides, ages, ages)
         ``B``.
     unplaced : ndarray, shape (sides,)
@@ -102,6 +108,7 @@ class State(NamedTuple):
     cells: Floats
     sums: Floats
     known: Floats
+    held: Floats
     decay: Floats
     unplaced: Floats
     frontier: NDArray[np.int64]

@@ -440,7 +440,9 @@ def _is_over(one: Standing, now: datetime) -> bool:
 
 def _coverage(standing: Sequence[Standing], fresh: Sequence[Standing]) -> float | None:
     """Return the share of what can be liquidated that has a known entry and is of now."""
-    liquidatable = [one.parameters.liquidatable * one.open_interest_usd for one in standing]
+    liquidatable = [
+        float(np.mean(one.parameters.reachable)) * one.open_interest_usd for one in standing
+    ]
     placed = [
         one.coverage * usd for one, usd in zip(standing, liquidatable, strict=True) if one in fresh
     ]

@@ -34,7 +34,7 @@ from msgspec.structs import replace
 
 from plimsoll.analytics.fitting import candidates
 from plimsoll.analytics.flows import believed, moves
-from plimsoll.analytics.inventory import Inventory
+from plimsoll.analytics.inventory import ALIKE, Inventory
 from plimsoll.analytics.inventory_state import (
     CLOSE,
     HIGH,
@@ -93,7 +93,7 @@ def exposures(trial: Trial) -> dict[str, list[Floats]]:
         each is the covered range, the map's background.
     """
     prior, tiers = trial.parameters, len(trial.parameters.weights)
-    alike = replace(prior, weights=(1 / tiers,) * tiers)
+    alike = replace(prior, weights=(1 / tiers,) * tiers, **ALIKE)
     churns = candidates(replace(prior, memory=0.0, moves=False), ["churn", "closing", "attrition"])
     still, moved = (_without(trial, seeded) for seeded in (np.ones(len(trial.bars)), _moves(trial)))
     made = {
@@ -249,7 +249,9 @@ def _never_closed(trial: Trial) -> Floats:
     )
     bars[known, OPEN_INTEREST] = bars[known[:1], OPEN_INTEREST] + np.cumsum(rises)
     tiers = len(trial.parameters.weights)
-    fixed = replace(trial.parameters, weights=(1 / tiers,) * tiers, liquidatable=1.0, churn=0.0)
+    fixed = replace(
+        trial.parameters, weights=(1 / tiers,) * tiers, liquidatable=1.0, churn=0.0, **ALIKE
+    )
     stood: Floats = trial.stood(bars, fixed).sum(axis=1, keepdims=True)
     return stood
 
