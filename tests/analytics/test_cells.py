@@ -277,6 +277,9 @@ def test_the_background_is_last_known_open_interest_spread_over_forty_per_cent()
     made = trial(frame, liquidations(), PRIOR, unit=2.0)
     spread = 1_000 * 0.5 * STEP / 0.40 * at(400) / 2.0
     assert made.background() == pytest.approx([0.0, spread, spread])
+    assert (made.cells[:, 1] == 0).all()  # cells of longs: a part of shorts of its own is not seen
+    other = trial(frame, liquidations(), replace(PRIOR, liquidatable_shorts=0.1), unit=2.0)
+    assert np.array_equal(other.background(), made.background())
 
 
 def test_what_stood_is_in_orders_at_the_open_of_the_bar():

@@ -96,14 +96,14 @@ class Distances:
     def said(self) -> str:
         """Where the mix is from, in words."""
         where = ", ".join(self.exchanges)
-        sides = "of longs and shorts apart"
+        sides = "by side"
         if few := self.sides.filter(pl.col("effective") < LEAST)["side"].to_list():
-            sides = f"of both sides together, as too few {few[0]}s are measured"
+            sides = f"of both sides together (too few {few[0]}s)"
         elif not (self.sides["own"] > 0).any():
-            sides = "the same for longs and shorts, as what sets them apart may be chance"
+            sides = "of both sides alike"
         age = "of any age"
         if self.ages is not None and (self.ages["own"] > 0).any():
-            age = "changing with age"
+            age = "by age"
         return (
             f"leverage mix from the liquidation distances of {self.positions} positions, {where}, "
             f"{sides}, {age}"
