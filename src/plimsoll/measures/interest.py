@@ -108,13 +108,14 @@ def turnover(
     reader: Reader, market: str, asked: Asked, step: timedelta, supply: float | None
 ) -> pl.DataFrame:
     """Return open interest against volume and coins; see `Session.turnover`."""
-    total = interest.aggregate(_held(reader, market, asked), step, _oldest(step))
+    held = _held(reader, market, asked)
+    total = interest.aggregate(held, step, _oldest(step))
     base = Symbol.parse(market).base if "/" in market else market
     volumes = traded.traded(_candles(reader, base, asked._replace(since=None)), step)
     spot = pl.col("symbol").is_in(_spot(volumes["symbol"]))
-    contracts = volumes.filter(~spot)
-    if "/" in market:
-        contracts = contracts.filter(pl.col("symbol") == market)
+    # What markets trade whose open interest nobody tells is no part of this.
+    told = held.group_by("exchange", "symbol").agg(since=pl.col("known_at").min())
+    contracts = volumes.filter(~spot).join(told, on=["exchange", "symbol"])
     ratios = traded.turnover(total, contracts, volumes.filter(spot), step, DAY, supply)
     return since(ratios, asked.since)
 
