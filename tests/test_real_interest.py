@@ -114,7 +114,7 @@ def test_the_entries_of_a_day_lie_between_the_prices_of_the_months_before(sessio
 
 
 def test_turnover_is_of_the_markets_whose_open_interest_is_stored(session, real, raw):
-    """Bybit traded beside Binance, but only Binance's open interest is here: added up from files."""
+    """Bybit traded beside Binance, but only Binance's open interest is here: added from files."""
     end = datetime(2026, 2, 1, tzinfo=UTC)
     row = session.turnover(BTC, until="2026-02-01T00:01Z").filter(time=end).row(0, named=True)
     day = pl.read_parquet(real / "candles_1h_binance.parquet").filter(

@@ -275,13 +275,13 @@ def us_hours(candles: pl.DataFrame, span: timedelta = 28 * _DAY) -> pl.DataFrame
         all hours alike, it would be 35 / 168.
     """
     hours = _closes(candles)
-    if not hours.height:
-        return pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "us_hours_share": pl.Float64})
     local = pl.col("local").dt
     trading = (local.weekday() <= _FRIDAY) & local.hour().is_between(10, 16)
+    known = hours.filter(pl.col("square").is_not_null())
+    if not known.height:
+        return pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "us_hours_share": pl.Float64})
     daily = (
-        hours.filter(pl.col("square").is_not_null())
-        .with_columns(inside=pl.when(trading).then("square"))
+        known.with_columns(inside=pl.when(trading).then("square"))
         .group_by_dynamic("at", every="1d", closed="right", label="right")
         .agg(pl.col("square", "inside").sum())
         .upsample("at", every="1d")

@@ -134,8 +134,8 @@ def carry(
     SYMBOL is a coin for every pair of its markets, or a perpetual with one
     --exchange for the path of spot held against it. All are fractions of what
     the long side cost, or of the dollars that an inverse short sold: funding is
-    what settlements paid, rates their plain sum, basis what the prices did. It is what was earned, not what that would come
-    to in a year.
+    what settlements paid, rates their plain sum, basis what the prices did. It
+    is what was earned, not what that would come to in a year.
     """
     opened = session.open(store)
     asked = span.arguments | {"spot_fee": spot_fee, "perpetual_fee": perpetual_fee}

@@ -128,7 +128,11 @@ def consensus(reader: Reader, market: str, asked: Asked, step: timedelta) -> Con
     recent = asked._replace(since=start - grading.WINDOW)
     volumes = traded.traded(_candles(reader, market, recent), step)
     rows = every.filter(pl.col("time") >= start - grading.WINDOW)
+    if rows.is_empty():
+        raise NoSuchData(f"no open interest of {market} is stored in that span of time")
     held = grading.panel(rows, volumes, step, _oldest(step), lots(reader, rows))
+    if not len(held.time):
+        raise NoSuchData(f"no step of {step} begins where reports are stored: ask for shorter ones")
     total = agreed.sound(held, agreed.graded(held))
     return Consensus(grading.grades(held), since(total, start), since(held.reports(), start))
 
