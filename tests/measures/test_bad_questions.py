@@ -10,6 +10,7 @@ import pytest
 import plimsoll
 from plimsoll import cli
 from plimsoll.errors import NoSuchData
+from plimsoll.totals import together
 
 START = datetime(2026, 3, 28, 20, tzinfo=UTC)  # Europe's clocks go forward five hours later
 HOUR = timedelta(hours=1)
@@ -134,3 +135,39 @@ def test_takers_that_bought_more_than_was_traded_are_rejected(tmp_path):
     assert opened.read("candle")["time"].to_list() == [START, START + 2 * HOUR]
     flow = opened.flow("BTC")
     assert flow["futures_delta"].to_list() == [0, None]
+
+
+def test_a_market_that_tells_no_dollars_does_not_lower_the_price(tmp_path):
+    """100 coins of 500 dollars on one exchange, 300 coins without a value on another."""
+    named = {"time": START, "symbol": BTC}
+    told = {**named, "exchange": "binance", "amount": 100.0, "value_usd": 50_000.0}
+    mute = {**named, "exchange": "bybit", "amount": 300.0, "value_usd": None}
+    share = {**named, "exchange": "bybit", "population": "accounts", "long_share": 0.6}
+    opened = plimsoll.open(tmp_path / "store")
+    opened.import_files(
+        [
+            written(tmp_path / "held.parquet", [told, mute]),
+            written(tmp_path / "ls.parquet", [share]),
+        ]
+    )
+    row = opened.overview().row(0, named=True)
+    assert row["price"] == 500
+    # Of a share of 0.6 the ratio is 0.6 / 0.4.
+    assert row["long_short"] == pytest.approx(1.5)
+    alone = opened.overview(exchange="bybit").row(0, named=True)
+    assert (alone["price"], alone["open_interest_usd"]) == (None, None)
+
+
+def test_a_coin_that_nothing_is_left_of_makes_no_number_up():
+    coins = pl.DataFrame(
+        {
+            "time": [START, START],
+            "open_interest_usd": [110.0, 0.0],
+            "open_interest_change": [0.1, -1.0],
+            "funding_apr": [None, None],
+            "load": [None, None],
+            "long_short": [None, None],
+        },
+        schema_overrides=dict.fromkeys(("funding_apr", "load", "long_short"), pl.Float64),
+    )
+    assert together(coins)["open_interest_change"] == pytest.approx(0.1)

@@ -37,6 +37,7 @@ __all__ = [
     "milestones",
     "open_interest",
     "position_coverage",
+    "prices",
     "quadrant",
     "turnover",
 ]
@@ -72,6 +73,14 @@ def open_interest(reader: Reader, market: str, asked: Asked, step: timedelta) ->
     spread = division.spread(rows, step, _oldest(step)).select("time", "hhi", "effective", "gini")
     known = total.join(spread, on="time", how="left", maintain_order="left")
     return since(known, asked.since)
+
+
+def prices(reader: Reader, market: str, asked: Asked, step: timedelta) -> pl.DataFrame:
+    """Return at what `price` open interest is valued, where both coins and dollars are told."""
+    both = _held(reader, market, asked).drop_nulls(["amount", "value_usd"])
+    total = interest.aggregate(both, step, _oldest(step))
+    price = pl.when(pl.col("amount") > 0).then(pl.col("value_usd") / pl.col("amount"))
+    return since(total.select("time", price=price), asked.since)
 
 
 def divided(
