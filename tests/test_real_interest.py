@@ -101,6 +101,12 @@ def test_real_rates_that_are_told_wrong_are_named(funding, fault, words):
     assert set(grades.filter(~own)["grade"]) <= {"A", "B"}
 
 
+def test_one_interest_does_not_explain_where_mexc_rests(funding):
+    rates = funding[0].filter(exchange="mexc")["rate"].round(8)
+    counts = [int((rates == rest).sum()) for rest in (0.0001, 0.00015, 0.00005)]
+    assert counts == [440, 409, 266]
+
+
 def test_a_store_of_funding_alone_has_its_grades(funding):
     found = funding[1].consensus("BTC", until="2021-03-20")
     assert found.total.is_empty()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -207,7 +207,7 @@ def _smile(axes: Axes, state: OptionState) -> None:
 def _term(axes: Axes, state: OptionState) -> None:
     """Draw volatility at the money and the risk reversal over time to expiry."""
     rows = state.term.filter(pl.col("atm").is_not_null()).sort("days")
-    axes.text(0.98, 0.97, _unusual(state), transform=axes.transAxes, **_CORNER)
+    axes.set_xlabel(_unusual(state), color=FAINT, fontsize=8.5)
     _named(axes, "Term structure", "at the money; bars: 25-delta risk reversal")
     if not rows.height:
         return
@@ -233,9 +233,6 @@ def _term(axes: Axes, state: OptionState) -> None:
         spine.set_visible(False)
 
 
-_CORNER: dict[str, Any] = {"ha": "right", "va": "top", "color": FAINT, "fontsize": 8.5}
-
-
 def _unusual(state: OptionState) -> str:
     """Return how far the smile at 30 days is from its own of 90 days, in words."""
     words = {"atm": "at the money", "risk_reversal": "risk reversal", "strangle": "strangle"}
@@ -243,7 +240,7 @@ def _unusual(state: OptionState) -> str:
         pl.col(f"{column}_z").alias(name) for column, name in words.items()
     )
     said = [f"{one.name} {one[0]:+.1f}" for one in known if one.count()]
-    return f"30 d against its own of 90 days, robust z: {', '.join(said)}" if said else ""
+    return f"30 d, robust z of 90 days: {', '.join(said)}" if said else ""
 
 
 def _gamma(axes: Axes, state: OptionState) -> None:
