@@ -49,7 +49,7 @@ def macro(coin: str, span: Span, store: Path | None, output: Output) -> None:
     def picture(path: Path) -> None:
         from plimsoll.picture import macro as drawn  # noqa: PLC0415 (matplotlib only for pictures)
 
-        drawn.draw(found["stablecoins"], found["commitments"], path, title=coin)
+        drawn.draw(found, path, title=coin)
 
     parts = {name: None if f is None else f.to_dict(as_series=False) for name, f in found.items()}
     if give(output, {"parameters": {"coin": coin, **span.arguments}, **parts}, picture):
