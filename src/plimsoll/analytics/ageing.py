@@ -40,7 +40,7 @@ import numpy as np
 import polars as pl
 
 from plimsoll.analytics.bars import spacing
-from plimsoll.analytics.inventory_laws import shifts
+from plimsoll.analytics.margins import log_factors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -131,7 +131,7 @@ def aged(
         before = ratios[side, :, 0]
         for age in range(len(parameters.closing)):
             own = known.filter(side=name, age=age)
-            left = _left(own, shifts(parameters)[side], name) & (mix > 0)
+            left = _left(own, log_factors(parameters)[side], name) & (mix > 0)
             known_to_model = left[np.arange(len(own)), own["at"].to_numpy()]
             own, left = own.filter(pl.Series(known_to_model)), left[known_to_model]
             usd, *sure = _counted(own)

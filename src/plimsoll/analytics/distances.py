@@ -4,9 +4,11 @@ An isolated position of one leverage is liquidated at its entry price times a co
 `liquidation.distance_factor`). Each measured position has such a ratio; the leverage that gives it
 on a contract settled as its own is its *effective* leverage, which says as much of added margin and
 crossed wallets as of the slider. It is the leverage that traders take from one contract to another,
-not the distance: at 2x a linear long is liquidated 50 % away, an inverse one 33 %. Effective
-leverages are gathered in tiers, three to a doubling, whose borders are no round numbers; a tier has
-the mean of the initial margin :math:`1/L` in it, weighted by dollars.
+not the distance: at 2x a linear long is liquidated 50 % away, an inverse one 33 %. It is found, and
+put back, with the maintenance of the smallest position, so that the distance is kept whatever the
+size: at the rate of its own size, positions of one leverage and of many distances would share a
+tier. Effective leverages are gathered in tiers, three to a doubling, whose borders are no round
+numbers; a tier has the mean of the initial margin :math:`1/L` in it, weighted by dollars.
 
 Weights are of new positions, so each counts once, as it was when it was first seen. Those that
 were opened and closed between two looks are missing, which are mostly of high leverage; those of
@@ -31,6 +33,7 @@ from msgspec.structs import replace
 from plimsoll.analytics.ageing import aged, apart, effective
 from plimsoll.analytics.inventory import ALIKE
 from plimsoll.analytics.liquidation import distance_leverage
+from plimsoll.analytics.margins import smallest
 from plimsoll.analytics.measured import STALE
 from plimsoll.analytics.positions import followed, held, opened
 from plimsoll.market.symbols import Symbol
@@ -162,6 +165,7 @@ def distances(
         leverage=tuple(tiers["leverage"]),
         weights=tuple(tiers["usd"] / tiers["usd"].sum()),
         liquidatable=reached / seen if seen else prior.liquidatable,
+        sizes=None,
         **ALIKE,
     )
     parameters, sides = _apart(pooled, known.join(_numbers(tiers), on="tier"), standing)
@@ -228,12 +232,12 @@ def _placed(rows: pl.DataFrame, prior: Parameters) -> pl.DataFrame:
     """
     ratio = (rows["liquidation_price"] / rows["entry_price"]).to_numpy()
     is_long, inverse = (rows["side"] == "long").to_numpy(), _inverse(rows["symbol"])
-    leverages = np.full(len(rows), math.nan)
+    leverages, rate = np.full(len(rows), math.nan), smallest(prior.maintenance)
     for settlement in _SETTLEMENTS:
         for side in _SIDES:
             whose = (is_long == (side == "long")) & (inverse == (settlement == "inverse"))
             leverages[whose] = distance_leverage(
-                ratio[whose], prior.maintenance, side=side, settlement=settlement, fee=prior.fee
+                ratio[whose], rate, side=side, settlement=settlement, fee=prior.fee
             )
     near = (pl.col("ratio") - 1).abs() < FARTHEST
     possible = near & (pl.col("effective") > 1)

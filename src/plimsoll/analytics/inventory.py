@@ -71,7 +71,9 @@ from plimsoll.analytics.inventory_columns import lasting, show
 from plimsoll.analytics.inventory_laws import laws
 from plimsoll.analytics.inventory_margins import move, part, stretches
 from plimsoll.analytics.inventory_numba import advance, touched_cells
-from plimsoll.analytics.inventory_state import HIGH, LOW, Record, State, marks, matrix, rates
+from plimsoll.analytics.inventory_state import HIGH, LOW, Record, State, marks, matrix
+from plimsoll.analytics.margins import Sizes, in_force, smallest
+from plimsoll.market.instrument import Brackets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +83,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
 __all__ = ["ALIKE", "Grid", "Inventory", "Parameters", "Record"]
 
@@ -108,8 +111,11 @@ class Parameters(Struct, frozen=True, kw_only=True):
         a bar; low, because market makers' round trips are most of it. Judgement.
     taker : float, dimensionless, a
         How strongly takers' side leans the churn to longs; at 1, buyers only give longs 73 %.
-    maintenance : float, fraction of notional
-        Maintenance rate; the default is Binance's first bracket of BTC/USDT.
+    maintenance : float, fraction of notional, or tuple of Brackets
+        The rate of all sizes, or the brackets by rising date; those first in the tuple count before
+        their own date as well. The default is Binance's first bracket of BTC/USDT.
+    sizes : Sizes or None
+        How large positions are, for brackets; None for all as the smallest. See `margins`.
     fee : float, fraction of notional
         Closing fee, where the exchange adds it to the maintenance.
     settlement : {"linear", "inverse"}
@@ -146,7 +152,8 @@ class Parameters(Struct, frozen=True, kw_only=True):
     liquidatable: float = 0.5
     churn: float = 0.2
     taker: float = 1.0
-    maintenance: float = 0.004
+    maintenance: float | tuple[Brackets, ...] = 0.004
+    sizes: Sizes | None = None
     fee: float = 0.0
     settlement: Literal["linear", "inverse"] = "linear"
     step: float = 0.001
@@ -171,7 +178,8 @@ class Parameters(Struct, frozen=True, kw_only=True):
         return self.liquidatable, self.liquidatable if other is None else other
 
     def _rules(self) -> Iterator[tuple[bool, str]]:
-        tiers, margin = self.leverage, self.maintenance + self.fee
+        tiers, rate = self.leverage, smallest(self.maintenance)
+        margin = rate + self.fee
         yield tiers != tuple(sorted(set(tiers))), f"leverage must rise from tier to tier: {tiers}"
         for mix in (self.weights, self.shorts or self.weights):
             yield len(tiers) != len(mix) or not mix, "give one weight for each leverage"
@@ -179,9 +187,11 @@ class Parameters(Struct, frozen=True, kw_only=True):
             total = math.fsum(mix)
             yield abs(total - 1) > 1e-9, f"weights must sum to 1; they sum to {total:.6g}"
         yield (
-            self.maintenance < 0 or self.fee < 0 or tiers[0] <= 1 or 1 / tiers[-1] <= margin,
+            rate < 0 or self.fee < 0 or tiers[0] <= 1 or 1 / tiers[-1] <= margin,
             f"each leverage L needs L > 1 and 1/L > maintenance + fee, here {margin:g}: {tiers}",
         )
+        sizes = self.sizes.notional if self.sizes else (1.0,)
+        yield not sizes or min(sizes) <= 0, f"sizes of positions must be positive: {sizes}"
         for name in ("liquidatable", "liquidatable_shorts", "churn"):
             share = getattr(self, name)
             wrong = share is not None and not 0 <= share <= 1
@@ -240,7 +250,7 @@ class Inventory:
             raise ValueError(f"the grid needs span 1 and the step {parameters.step}; got {grid}")
         self.parameters = parameters
         self.grid = grid
-        self.maintenance = parameters.maintenance
+        self.brackets = 0
         self._interval = interval
         self._laws = laws(parameters, interval, grid)
         tiers, ages = len(parameters.weights), len(parameters.closing)
@@ -273,8 +283,9 @@ class Inventory:
             `open`, `high`, `low`, `close` (quote per base), `volume`, `taker_buy` and
             `open_interest` at the bar's end (base units); null where unknown. No bar is left out:
             one nobody knows anything of is a row of nulls. Where `mark_low` and `mark_high` are
-            there too, positions are crossed on these, as exchanges do. A `maintenance` (fraction of
-            notional) is in force from its bar's open on, for open positions as well.
+            there too, positions are crossed on these, as exchanges do. Where the brackets of the
+            parameters change, the `time` of a bar's open tells those in force, for open positions
+            as well.
         shown : ndarray of bool, shape (bars,)
             At which bars' open to write a column; by default at all.
         view : Grid
@@ -290,8 +301,9 @@ class Inventory:
         ValueError
             If a bar cannot be, or leaves the window; nothing has moved then.
         """
+        brackets = in_force(bars, self.parameters.maintenance)
         return self.advance(
-            matrix(bars), crossing=marks(bars), maintenance=rates(bars), shown=shown, view=view
+            matrix(bars), crossing=marks(bars), brackets=brackets, shown=shown, view=view
         )
 
     def advance(
@@ -299,13 +311,13 @@ class Inventory:
         bars: Floats,
         *,
         crossing: Floats | None = None,
-        maintenance: Floats | None = None,
+        brackets: Ints | None = None,
         shown: NDArray[np.bool_] | None = None,
         view: Grid | None = None,
         by_tier: bool = False,
         touched: bool = False,
     ) -> Record:
-        """Do as `update`, from the arrays that `matrix`, `marks` and `rates` make of the bars.
+        """Do as `update`, from the arrays that `matrix`, `marks` and `in_force` make of the bars.
 
         Columns are written by tier as well, and what stood in the cells that the price touched, if
         asked for.
@@ -334,30 +346,31 @@ class Inventory:
             cells=cells,
             touched=np.zeros((len(cells), tiers)),
         )
-        for start, stop, rate in stretches(maintenance, len(bars), self.maintenance):
-            self.require(rate)
+        for start, stop, which in stretches(brackets, len(bars), self.brackets):
+            self.require(which)
             run, all_of_it = slice(start, stop), stop - start == len(bars)
             written = record if all_of_it else part(record, shown, start, stop)
             advance(bars[run], reach[run], shown[run], view.view, self._laws, self._state, written)
         return record
 
-    def require(self, maintenance: float) -> None:
-        """Change the maintenance rate from now on, of open positions as well.
+    def require(self, brackets: int) -> None:
+        """Change the maintenance from now on, of open positions as well.
 
         Parameters
         ----------
-        maintenance : float, fraction of notional
+        brackets : int
+            Which of the parameters' are in force.
 
         Raises
         ------
         ValueError
-            If it forbids every leverage.
+            If they forbid every leverage.
         """
-        if maintenance == self.maintenance:
+        if brackets == self.brackets:
             return
-        fresh = laws(self.parameters, self._interval, self.grid, maintenance)
+        fresh = laws(self.parameters, self._interval, self.grid, brackets)
         move(self._state, self._laws, fresh)
-        self._laws, self.maintenance = fresh, maintenance
+        self._laws, self.brackets = fresh, brackets
 
     def column(self, price: float, view: Grid | None = None) -> Floats:
         """Return what stands now, at a price.

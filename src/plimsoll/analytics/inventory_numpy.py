@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from plimsoll.analytics.inventory_state import Record
-from plimsoll.analytics.liquidation import distance_factor
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from plimsoll.analytics.inventory import Grid, Parameters
+    from plimsoll.market.instrument import Bracket
 
     Floats = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ def replay(
     parameters: Parameters,
     interval: timedelta,
     grid: Grid,
-    maintenance: Floats | None = None,
+    brackets: NDArray[np.int64] | None = None,
 ) -> Record:
     """Return what `Inventory.advance` records of these bars, a column for each.
 
@@ -42,8 +42,8 @@ def replay(
     parameters : Parameters
     interval : timedelta
     grid : Grid
-    maintenance : ndarray, shape (bars,), optional
-        In the place of that of the parameters.
+    brackets : ndarray of int, shape (bars,), optional
+        Which of the parameters' are in force at each bar's open; by default the first.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def replay(
             record.opened[t], record.closed[t] = flows
             record.inconsistent[t] = abs(bar[6] - last) > volume
         for s, side in enumerate(sides):
-            side.require(maintenance, t)
+            side.require(brackets, t)
             if known:
                 record.columns[t, s] = side.column(bar[0])
                 record.tiers[t, s] = np.where(side.touched(bar[0]), 0, side.shown(bar[0]))
@@ -139,52 +139,39 @@ def _flows(
 class _Side:
     def __init__(self, side: str, parameters: Parameters, interval: timedelta, grid: Grid) -> None:
         self.long, self.parameters, self.grid = side == "long", parameters, grid
-        factor = distance_factor(
-            parameters.leverage,
-            parameters.maintenance,
-            side="long" if self.long else "short",
-            settlement=parameters.settlement,
-            fee=parameters.fee,
-        )
         mix = parameters.weights if self.long else parameters.shorts or parameters.weights
-        self.shift, self.mix = np.log(factor), np.asarray(mix)
-        self.weights = self.mix
+        self.shift, self.first = _shifts(parameters, 0, long=self.long)
+        self.weights = self.mix = np.asarray(mix)
+        self.brackets = 0
         self.moving = 1 - np.exp(-interval.total_seconds() / 3600 / np.diff([0, *parameters.ages]))
         self.readiness = np.array([*parameters.closing, parameters.closing[-1]])
         ages = len(parameters.closing)
         self.buckets = np.arange(grid.first, grid.first + grid.rows)
-        self.cells = np.zeros((len(factor), ages, grid.rows))
-        self.beyond = np.zeros((len(factor), ages))
+        self.cells = np.zeros((len(self.shift), ages, grid.rows))
+        self.beyond = np.zeros((len(self.shift), ages))
         self.unplaced = self.gone = 0.0
 
     @property
     def placed(self) -> float:
         return float(self.cells.sum() + self.beyond.sum())
 
-    def require(self, rates: Floats | None, t: int) -> None:
-        """Stand where another maintenance liquidates: the lowest leverage says how far that is."""
-        if rates is None:
+    def require(self, brackets: NDArray[np.int64] | None, t: int) -> None:
+        """Stand where other brackets liquidate, each tier by its own distance."""
+        if brackets is None or brackets[t] == self.brackets:
             return
-        given, maintenance = self.parameters, rates[t]
-        allowed = 1 / np.asarray(given.leverage) > maintenance + given.fee
-        weights = np.where(allowed, self.mix, 0.0)
+        shift, allowed = _shifts(self.parameters, int(brackets[t]), long=self.long)
+        weights = np.array(self.mix)
+        for tier, before in enumerate(self.first):
+            weights[tier] *= allowed[tier] / before if before else allowed[tier]
         self.weights = weights / weights.sum()
-        factor = distance_factor(
-            given.leverage[0],
-            maintenance,
-            side="long" if self.long else "short",
-            settlement=given.settlement,
-            fee=given.fee,
-        )
-        shift = float(np.log(factor))
-        by = (shift - self.shift[0]) / self.grid.step
-        self.shift = self.shift + by * self.grid.step
         edges = np.arange(self.grid.rows + 1.0)
-        for tier, beyond in zip(self.cells, self.beyond, strict=True):
-            for age, mass in enumerate(tier):
+        for tier, moved in enumerate(shift - self.shift):
+            by = moved / self.grid.step
+            for age, mass in enumerate(self.cells[tier]):
                 below = np.interp(edges - by, edges, np.append(0.0, np.cumsum(mass)))
-                beyond[age] += mass.sum() - np.diff(below).sum()
-                tier[age] = np.diff(below)
+                self.beyond[tier, age] += mass.sum() - np.diff(below).sum()
+                self.cells[tier, age] = np.diff(below)
+        self.shift, self.brackets = shift, int(brackets[t])
 
     def touched(self, price: float) -> NDArray[np.bool_]:
         reached = math.floor(math.log(price) / self.grid.step)
@@ -275,3 +262,64 @@ class _Side:
             self.cells *= total / known
             self.beyond *= total / known
         self.unplaced = max(0.0, total - known)
+
+
+def _shifts(parameters: Parameters, at: int, *, long: bool) -> tuple[Floats, list[float]]:
+    """Return the mean log distance of each tier, and what share of sizes is allowed there."""
+    rules, known = parameters.maintenance, parameters.sizes
+    table = rules[at].brackets if isinstance(rules, tuple) else None
+    shift, shares = [], []
+    for leverage in parameters.leverage:
+        sizes: tuple[float, ...] = (table[0].cap / 1e6 if table else 1.0,)
+        if table and known:
+            sizes = known.notional
+        allowed = [n for n in sizes if _stands(parameters, table, leverage, n)]
+        shares.append(len(allowed) / len(sizes))
+        found = [
+            _root(parameters, table, leverage, n, long=long)
+            for n in allowed or (table[0].cap / 1e6 if table else 1.0,)
+        ]
+        shift.append(math.fsum(found) / len(found))
+    return np.array(shift), shares
+
+
+def _margin(parameters: Parameters, table: tuple[Bracket, ...] | None, notional: float) -> float:
+    """Return the maintenance margin, with fee; the last bracket has no end."""
+    if not isinstance(parameters.maintenance, tuple):
+        return notional * (parameters.maintenance + parameters.fee)
+    bracket = [one for one in table or () if one.floor <= notional][-1]
+    return notional * (bracket.maintenance_rate + parameters.fee) - bracket.cum
+
+
+def _stands(
+    parameters: Parameters, table: tuple[Bracket, ...] | None, leverage: float, notional: float
+) -> bool:
+    """Return whether a position of this size may be opened."""
+    most = math.inf
+    if table and parameters.sizes:
+        most = [one for one in table if one.floor <= notional][-1].max_leverage
+    return leverage <= most and notional / leverage > _margin(parameters, table, notional)
+
+
+def _root(
+    parameters: Parameters,
+    table: tuple[Bracket, ...] | None,
+    leverage: float,
+    notional: float,
+    *,
+    long: bool,
+) -> float:
+    """Return the log of where equity is the margin, over the entry, by halving."""
+    side, linear = 1 if long else -1, parameters.settlement == "linear"
+
+    def left(log: float) -> float:
+        x = math.exp(log)
+        held, gain = (notional * x, x - 1) if linear else (notional / x, 1 - 1 / x)
+        equity = notional * (1 / leverage + side * gain)
+        return side * (equity - _margin(parameters, table, held))
+
+    low, high = -10.0, 10.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if left(middle) > 0 else (middle, high)
+    return (low + high) / 2

@@ -29,7 +29,6 @@ __all__ = [
     "State",
     "marks",
     "matrix",
-    "rates",
 ]
 
 LONG, SHORT = 0, 1
@@ -216,30 +215,3 @@ def marks(bars: pl.DataFrame) -> Floats | None:
     if not (np.isfinite(known).all() and (known > 0).all() and (known[:, 0] <= known[:, 1]).all()):
         raise ValueError("a bar's mark price must be positive and finite, its low at most its high")
     return np.ascontiguousarray(np.where(np.isnan(found).any(axis=1)[:, None], math.nan, found))
-
-
-def rates(bars: pl.DataFrame) -> Floats | None:
-    """Return the maintenance rate in force at each bar's open.
-
-    Parameters
-    ----------
-    bars : DataFrame
-        With `maintenance` (fraction of notional), or without.
-
-    Returns
-    -------
-    ndarray, shape (bars,), or None
-        NaN where unknown; None where nothing is.
-
-    Raises
-    ------
-    ValueError
-        If one is not from zero to one.
-    """
-    if "maintenance" not in bars.columns or bars["maintenance"].count() == 0:
-        return None
-    found: Floats = bars["maintenance"].cast(pl.Float64).fill_null(math.nan).to_numpy()
-    known = found[~np.isnan(found)]
-    if not ((known >= 0) & (known < 1)).all():
-        raise ValueError("a maintenance rate is a fraction of notional, from 0 to below 1")
-    return found

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from msgspec import structs
 
-from plimsoll import maps
+from plimsoll import brackets, maps
 from plimsoll.analytics.distances import distances
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.matching import banded, overlap, rank_correlation
@@ -168,14 +169,20 @@ def _models(
     reader: Reader, venue: dict[str, Any], symbol: str, first: datetime
 ) -> dict[str, Parameters | None]:
     """Return the models whose maps are compared; None is the default prior."""
-    made: dict[str, Parameters | None] = {**mixes(venue), "prior": None}
+    seen = first - maps.WARM_UP, first, None
+    prior = brackets.priors(reader, (venue["name"], symbol), (first, first), seen)
+    required = {"maintenance": prior.maintenance, "sizes": prior.sizes}
+    made: dict[str, Parameters | None] = {"prior": None}
+    for name, mix in mixes(venue).items():
+        made[name] = structs.replace(mix, **required)
     with suppress(NoSuchData):
         asked = Asked([], None, first, first)
         positions = rows_of(reader, "position", Symbol.parse(symbol).base, asked)
-        even = mixes(venue)["equal weights"]
+        even = made["equal weights"] or prior
         span = (None, first, first)
         known = maps.history(reader, symbol, venue["name"], span=span, interval=_BAR)
-        found = distances(positions, even, known.bars)
+        learnt = brackets.measured(reader, positions, (venue["name"], symbol), even)
+        found = distances(learnt, even, known.bars)
         made["measured distances"], made["pooled distances"] = found.parameters, found.pooled
     return made
 
