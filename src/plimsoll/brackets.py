@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import polars as pl
 from msgspec import structs
 
-from plimsoll.analytics.carried import carried
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.margins import admitted, smallest
 from plimsoll.analytics.sizes import sizes
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     Seen = tuple[datetime, datetime, datetime | None]
     Market = tuple[str, str]
 
-__all__ = ["measured", "priors"]
+__all__ = ["priors"]
 
 
 def priors(reader: Reader, market: Market, span: Span, seen: Seen) -> Parameters:
@@ -73,35 +72,6 @@ def priors(reader: Reader, market: Market, span: Span, seen: Seen) -> Parameters
         known = Brackets.build(*market, span[0], [(math.inf, rate, 1 / rate)])
     measured = _sizes(reader, market, seen, inverse=inverse)
     return _allowed(assumed, _changes([known, *later], measured), measured)
-
-
-def measured(
-    reader: Reader, positions: pl.DataFrame, market: Market, prior: Parameters
-) -> pl.DataFrame:
-    """Return the positions to learn a market's distances from.
-
-    Parameters
-    ----------
-    reader : Reader
-    positions : DataFrame
-        Rows of the `position` table, of its coin.
-    market : (str, str)
-        Exchange and symbol.
-    prior : Parameters
-        Of that market.
-
-    Returns
-    -------
-    DataFrame
-        Its own where it has any; else all of them, as its brackets would liquidate them.
-    """
-    own = positions.filter(exchange=market[0], symbol=market[1])
-    if not own.is_empty():
-        return own
-    sources = positions.group_by("exchange", "symbol").agg(pl.col("time").min()).rows()
-    with closing(Catalogue(reader.layout, read_only=True)) as catalogue:
-        known = {one[:2]: catalogue.brackets(*one) for one in sources}
-    return carried(positions, {one: table for one, table in known.items() if table}, prior)
 
 
 def _changes(tables: list[Brackets], measured: Sizes | None) -> tuple[Brackets, ...]:

@@ -12,12 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from plimsoll.analytics.carried import carried
 from plimsoll.analytics.distances import distances
 from plimsoll.analytics.heatmap import liquidation_map
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters
 from plimsoll.analytics.inventory_numpy import replay
-from plimsoll.analytics.liquidation import distance_factor, distance_leverage, liquidation_price
+from plimsoll.analytics.liquidation import liquidation_price
 from plimsoll.analytics.margins import (
     PARTS,
     Sizes,
@@ -300,58 +299,6 @@ def test_measured_distances_are_kept_whatever_the_sizes():
         told = found.tiers.filter(side=side)
         modelled = [by_tier[place, found.parameters.leverage.index(x)] for x in told["leverage"]]
         assert told["distance"].to_numpy() == pytest.approx(modelled, rel=0.06)
-
-
-@pytest.mark.parametrize("settlement", ["linear", "inverse"])
-def test_positions_measured_elsewhere_have_the_brackets_of_the_market_mapped(settlement):
-    # The same leverage and size, liquidated by other brackets: of inverse contracts, in base.
-    inverse = settlement == "inverse"
-    strict = [(1.0 if inverse else 60_000.0, 0.01, 50), (1e9, 0.05, 15)]
-    there = replace(MIXED, maintenance=(table(strict),), settlement=settlement)
-    chosen = [
-        (side, lev, size)
-        for side in ("long", "short")
-        for lev in (3, 12)
-        for size in (1_000.0, 90_000.0, 5e6)
-    ]
-    rows = wallets([position(n, *one) for n, one in enumerate(chosen)])
-    moved = carried(rows, {MARKET: table()}, there).sort(NUMBER)
-    for (side, lev, size), found in zip(chosen, moved["liquidation_price"], strict=True):
-        price = liquidation_price(
-            60_000.0,
-            size if inverse else size / 60_000,
-            (size / 60_000 if inverse else size) / lev,
-            table(strict),
-            side=side,
-            settlement=settlement,
-        )
-        factor = found / 60_000
-        if inverse:  # told as of a linear position of the same leverage, at the least rate
-            told = distance_leverage(factor, 0.01, side=side)
-            factor = distance_factor(told, 0.01, side=side, settlement="inverse")
-        assert 60_000 * float(factor) == pytest.approx(float(price))
-    # Under the same brackets it stays, and where either are not known.
-    told = rows["liquidation_price"].to_list()
-    stayed = carried(rows, {MARKET: table()}, replace(MIXED, maintenance=(table(),)))
-    assert stayed.sort(NUMBER)["liquidation_price"].to_list() == pytest.approx(told)
-    assert carried(rows, {}, there).sort(NUMBER)["liquidation_price"].to_list() == told
-    assert carried(rows, {MARKET: table()}, Parameters()).equals(rows)
-
-
-def test_what_cannot_be_carried_over_is_left_or_has_no_price():
-    near = position(0, "long", 10, 1_000.0) | {"liquidation_price": 61_000.0}
-    never = position(1, "short", 2, 1_000.0) | {"liquidation_price": None}
-    closed = position(2, "long", 10, 1_000.0) | {"amount": 0.0, "value_usd": 0.0}
-    there = replace(MIXED, maintenance=(table([(1e9, 0.02, 20)]),), leverage=(3, 10, 40))
-    found = carried(wallets([near, never, closed]), {MARKET: table()}, there).sort("wallet")
-    prices = found["liquidation_price"].to_list()
-    assert prices[0] == pytest.approx(61_000)
-    assert prices[1] is None
-    assert prices[2] == pytest.approx(60_000 * 0.9 / 0.98)
-
-
-MARKET = ("x", "BTC/USDT:USDT")
-NUMBER = pl.col("wallet").str.slice(1).cast(pl.Int64)
 
 
 def test_sizes_are_measured_where_wallets_are_read():

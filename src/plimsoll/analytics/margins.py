@@ -39,7 +39,6 @@ __all__ = [
     "admitted",
     "described",
     "effective_rate",
-    "endless",
     "equal_parts",
     "in_force",
     "log_factors",
@@ -154,7 +153,7 @@ def effective_rate(
     held = np.maximum(np.asarray(notional, dtype=np.float64), _SMALL)
     if not isinstance(maintenance, tuple):
         return np.full(held.shape, maintenance)
-    rate: Floats = maintenance_margin(held, endless(maintenance[at])) / held
+    rate: Floats = maintenance_margin(held, _endless(maintenance[at])) / held
     return rate
 
 
@@ -192,7 +191,7 @@ def log_factors(parameters: Parameters, at: int = 0) -> Floats:
             1.0,
             sizes,
             sizes / leverage,
-            endless(brackets[at]) if isinstance(brackets, tuple) else brackets,
+            _endless(brackets[at]) if isinstance(brackets, tuple) else brackets,
             side=side,
             settlement=parameters.settlement,
             fee=parameters.fee,
@@ -269,7 +268,7 @@ def _allowed(parameters: Parameters, sizes: Floats, at: int) -> NDArray[np.bool_
     return allowed
 
 
-def endless(brackets: Brackets) -> Brackets:
+def _endless(brackets: Brackets) -> Brackets:
     """Return brackets whose last has no cap: a position may outgrow it."""
     *first, last = brackets.brackets
     return replace(brackets, brackets=(*first, replace(last, cap=sys.float_info.max)))

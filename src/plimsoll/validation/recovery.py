@@ -181,8 +181,7 @@ def _models(
         even = made["equal weights"] or prior
         span = (None, first, first)
         known = maps.history(reader, symbol, venue["name"], span=span, interval=_BAR)
-        learnt = brackets.measured(reader, positions, (venue["name"], symbol), even)
-        found = distances(learnt, even, known.bars)
+        found = distances(positions, even, known.bars)
         made["measured distances"], made["pooled distances"] = found.parameters, found.pooled
     return made
 
