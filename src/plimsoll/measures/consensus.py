@@ -82,7 +82,10 @@ def _panel(
     rows = since(every, before)
     candles = stored(reader, "candle", market, asked._replace(since=before))
     volumes = turnover.traded(candles.filter(pl.col("price_kind") == "trade"), step)
-    return grading.panel(rows, volumes, step, max(STALE, 2 * step), lots(reader, rows)), start
+    held = grading.panel(rows, volumes, step, max(STALE, 2 * step), lots(reader, rows))
+    if len(rows) and not len(held.time):
+        raise NoSuchData(f"no step of {step} begins where reports are stored: ask for shorter ones")
+    return held, start
 
 
 def _funding(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:

@@ -34,6 +34,7 @@ __all__ = [
     "milestones",
     "open_interest",
     "position_coverage",
+    "prices",
     "quadrant",
     "turnover",
 ]
@@ -51,6 +52,14 @@ def open_interest(reader: Reader, market: str, asked: Asked, step: timedelta) ->
     spread = division.spread(rows, step, _oldest(step)).select("time", "hhi", "effective", "gini")
     known = total.join(spread, on="time", how="left", maintain_order="left")
     return since(known, asked.since)
+
+
+def prices(reader: Reader, market: str, asked: Asked, step: timedelta) -> pl.DataFrame:
+    """Return at what `price` open interest is valued, where both coins and dollars are told."""
+    both = _held(reader, market, asked).drop_nulls(["amount", "value_usd"])
+    total = interest.aggregate(both, step, _oldest(step))
+    price = pl.when(pl.col("amount") > 0).then(pl.col("value_usd") / pl.col("amount"))
+    return since(total.select("time", price=price), asked.since)
 
 
 def divided(
@@ -87,13 +96,14 @@ def turnover(
     reader: Reader, market: str, asked: Asked, step: timedelta, supply: float | None
 ) -> pl.DataFrame:
     """Return open interest against volume and coins; see `Session.turnover`."""
-    total = interest.aggregate(_held(reader, market, asked), step, _oldest(step))
+    held = _held(reader, market, asked)
+    total = interest.aggregate(held, step, _oldest(step))
     base = Symbol.parse(market).base if "/" in market else market
     volumes = traded.traded(_candles(reader, base, asked._replace(since=None)), step)
     spot = pl.col("symbol").is_in(_spot(volumes["symbol"]))
-    contracts = volumes.filter(~spot)
-    if "/" in market:
-        contracts = contracts.filter(pl.col("symbol") == market)
+    # What markets trade whose open interest nobody tells is no part of this.
+    told = held.group_by("exchange", "symbol").agg(since=pl.col("known_at").min())
+    contracts = volumes.filter(~spot).join(told, on=["exchange", "symbol"])
     ratios = traded.turnover(total, contracts, volumes.filter(spot), step, DAY, supply)
     return since(ratios, asked.since)
 

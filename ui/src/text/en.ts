@@ -236,6 +236,7 @@ export const en = {
       reversal: ["Risk reversal, 30 d", "Call less put of delta 25; z is in robust deviations of its own 90 days"],
       strangle: ["Strangle, 30 d", "Mean of call and put of delta 25, less at the money; z as beside"],
       gamma: ["Gamma, per 1 %", "Dollars that dealers would trade, if they are short puts and long calls: a scenario"],
+      blocks: ["Block trades", "Share of what was traded in 30 days and is marked: arranged outside the book"],
     },
     byStrike: "Open interest by strike",
     byExpiry: "Open interest by expiry",

@@ -180,6 +180,7 @@ class OptionsView implements View {
       figure("reversal", "risk_reversal_30", (value) => percent(value, 1)),
       figure("strangle", "strangle_30", (value) => percent(value, 1)),
       figure("gamma", "naive_usd", (value) => dollars(value)),
+      figure("blocks", "block_share", (value) => percent(value, 0)),
     );
     this.#figures.ready();
   }
