@@ -39,7 +39,8 @@ def taken(
     DataFrame
         `time` (the bar's end), `exchange`, `symbol`, `bought`, `sold`, `volume` (base units) and
         `source`; `bought` and `sold` are null where only the volume is known. A bar with a missing
-        piece is left out; of trades nobody knows whether one is missing.
+        piece is left out; of trades nobody knows whether one is missing. Block trades were
+        arranged, not taken: of trades, they count in the volume alone. Candles do not tell them.
     """
     step = f"{round(every.total_seconds())}s"
     parts = [
@@ -87,11 +88,12 @@ def _summed(
 
 def _counted(trades: pl.DataFrame, step: str) -> pl.DataFrame:
     amount, side = pl.col("amount"), pl.col("side")
+    taker = pl.col("origin").ne_missing("block")
     return (
         trades.group_by(pl.col("time").dt.truncate(step).dt.offset_by(step), *_KEYS)
         .agg(
-            amount.filter(side == "buy").sum().alias("bought"),
-            amount.filter(side == "sell").sum().alias("sold"),
+            amount.filter((side == "buy") & taker).sum().alias("bought"),
+            amount.filter((side == "sell") & taker).sum().alias("sold"),
             amount.sum().alias("volume"),
         )
         .select("time", *_KEYS, "bought", "sold", "volume", source=pl.lit("trades"))

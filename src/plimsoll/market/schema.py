@@ -7,7 +7,7 @@ import types
 import typing
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 import polars as pl
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = ["EARLIEST", "TABLES", "TIME", "Batch", "Column", "Table", "events", "flaw", "rows"]
+
+_Frame = TypeVar("_Frame", pl.DataFrame, pl.LazyFrame)
 
 TIME = pl.Datetime("us", "UTC")
 EARLIEST = pl.datetime(2009, 1, 3, time_zone="UTC")
@@ -185,6 +187,30 @@ class Table:
         )
         told = pl.max_horizontal(self._end(), "received")
         return frame.with_columns(known_at=pl.coalesce("known_at", told))
+
+    def widened(self, stored: _Frame) -> _Frame:
+        """Return stored rows with the columns that this table has gained since, null in each.
+
+        Parameters
+        ----------
+        stored : DataFrame or LazyFrame
+            Rows as they were written, with all columns that the table had then.
+
+        Returns
+        -------
+        DataFrame or LazyFrame
+            The columns in this table's order, then those that are none of its own. One that no
+            row may lack is not made up: without it, a row was never of this table.
+        """
+        found = stored.collect_schema().names()
+        gained = [c for c in self.columns if c.name not in found and not c.required]
+        if not gained:
+            return stored
+        own = {column.name for column in self.columns}
+        return stored.with_columns(pl.lit(None, c.dtype).alias(c.name) for c in gained).select(
+            *(c.name for c in self.columns if c.name in found or c in gained),
+            *(name for name in found if name not in own),
+        )
 
     def _end(self) -> pl.Expr:
         """Return when what a row tells is over: a bar is known at its close."""
