@@ -19,6 +19,7 @@ import polars as pl
 from msgspec.structs import replace
 
 import plimsoll
+from benchmarks.score_tables import BASE, VARIED, below, tables
 from plimsoll import maps
 from plimsoll.analytics.cells import trial
 from plimsoll.analytics.fitting import WARM, fitted
@@ -29,15 +30,15 @@ from plimsoll.simulation.simulation import START
 from plimsoll.simulation.truth import Truth
 from plimsoll.store.reader import Reader
 from plimsoll.validation import coverage, scores
-from plimsoll.validation.baselines import BASELINES, HELD, MAP, PRIOR
 from plimsoll.validation.heatmap_score import score
 from plimsoll.validation.recovery import mixes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
+    from benchmarks.score_tables import Tables
     from plimsoll.analytics.cells import Trial
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.inventory import Parameters
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["VARIANTS", "run", "studied", "tables"]
+__all__ = ["run", "studied"]
 
 COIN, SYMBOL = "BTC", "BTC/USDT:USDT"
 DAYS = 45
@@ -57,8 +58,6 @@ SEEDS = {name: tuple(range(11, 21)) for name in ("crash", "bull", "squeeze")} | 
 )
 EXCHANGES = ("sim-a", "sim-c")
 """A feed that is throttled, and one that is complete."""
-VARIED = ("crash", "squeeze"), (11, 12), "sim-c"
-"""Scenarios, seeds and the exchange of the variants."""
 BAR = timedelta(minutes=5)
 EVERY = 5
 """Days between fits of a score."""
@@ -66,7 +65,6 @@ MEASURED = (0.1, 0.2, 0.5, 1.0)
 """Shares of the accounts whose positions are known each midnight."""
 
 Rows = list[dict[str, Any]]
-Tables = dict[str, pl.DataFrame]
 
 
 def _venue(made: Scenario, **changed: object) -> Scenario:
@@ -102,8 +100,6 @@ _BARS: dict[str, Callable[[pl.DataFrame], pl.DataFrame]] = {
     "open interest daily": partial(_sampled, every=timedelta(days=1)),
     "half of open interest missing": _thinned,
 }
-BASE = "as it is"
-VARIANTS = (BASE, *_BARS, *_MARKETS)
 
 
 def run(
@@ -118,7 +114,7 @@ def run(
     days : int
         18 at least.
     variants : bool
-        Whether to study `VARIANTS` too.
+        Whether to study what changes them too.
     """
     cases = [
         studied(name, seed, days, varied=variants and name in VARIED[0] and seed in VARIED[1])
@@ -160,21 +156,12 @@ def studied(name: str, seed: int, days: int = DAYS, *, varied: bool = False) -> 
             store = _simulated(Path(folder), changed(SCENARIOS[name]), seed, days)
             found.append(_market(store, VARIED[2], kind))
     about = [pl.lit(name).alias("scenario"), pl.lit(seed).alias("seed")]
-    return {key: frame.select(*about, pl.all()) for key, frame in _below(found).items()}
+    return {key: frame.select(*about, pl.all()) for key, frame in below(found).items()}
 
 
 def _simulated(folder: Path, made: Scenario, seed: int, days: int) -> Path:
     plimsoll.open(folder).simulate(made, coins=(COIN,), days=days, seed=seed)
     return folder
-
-
-def _below(found: Iterable[Tables]) -> Tables:
-    """Return tables of one name below each other."""
-    names: dict[str, list[pl.DataFrame]] = {}
-    for one in found:
-        for name, frame in one.items():
-            names.setdefault(name, []).append(frame)
-    return {name: pl.concat(frames, how="diagonal_relaxed") for name, frames in names.items()}
 
 
 def _market(
@@ -339,165 +326,3 @@ def _deviance(whole: Trial, exposure: Floats, learnt: int) -> float:
     after = whole.day >= border
     mean = np.maximum(exposure[after] @ found.multiplier, 1e-9)
     return float(scores.unit_deviance(whole.orders[after].astype(np.float64), mean).sum())
-
-
-def tables(cases: list[Tables]) -> Tables:
-    """Return the figures of all cases, small enough to read."""
-    whole = _below(cases)
-    base = {name: frame.filter(variant=BASE) for name, frame in whole.items()}
-    return {
-        "mix": _mix_table(base["mix"], ["truth", "prior"]),
-        "mix_by_tier": _mix_table(base["mix"], ["truth", "prior", "leverage"]),
-        "bands": _bands_table(base["bands"], ["level", "exchange", "scope", "scenario"]),
-        "bands_by_distance": _bands_table(
-            base["bands"], ["level", "exchange", "scope", "distance"]
-        ),
-        "skill": _skill_table(base["skill"]),
-        "horizon": _horizon_table(base["skill"]),
-        "ranks": _ranks_table(base["ranks"], ["scenario", "map"]),
-        "measured": _rounded(
-            base["measured"]
-            .group_by("exchange", "share", maintain_order=True)
-            .agg(*_spread("gain"), pl.len().alias("cases"))
-        ),
-        "fate": _rounded(
-            base["fate"]
-            .group_by("exchange", maintain_order=True)
-            .agg(
-                (pl.col("liquidated").sum() / pl.col("stood").sum()).alias("liquidated"),
-                pl.col("young").mean(),
-            )
-        ),
-        "variants": _variants_table(whole),
-    }
-
-
-def _spread(name: str) -> list[pl.Expr]:
-    one = pl.col(name)
-    return [one.mean().alias(name), one.min().alias("least"), one.max().alias("most")]
-
-
-def _rounded(frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(pl.selectors.float().round(3))
-
-
-def _mix_table(frame: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    known = pl.col("identified")
-    return _rounded(
-        frame.group_by(by, maintain_order=True).agg(
-            pl.len().alias("cases"),
-            pl.col("inside").mean(),
-            known.mean(),
-            pl.col("inside").filter(known).mean().alias("inside_identified"),
-            pl.col("real").mean(),
-            pl.col("share").mean(),
-            (pl.col("high") - pl.col("low")).mean().alias("width"),
-        )
-    ).sort(by)
-
-
-def _bands_table(frame: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    def share(of: str, among: str = "cells") -> pl.Expr:
-        return (pl.col(of).sum() / pl.col(among).sum()).alias(of)
-
-    mass = pl.col("mass").sum() / pl.col("real").sum()
-    return _rounded(
-        frame.group_by(by, maintain_order=True)
-        .agg(
-            share("inside"),
-            share("below"),
-            share("above"),
-            share("empty"),
-            share("claimed_inside", "claimed"),
-            share("claimed"),
-            mass.alias("mass_over_real"),
-            pl.col("cells").sum(),
-        )
-        .sort(by)
-    )
-
-
-def _skill_table(frame: pl.DataFrame) -> pl.DataFrame:
-    best = frame.filter(pl.col("forecast") == pl.col("twin"))
-    best = best.with_columns(forecast=pl.lit("better twin"))
-    order = pl.DataFrame({"forecast": [MAP, PRIOR, *BASELINES, "better twin"]})
-    found = (
-        pl.concat([frame, best])
-        .group_by("scenario", "exchange", "forecast", maintain_order=True)
-        .agg(
-            pl.col("deviance", "auc").mean(),
-            *_spread("skill"),
-            (pl.col("low") > 0).sum().alias("wins"),
-            (pl.col("high") < 0).sum().alias("losses"),
-            pl.len().alias("seeds"),
-        )
-    )
-    return _rounded(order.join(found, on="forecast", maintain_order="left"))
-
-
-def _horizon_table(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return what a map that is held for hours is worth, over two forecasts without positions."""
-    market = ("scenario", "seed", "exchange")
-    over = {"over_constant": "constant rate", "over_distance": "distance only"}
-    for column, name in over.items():
-        plain = frame.filter(forecast=name).select(*market, plain="deviance")
-        frame = (
-            frame.join(plain, on=market)
-            .with_columns((1 - pl.col("deviance") / pl.col("plain")).alias(column))
-            .drop("plain")
-        )
-    found = frame.group_by("exchange", "forecast", maintain_order=True).agg(
-        pl.col(*over, "auc").mean(),
-        pl.col(*over).min().name.suffix("_least"),
-        pl.col(*over).max().name.suffix("_most"),
-        pl.len().alias("markets"),
-    )
-    order = pl.DataFrame({"forecast": [MAP, *HELD]})
-    return _rounded(order.join(found, on="forecast", maintain_order="left"))
-
-
-def _ranks_table(frame: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    seeds = frame.group_by(*by, "exchange", "seed", maintain_order=True).agg(
-        pl.col("rank_correlation", "overlap").mean()
-    )
-    return _rounded(
-        seeds.group_by(by, maintain_order=True).agg(
-            *_spread("rank_correlation"), pl.col("overlap").mean()
-        )
-    )
-
-
-def _variants_table(whole: Tables) -> pl.DataFrame:
-    """Return each variant beside the same markets as they are."""
-    scenarios, seeds, exchange = VARIED
-    part = {
-        name: frame.filter(
-            pl.col("scenario").is_in(scenarios),
-            pl.col("seed").is_in(seeds),
-            exchange=exchange,
-        )
-        for name, frame in whole.items()
-        if name not in {"measured", "fate"}
-    }
-    skill = part["skill"].group_by("variant", maintain_order=True)
-    of = pl.col("forecast")
-    found = skill.agg(
-        pl.col("skill").filter(of == pl.col("twin")).mean().alias("over_twin"),
-        pl.col("skill").filter(of == "distance only").mean().alias("over_distance"),
-        pl.col("skill").filter(of == PRIOR).mean().alias("over_not_fitted"),
-        pl.col("auc").filter(of == MAP).mean(),
-        pl.col("deviance").filter(of == MAP).mean(),
-        pl.col("map_orders").filter(of == MAP).sum().alias("orders"),
-    )
-    mix = part["mix"].filter(truth="opened", prior="default")
-    found = found.join(
-        mix.group_by("variant").agg(pl.col("inside").mean().alias("mix_inside")), on="variant"
-    )
-    for scope in ("bucket", "range"):
-        bands = part["bands"].filter(scope=scope, level="assumed")
-        held = _bands_table(bands, ["variant"])
-        found = found.join(held.select("variant", pl.col("inside").alias(scope)), on="variant")
-    ranks = part["ranks"].filter(map="fitted").group_by("variant")
-    found = found.join(ranks.agg(pl.col("rank_correlation").mean()), on="variant")
-    order = pl.DataFrame({"variant": VARIANTS})
-    return _rounded(order.join(found, on="variant", maintain_order="left"))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import polars as pl
-from benchmarks.score import BASE, run
+from benchmarks.score import run
+from benchmarks.score_tables import BASE
 
 
 def test_a_short_study_has_figures_of_every_kind() -> None:
