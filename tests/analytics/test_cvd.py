@@ -98,6 +98,15 @@ def test_a_block_trade_has_volume_and_no_taker():
     assert found.select("bought", "sold", "volume").rows() == [(2, 1.5, 15.5)]
 
 
+def test_a_candle_that_reaches_over_the_end_of_a_bar_is_left_out():
+    """From 04:00 to 12:00: at 08:00 nobody knew of it, and at 16:00 it is not of the last hours."""
+    candles = rows_of("candle", candle(240, 5.0, 3.0, minutes=480))
+    none = (rows_of("taker_volume"), rows_of("trade"))
+    assert taken(candles, *none, 8 * HOUR).is_empty()
+    (row,) = taken(rows_of("candle", candle(480, 5.0, 3.0, 480)), *none, 8 * HOUR).rows(named=True)
+    assert (row["time"], row["bought"], row["sold"]) == (START + 16 * HOUR, 3, 2)
+
+
 def test_volume_without_takers_is_kept_for_the_coverage():
     found = taken(
         rows_of("candle", candle(0, 6.0, None, 60)), rows_of("taker_volume"), rows_of("trade"), HOUR

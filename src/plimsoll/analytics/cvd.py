@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plimsoll.analytics.bars import within
 from plimsoll.market.symbols import Symbol
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ def taken(
             candles.filter(pl.col("price_kind") == "trade"),
             pl.col("taker_buy_volume"),
             pl.col("volume") - pl.col("taker_buy_volume"),
-            step,
+            every,
             "candles",
         ),
-        _summed(volumes, pl.col("buy_amount"), pl.col("sell_amount"), step, "taker volume"),
+        _summed(volumes, pl.col("buy_amount"), pl.col("sell_amount"), every, "taker volume"),
         _counted(trades, step),
     ]
     best = pl.concat(parts).sort(pl.col("bought").is_null(), maintain_order=True)
@@ -58,19 +59,20 @@ def taken(
 
 
 def _summed(
-    rows: pl.DataFrame, bought: pl.Expr, sold: pl.Expr, step: str, source: str
+    rows: pl.DataFrame, bought: pl.Expr, sold: pl.Expr, every: timedelta, source: str
 ) -> pl.DataFrame:
     """Return sums of the shortest pieces that fill a bar, those first that tell the taker."""
-    seconds = int(step[:-1])
+    seconds = round(every.total_seconds())
+    step = f"{seconds}s"
     volume = pl.col("volume") if "volume" in rows.columns else bought + sold
     whole = pl.len() * pl.col("interval").first() == seconds
-    pieces = rows.filter(pl.lit(seconds) % pl.col("interval") == 0)
 
     def total(value: pl.Expr) -> pl.Expr:
         return pl.when(value.null_count() == 0).then(value.sum())
 
     return (
-        pieces.group_by(pl.col("time").dt.truncate(step).dt.offset_by(step), *_KEYS, "interval")
+        rows.filter(within(every))
+        .group_by(pl.col("time").dt.truncate(step).dt.offset_by(step), *_KEYS, "interval")
         .agg(
             total(bought).alias("bought"),
             total(sold).alias("sold"),

@@ -165,7 +165,7 @@ def profile(chain: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        `price` (quote per base; the index moved by up to 60 %), rising; `unsigned_usd`,
+        `price` (quote per base; the index over and times up to 1.6), rising; `unsigned_usd`,
         `naive_usd`, `taker_usd` as in `exposure`. Without rows where nothing has a gamma.
 
     Raises

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,6 +29,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import asdict, replace
 
+from plimsoll.analytics.inventory import ALIKE, Parameters
 from plimsoll.analytics.leverage import (
     SHAPE,
     Fit,
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from plimsoll.analytics.cells import Trial
-    from plimsoll.analytics.inventory import Parameters
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
@@ -231,7 +232,8 @@ class Fitted:
 
 
 def candidates(prior: Parameters, choices: Iterable[str] = CANDIDATES) -> list[Parameters]:
-    """Return the assumptions to be tried: every combination of the named choices."""
+    """Return the assumptions to be tried: every combination of the named choices, sides alike."""
+    prior = replace(prior, **ALIKE)
     names = list(choices)
     combined = itertools.product(*(CANDIDATES[name] for name in names))
     return [replace(prior, **dict(zip(names, values, strict=True))) for values in combined]
@@ -368,7 +370,8 @@ class _Modes(NamedTuple):
 
 
 def _modes(tried: list[_Tried], expected: Mapping[float, float]) -> _Modes:
-    fits = [one.fit(expected) for one in tried]
+    with ThreadPoolExecutor() as threads:
+        fits = list(threads.map(lambda one: one.fit(expected), tried))
     said = [one.rows.likelihood(made) for one, made in zip(tried, fits, strict=True)]
     return _Modes(fits, _chance(said, fits), int(np.argmax(said)))
 
@@ -396,12 +399,12 @@ def _fitted(
     fits, chance, best = _modes(tried, expected)
     likely, mode = tried[best].parameters, fits[best]
     many = np.random.default_rng(seed).multinomial(draws, chance)
-    drawn = [
-        one.fit(expected, draws=int(some), seed=seed + at).draws
-        for at, (one, some) in enumerate(zip(tried, many, strict=True))
-        if some
-    ]
-    known = np.concatenate(drawn or [mode.multiplier[None]])
+    with ThreadPoolExecutor() as threads:
+        drawn = threads.map(
+            lambda at: tried[at].fit(expected, draws=int(many[at]), seed=seed + at).draws,
+            [int(at) for at in np.flatnonzero(many)],
+        )
+        known = np.concatenate([*drawn] or [mode.multiplier[None]])
     shares, scales = _parted(known, np.asarray(likely.weights))
     complete, counted = trial.completeness == ("complete",), mode.orders > 0
     alone, together = _sizes(trial, likely, mode, learnt) if counted else (math.nan, math.nan)
@@ -491,4 +494,5 @@ def _put_back(prior: Parameters, mix: Floats, scales: Floats | None) -> Paramete
     liquidatable = prior.liquidatable
     if scales is not None:
         liquidatable = min(1.0, liquidatable * float(np.median(scales)))
-    return replace(prior, weights=tuple(map(float, mix / mix.sum())), liquidatable=liquidatable)
+    weights = tuple(map(float, mix / mix.sum()))
+    return replace(prior, weights=weights, liquidatable=liquidatable, **ALIKE)

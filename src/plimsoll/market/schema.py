@@ -30,6 +30,8 @@ LATEST = pl.datetime(2100, 1, 1, time_zone="UTC")
 """No stamp can be later: what seems to be is in another unit."""
 _LONGEST_NAME = 80
 _TEN_YEARS = 315_360_000
+_ROUNDED = 1 + 1e-6
+"""By how much a part may exceed its whole, as each is rounded by its exchange."""
 
 _KNOWN = ("nothing can be known before it happens", pl.col("known_at") >= pl.col("time"))
 _LAWS = {
@@ -43,6 +45,10 @@ _LAWS = {
             "open and close must lie between low and high",
             pl.min_horizontal("open", "close").ge(pl.col("low"))
             & pl.max_horizontal("open", "close").le(pl.col("high")),
+        ),
+        (
+            "takers cannot have bought more than was traded",
+            (pl.col("taker_buy_volume") <= pl.col("volume") * _ROUNDED).fill_null(value=True),
         ),
     ),
     "gap": (("a gap must end after it begins", pl.col("until") > pl.col("time")),),
@@ -365,19 +371,28 @@ def _unlawful(event: Event) -> str | None:
     if known < event.time:
         return "it is known before it happens"
     if isinstance(event, Candle):
-        if not event.low <= min(event.open, event.close) <= event.high:
-            return "open and close must lie between low and high"
-        if max(event.open, event.close) > event.high:
-            return "open and close must lie between low and high"
-        end = event.time + min(event.interval, 28 * 86_400) * SECOND
-        if event.known_at is not None and event.known_at < end:
-            return "a candle is known at its close, not before"
+        return _odd(event)
     if isinstance(event, Gap) and event.until <= event.time:
         return "a gap must end after it begins"
     return None
 
 
 @cache
+def _odd(candle: Candle) -> str | None:
+    """Return what cannot hold between the values of a candle."""
+    if not candle.low <= min(candle.open, candle.close) <= candle.high:
+        return "open and close must lie between low and high"
+    if max(candle.open, candle.close) > candle.high:
+        return "open and close must lie between low and high"
+    bought, volume = candle.taker_buy_volume, candle.volume
+    if bought is not None and volume is not None and bought > volume * _ROUNDED:
+        return "takers cannot have bought more than was traded"
+    end = candle.time + min(candle.interval, 28 * 86_400) * SECOND
+    if candle.known_at is not None and candle.known_at < end:
+        return "a candle is known at its close, not before"
+    return None
+
+
 def _ruled(event: type[Event]) -> list[tuple[str, Column]]:
     """Return the columns of an event that have rules or words."""
     table = TABLES[event.__struct_config__.tag]  # type: ignore[index]

@@ -317,6 +317,8 @@ def _levels(
         within = moments.filter((moments >= start) & (moments < end) & (moments <= last))
         if len(within) and rows.height:
             found.append(_measured(rows, within, smiles=smiles))
+    if not found:
+        raise NoSuchData(f"no step of {step} begins where quotes are stored: ask for shorter ones")
     whole = pl.concat(found).rename({"at": "time"})
     seen = (pl.col("live") + pl.col("stale")).cum_sum() > 0
     changed = _changed(whole.filter(seen), step)
