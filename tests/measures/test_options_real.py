@@ -131,8 +131,8 @@ def last(file: Path) -> pl.DataFrame:
 def test_the_newest_state_is_that_of_another_computation(
     session: Session, last: pl.DataFrame
 ) -> None:
-    """By scipy, from the file: gamma times squared forward is the density over its root variance."""
     """By scipy, from the file: gamma times squared forward is a density over its deviation."""
+    held = pl.col("open_interest")
     moves = held * pl.col("own").abs()
     costs = held * pl.col("mark_price") * pl.col("index_price")
 
@@ -188,3 +188,26 @@ def test_the_newest_index_is_that_of_another_computation(
     share = (month - near[0]) / (after[0] - near[0])
     index = np.sqrt((near[1] + share * (after[1] - near[1])) / month)
     assert session.options("BTC").value("index_30") == pytest.approx(index, rel=1e-9)
+
+
+def test_a_smile_is_ranked_as_its_history_of_midnights_has_it(session: Session) -> None:
+    until = "2026-06-01T00:00:01"
+    state = session.options("BTC", until=until)
+    past = session.option_history("BTC", since="2026-03-01", until=until, every="1d", smiles=True)
+    summary = {row["measure"]: row for row in state.summary.iter_rows(named=True)}
+    for name in ("atm_30", "risk_reversal_30", "strangle_30"):
+        values = past.filter(pl.col("time") < state.time)[name].drop_nulls().to_numpy()
+        values = np.append(values[-(summary[name]["observations"] - 1) :], summary[name]["value"])
+        assert len(values) == 91
+        middle = np.median(values)
+        z = (values[-1] - middle) / (1.4826 * np.median(np.abs(values - middle)))
+        assert summary[name]["z"] == pytest.approx(z, rel=1e-6)
+        rank = (np.sum(values < values[-1]) + 0.5) / len(values)
+        assert summary[name]["percentile"] == pytest.approx(rank)
+
+
+def test_three_weeks_of_chains_rank_no_smile(session: Session) -> None:
+    state = session.options("BTC", until="2026-01-20")
+    assert state.maturities["atm"].count() >= 3
+    assert state.maturities["atm_z"].count() == state.maturities["atm_percentile"].count() == 0
+    assert state.maturities["atm_observations"].max() < 30  # type: ignore[operator]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from plimsoll.analytics import concentration as division
-from plimsoll.analytics import consensus as agreed
-from plimsoll.analytics import cvd, grading, positions
+from plimsoll.analytics import cvd, positions
 from plimsoll.analytics import growth as grown
 from plimsoll.analytics import open_interest as interest
 from plimsoll.analytics import quadrant as quadrants
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
     from plimsoll.store.reader import Reader
 
 __all__ = [
-    "Consensus",
     "candles",
-    "consensus",
     "divided",
     "flows",
     "growth",
@@ -46,24 +43,6 @@ DAY = timedelta(days=1)
 STALE = timedelta(hours=2)
 _LEARNT = timedelta(days=31)
 """How much history before it a state needs, to know what is usual."""
-
-
-class Consensus(NamedTuple):
-    """Which markets can be believed, and the sum of those.
-
-    Attributes
-    ----------
-    grades : DataFrame
-        What `analytics.grading.grades` returns: a row for each market and metric.
-    total : DataFrame
-        What `analytics.consensus.sound` returns: the sum through time, without those graded D.
-    markets : DataFrame
-        `time`, `exchange`, `symbol` and `value_usd`: what each reported, on the same grid.
-    """
-
-    grades: pl.DataFrame
-    total: pl.DataFrame
-    markets: pl.DataFrame
 
 
 def open_interest(reader: Reader, market: str, asked: Asked, step: timedelta) -> pl.DataFrame:
@@ -127,23 +106,6 @@ def turnover(
     contracts = volumes.filter(~spot).join(told, on=["exchange", "symbol"])
     ratios = traded.turnover(total, contracts, volumes.filter(spot), step, DAY, supply)
     return since(ratios, asked.since)
-
-
-def consensus(reader: Reader, market: str, asked: Asked, step: timedelta) -> Consensus:
-    """Return whose open interest can be believed, and their sum; see `Session.consensus`."""
-    every = _held(reader, market, asked)
-    last: datetime = every["time"].max()  # type: ignore[assignment]
-    start = asked.since or last - grading.WINDOW
-    recent = asked._replace(since=start - grading.WINDOW)
-    volumes = traded.traded(_candles(reader, market, recent), step)
-    rows = every.filter(pl.col("time") >= start - grading.WINDOW)
-    if rows.is_empty():
-        raise NoSuchData(f"no open interest of {market} is stored in that span of time")
-    held = grading.panel(rows, volumes, step, _oldest(step), lots(reader, rows))
-    if not len(held.time):
-        raise NoSuchData(f"no step of {step} begins where reports are stored: ask for shorter ones")
-    total = agreed.sound(held, agreed.graded(held))
-    return Consensus(grading.grades(held), since(total, start), since(held.reports(), start))
 
 
 def quadrant(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from plimsoll.analytics import exposure, intent, options, smile, surface, volatility_index
+from plimsoll.analytics import exposure, intent, options, skew, smile, surface, volatility_index
 from plimsoll.analytics.chain import BOOK, chain, looked_at
 from plimsoll.analytics.funding import percentile
 from plimsoll.errors import NoSuchData
@@ -62,6 +62,7 @@ _SUMMARY = {
     "percentile": pl.Float64(),
     "observations": pl.Int64(),
     "coverage": pl.Float64(),
+    "z": pl.Float64(),
 }
 
 
@@ -79,7 +80,8 @@ class OptionState:
         The index, median over the chain.
     summary : DataFrame
         `measure`, `value`, `unit`, `percentile` (fraction, in the market's own history up to
-        then), `observations` (of that history), `coverage` (fraction of what it is of).
+        then), `observations` (of that history), `coverage` (fraction of what it is of), and of
+        the smile at 30 days `z` (robust deviations, of 90 days).
     by_expiry, by_tenor, by_moneyness : DataFrame
         Open interest, ratios, leverage, gamma exposure; by expiry also `max_pain`.
     by_strike : DataFrame
@@ -93,7 +95,9 @@ class OptionState:
     term : DataFrame
         By expiry, what `analytics.surface.fit` returns of that market.
     maturities : DataFrame
-        `days`, `atm`, `risk_reversal` and `strangle` (fractions) at constant maturities.
+        `days`, `atm`, `risk_reversal` and `strangle` (fractions) at constant maturities, each
+        with its z, percentile and observations among its own of 90 days; see
+        `analytics.skew.ranked`.
     profile : DataFrame
         Gamma exposure at other prices; see `analytics.exposure.profile`.
     naive_zero, taker_zero : Level
@@ -192,6 +196,7 @@ def state(reader: Reader, market: str, asked: Asked) -> OptionState:
     tables = _tables(now)
     recent = None if told is None else _recent(told)
     past = _levels(reader, market, until, _STEP, at, closing=True)
+    tables["maturities"] = _maturities(reader, market, until, now)
     return OptionState(
         market=market,
         time=at,
@@ -223,12 +228,27 @@ def _tables(now: pl.DataFrame) -> dict[str, Any]:
         "smile": smile.quoted(largest, slices),
         "curves": smile.curves(slices),
         "term": slices.with_columns(days=pl.col("years") * 365).drop("at", *BOOK),
-        "maturities": surface.term_structure(slices).drop("at", *BOOK),
         "profile": profile,
         "naive_zero": exposure.zero_gamma(profile, "naive", price, exposed["coverage"]),
         "taker_zero": exposure.zero_gamma(profile, "taker", price, taker),
         "taker_coverage": taker,
     }
+
+
+def _maturities(reader: Reader, market: str, asked: Asked, now: pl.DataFrame) -> pl.DataFrame:
+    """Return the smile of the largest market at constant maturities, ranked among past days'."""
+    largest = smile.largest(now)
+    at: datetime = now["at"][0]
+    found = [largest]
+    for start, end in chains.pieces(reader, market, asked):
+        days = pl.datetime_range(start, end, "1d", time_unit="us", eager=True).dt.truncate("1d")
+        within = days.filter((days >= start) & (days < min(end, at)) & (days > at - skew.SPAN))
+        if len(within):
+            rows = chains.quotes(reader, market, asked, within[0], within[-1] + _INSTANT)
+            past, _ = looked_at(rows, within, STALE)
+            found.append(past.join(largest.select(BOOK).unique(), on=BOOK))
+    slices = surface.fit(pl.concat(found, how="diagonal"))
+    return skew.ranked(surface.term_structure(slices)).drop("at", *BOOK)
 
 
 def _grouped(now: pl.DataFrame, by: str) -> pl.DataFrame:
@@ -261,7 +281,7 @@ def _arranged(recent: pl.DataFrame | None) -> pl.DataFrame:
     """Return how much of recent trades was in blocks and in combinations, as rows of a summary."""
     found = {} if recent is None else intent.arranged(recent)
     rows = [
-        (f"{name}_share", found.get(name), _TRADED, None, 0, found.get("told"))
+        (f"{name}_share", found.get(name), _TRADED, None, 0, found.get("told"), None)
         for name in ("block", "combo")
     ]
     return pl.DataFrame(rows, schema=_SUMMARY, orient="row")
@@ -383,12 +403,15 @@ def _summary(past: pl.DataFrame, chain: pl.DataFrame, tables: dict[str, Any]) ->
         value = now[name]
         rank = float(percentile(past[name])[-1]) if value is not None else None
         count = past[name].count()
-        rows.append((name, value, unit, rank, count, now[of.get(name, "coverage")]))
+        rows.append((name, value, unit, rank, count, now[of.get(name, "coverage")], None))
     takers = exposure.exposure(chain).row(0, named=True)
     unit, seen = _RANKED["naive_usd"], takers["taker_coverage"]
-    rows.append(("taker_usd", takers["taker_usd"], unit, None, 0, seen))
+    rows.append(("taker_usd", takers["taker_usd"], unit, None, 0, seen, None))
     month = tables["maturities"].filter(days=_MONTH)
     for name in _SMILES:
-        value = month[name.removesuffix("_30")].first()
-        rows.append((name, value, "fraction, a year", None, 0, now["coverage"]))
+        value, z, rank, count = (
+            month[name.replace("_30", end)].first()
+            for end in ("", "_z", "_percentile", "_observations")
+        )
+        rows.append((name, value, "fraction, a year", rank, count or 0, now["coverage"], z))
     return pl.DataFrame(rows, schema=_SUMMARY, orient="row")
