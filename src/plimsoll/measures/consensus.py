@@ -80,6 +80,8 @@ def _panel(
     start = asked.since or (None if last is None else last - grading.WINDOW)
     before = None if start is None else start - grading.WINDOW
     rows = since(every, before)
+    if len(every) and not len(rows):
+        raise NoSuchData(f"no open interest of {market} is stored in that span of time")
     candles = stored(reader, "candle", market, asked._replace(since=before))
     volumes = turnover.traded(candles.filter(pl.col("price_kind") == "trade"), step)
     held = grading.panel(rows, volumes, step, max(STALE, 2 * step), lots(reader, rows))
