@@ -280,7 +280,8 @@ def _markets(reader: Reader, market: str, exchanges: list[str]) -> list[Market]:
     if "/" in market and Symbol.parse(market).settlement not in _SETTLEMENTS:
         raise ValueError(f"{market} is no linear or inverse contract: it has no such map")
     found = set()
-    for series in reader.series("open_interest", exchanges):
+    coin = market.split("/", maxsplit=1)[0]
+    for series in reader.series("open_interest", exchanges, coin=coin):
         parts = Symbol.parse(series.symbol)
         dollars = parts.base == market and "USD" in parts.quote  # or a stablecoin
         meant = series.symbol == market if "/" in market else dollars

@@ -32,6 +32,7 @@ __all__ = [
     "consensus",
     "divided",
     "flows",
+    "grades",
     "growth",
     "lots",
     "milestones",
@@ -121,15 +122,28 @@ def turnover(
 
 def consensus(reader: Reader, market: str, asked: Asked, step: timedelta) -> Consensus:
     """Return whose open interest can be believed, and their sum; see `Session.consensus`."""
+    held, start = _panel(reader, market, asked, step)
+    total = agreed.sound(held, agreed.graded(held))
+    return Consensus(grading.grades(held), since(total, start), since(held.reports(), start))
+
+
+def grades(reader: Reader, market: str, asked: Asked, step: timedelta) -> pl.DataFrame:
+    """Return whose open interest can be believed at the end: the grades of `consensus` alone."""
+    held, _ = _panel(reader, market, asked, step)
+    return grading.grades(held, ("open_interest",))
+
+
+def _panel(
+    reader: Reader, market: str, asked: Asked, step: timedelta
+) -> tuple[grading.Panel, datetime]:
+    """Return what each market reported, with a week before it, and since when it is asked for."""
     every = _held(reader, market, asked)
     last: datetime = every["time"].max()  # type: ignore[assignment]
     start = asked.since or last - grading.WINDOW
     recent = asked._replace(since=start - grading.WINDOW)
     volumes = traded.traded(_candles(reader, market, recent), step)
     rows = every.filter(pl.col("time") >= start - grading.WINDOW)
-    held = grading.panel(rows, volumes, step, _oldest(step), lots(reader, rows))
-    total = agreed.sound(held, agreed.graded(held))
-    return Consensus(grading.grades(held), since(total, start), since(held.reports(), start))
+    return grading.panel(rows, volumes, step, _oldest(step), lots(reader, rows)), start
 
 
 def quadrant(
