@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     Chosen = Parameters | Mapping[tuple[str, str], Fitted | Distances] | None
 
 __all__ = [
+    "IMPLIED",
+    "MARKED",
     "SHOWN",
     "WARM_UP",
     "History",
@@ -46,6 +48,9 @@ __all__ = [
     "standing",
 ]
 
+IMPLIED = "open interest, its value over its amount"
+MARKED = "crossed on the mark price where it is known"
+"""Where prices come from, but for candles."""
 WARM_UP = timedelta(days=30)
 """How much history before the first column fills the inventory."""
 SHOWN = timedelta(days=30)
@@ -353,7 +358,7 @@ class _Stored:
         priors, bars = _margins(reader, self.market, bars)
         prices = _source(candles)
         if bars["mark_low"].count():
-            prices += ", crossed on the mark price where it is known"
+            prices += f", {MARKED}"
         made = History(bars, self.since, priors, exchange, symbol, prices)
         if len(made.shown) < 2 or not priced.len():
             raise ValueError(
@@ -427,7 +432,7 @@ def _model(held: History, chosen: Chosen) -> tuple[Parameters, Fitted | None, Di
 
 def _source(candles: pl.DataFrame) -> str:
     if candles.is_empty():
-        return "open interest, its value over its amount"
+        return IMPLIED
     return f"candles of {timedelta(seconds=candles['interval'][0])}"
 
 

@@ -68,12 +68,6 @@ class Distances:
     wallets: int
     exchanges: tuple[str, ...]
 
-    @property
-    def said(self) -> str:
-        """Where the mix is from, in words."""
-        where = ", ".join(self.exchanges)
-        return f"leverage mix from the liquidation distances of {self.positions} positions, {where}"
-
     def describe(self) -> dict[str, object]:
         """Return what a reader has to know of it."""
         return {

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import asdict
 
+from plimsoll.analytics import statements
 from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.bands import LEVELS, bands
 from plimsoll.analytics.bars import in_contracts, spacing
@@ -260,6 +261,7 @@ class HeatMap:
             "prices": self.prices,
             "model": "inventory",
             "said": self.said,
+            "statements": list(statements.of_map(self)),
             "fitted": None if self.fit is None else self.fit.describe(),
             "measured": None if self.distances is None else self.distances.describe(),
             "scored": self.score,
@@ -278,31 +280,7 @@ class HeatMap:
     @property
     def said(self) -> str:
         """What must be said wherever the map is shown."""
-        fitted = "leverage mix is a prior, not fitted"
-        if self.distances is not None:
-            fitted = self.distances.said
-        if self.fit is not None:
-            known = "" if self.fit.identified.any() else ", which tell nothing: it is the prior"
-            fitted = f"leverage mix fitted to {self.fit.orders} orders liquidated{known}"
-            if self.fit.clamped:
-                fitted += ", which ask for more than all open interest: held to all of it"
-        elif self.fits:
-            fitted = f"leverage mix of {self.fits} markets fitted to their liquidations"
-        for row in self._changed().iter_rows(named=True):
-            fitted += (
-                f"; maintenance {row['maintenance']:.3g} from {row['time']:%Y-%m-%d %H:%M} on, of "
-                "open positions too"
-            )
-        if self.score is None:
-            return f"an estimate: {fitted}; not scored"
-        skill, low, high = (self.score[name] for name in ("skill", "low", "high"))
-        told = (
-            f"skill over the same map without open interest {skill:+.2f} ({low:+.2f} to "
-            f"{high:+.2f}) on {self.score['days']} days"
-        )
-        if self.fit is None:  # it is the fitted map that was scored
-            return f"an estimate: {fitted}; not scored; the fitted map's {told}"
-        return f"an estimate: {fitted}; {told}"
+        return f"an estimate: {'; '.join(statements.english(statements.of_map(self)))}"
 
     def _changed(self) -> pl.DataFrame:
         """Return the changes of maintenance; no row where there is none."""

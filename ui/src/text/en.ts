@@ -1,6 +1,9 @@
 /** English: the language the others are measured against. */
 
+import { told } from "./told/en";
+
 export const en = {
+  told,
   views: {
     market: "Market",
     symbol: "Symbol",

@@ -1,8 +1,10 @@
 /** Simplified Chinese. */
 
 import type { Words } from "./index";
+import { told } from "./told/zh";
 
 export const zh: Words = {
+  told,
   views: { market: "市场", symbol: "品种", options: "期权", funding: "资金费与基差", data: "交易所与数据" },
   tabs: { market: "市场", symbol: "品种", options: "期权", funding: "资金费", data: "数据" },
   shell: {

@@ -6,6 +6,7 @@ import type { HeatMap } from "../../charts/heatmap/data";
 import { fill, h, token } from "../../dom";
 import { dollars, known, moment, percent, price as priced, tone } from "../../format";
 import { say } from "../../text";
+import { type Statement, estimated, pricesFrom } from "../../text/told";
 import type { MarketChart, Pointed } from "./chart";
 import { COLOURS, DRAWN } from "./panes";
 
@@ -102,8 +103,8 @@ function forcedParts({ lines, completeness }: MarketChart["panes"][number], time
     const text = open && known(most) ? `${dollars(told)} – ${dollars(most)}` : (open ? "≥ " : "") + dollars(told);
     return h("span", { class: side }, h("i", {}, sides[side]), text);
   });
-  const said = say().completeness as Record<string, string>;
-  return label ? [...parts, h("span", {}, said[label] ?? label)] : parts;
+  const covers = say().completeness as Record<string, string>;
+  return label ? [...parts, h("span", {}, covers[label] ?? label)] : parts;
 }
 
 function paneTops(chart: MarketChart): number[] {
@@ -111,6 +112,11 @@ function paneTops(chart: MarketChart): number[] {
   return chart.chart.panes().map((pane) => {
     return (pane.getHTMLElement()?.getBoundingClientRect().top ?? top) - top;
   });
+}
+
+/** What must be said wherever the map is shown. */
+export function said(map: HeatMap): string {
+  return estimated((map.table.facts["statements"] ?? []) as Statement[]);
 }
 
 /** How the map is to be read: its colours, its model, and how good it was found. */
@@ -131,13 +137,13 @@ export function key(map: HeatMap, look: Look): HTMLElement {
       h("span", { class: "dim" }, words.perRow(percent(row, 1))),
       h("span", {}, `≥ ${dollars(look.top)}`),
     ),
-    h("p", { class: "said" }, String(facts["said"] ?? "")),
+    h("p", { class: "said" }, said(map)),
     h(
       "dl",
       { class: "facts" },
       fact(words.coverage, last < 0 ? "–" : percent(map.coverage[last], 0)),
       fact(words.unknownColumns, String(facts["unknown_columns"] ?? "–")),
-      fact(words.pricesFrom, String(facts["prices"] ?? "–")),
+      fact(words.pricesFrom, pricesFrom(String(facts["prices"] ?? "–"))),
     ),
     h(
       "p",

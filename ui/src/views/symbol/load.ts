@@ -64,7 +64,7 @@ export async function loadMap(
       if (!tooShort || index === steps.length - 1) throw error;
     }
   }
-  throw new Refusal(404, "", "no map");
+  throw new Refusal(404, "no-such-data", "no map");
 }
 
 function question(shown: Address, since: string, interval: string): Record<string, string | number | boolean | string[]> {

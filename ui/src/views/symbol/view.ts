@@ -11,7 +11,7 @@ import { say } from "../../text";
 import { Loader } from "../loader";
 import { type View, changed } from "../view";
 import { MarketChart, type Pointed } from "./chart";
-import { Legend, key } from "./legend";
+import { Legend, key, said } from "./legend";
 import { type Forced, type Span, loadClusters, loadForced, loadMap, loadPane, loadProvenance } from "./load";
 import { MOST } from "./marks";
 import { bubblesOf, sheetOf } from "./rows";
@@ -259,14 +259,14 @@ class SymbolView implements View {
 
   /** What is visible; as the address has it where that is the same to a bar. */
   #seen(): Pick<Address, "span" | "prices"> {
-    const said = address.value;
+    const kept = address.value;
     const [span, prices] = [this.#chart.span(), this.#chart.prices()];
     const same = (one: [number, number] | null, other: [number, number] | null, least: number): boolean =>
       !!one && !!other && one.every((end, index) => Math.abs(end - other[index]!) < least);
     const pixel = prices ? (prices[1] - prices[0]) / 200 : 0;
     return {
-      span: same(span, said.span, this.#map?.interval ?? 1) ? said.span : span,
-      prices: same(prices, said.prices, pixel) ? said.prices : prices,
+      span: same(span, kept.span, this.#map?.interval ?? 1) ? kept.span : span,
+      prices: same(prices, kept.prices, pixel) ? kept.prices : prices,
     };
   }
 
@@ -292,7 +292,7 @@ class SymbolView implements View {
         moment(map.time[map.columns - 1]),
         last < 0 ? "–" : percent(map.coverage[last], 0),
         dollars(map.table.at("open_interest_usd", last)),
-        map.said,
+        said(map),
       ),
     );
   }

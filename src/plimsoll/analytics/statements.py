@@ -1,0 +1,99 @@
+"""What is said beside numbers: a code with its figures, so that any face finds its own words.
+
+The English of each stands here; the page has its English and Chinese by the same codes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from plimsoll.analytics.heatmap import HeatMap
+
+    Statement = Mapping[str, Any]
+
+__all__ = ["FINDING", "GRADED", "MAPPED", "english", "of_map"]
+
+FINDING = pl.Struct({"code": pl.String, "figure": pl.Float64, "named": pl.String})
+"""A reason for a grade: its code, its number, and what it names; null where it has none."""
+GRADED = {
+    "silent": "silent: nothing recent is reported",
+    "reported": "reported {figure:.0%} of the week",
+    "stale": "stale: unchanged for {figure:.3g} h while others moved",
+    "stale_share": "stale {figure:.0%} of the week",
+    "stood": "stood still for {figure:.3g} h while others moved",
+    "lagging": "lagging: {figure:g} minutes late",
+    "price_apart": "its price is {figure:.3g} times that of the others",
+    "disagrees": "value and amount disagree: their price is {figure:.3f} of trades'",
+    "even": "counted double: every amount is an even number of contracts",
+    "moved_more": "moved by more than was traded {figure:.1%} of the time",
+    "fast": "trades {figure:.2g} times as fast as others",
+    "unit_price": "wrong unit: dollars per coin are {figure:.3g} times the price",
+    "unit_price_as": "wrong unit: dollars per coin are {figure:.3g} times the price, as {named}",
+    "unit_moved": "wrong unit: moved by more than was traded {figure:.0%} of the time",
+    "unit_fast": "wrong unit: trades {figure:.2g} times as fast as others",
+    "unit_rose": "wrong unit: rose {figure:.3g} times at once at {named}, by more than was traded",
+    "unit_fell": "wrong unit: fell to {figure:.3g} at once at {named}, by more than was traded",
+    "double_rose": "counted double: rose {figure:.3g} times at once at {named}, by more than was "
+    "traded",
+    "double_fell": "counted double: fell to {figure:.3g} at once at {named}, by more than was "
+    "traded",
+}
+"""Why a market has its grade."""
+MAPPED = {
+    "prior": "leverage mix is a prior, not fitted",
+    "measured": "leverage mix from the liquidation distances of {positions} positions, {exchanges}",
+    "fitted": "leverage mix fitted to {orders} orders liquidated",
+    "fitted_nothing": "leverage mix fitted to {orders} orders liquidated, which tell nothing: it "
+    "is the prior",
+    "clamped": "they ask for more than all open interest: held to all of it",
+    "fitted_markets": "leverage mix of {markets} markets fitted to their liquidations",
+    "maintenance": "maintenance {rate:.3g} from {since} on, of open positions too",
+    "not_scored": "not scored",
+    "score": "skill over the same map without open interest {skill:+.2f} ({low:+.2f} to "
+    "{high:+.2f}) on {days} days",
+    "score_of_fitted": "the fitted map's skill over the same map without open interest "
+    "{skill:+.2f} ({low:+.2f} to {high:+.2f}) on {days} days",
+}
+"""What has to be known of a map."""
+
+
+def english(statements: Iterable[Statement]) -> list[str]:
+    """Return each statement as English.
+
+    Examples
+    --------
+    >>> english([{"code": "lagging", "figure": 15.0}])
+    ['lagging: 15 minutes late']
+    """
+    words = GRADED | MAPPED
+    return [words[one["code"]].format(**one) for one in statements]
+
+
+def of_map(drawn: HeatMap) -> Iterator[dict[str, object]]:
+    """Yield what must be said wherever a map is shown, each with its `code` and figures."""
+    if drawn.fit is not None:
+        tells = drawn.fit.identified.any()
+        yield {"code": "fitted" if tells else "fitted_nothing", "orders": drawn.fit.orders}
+        if drawn.fit.clamped:
+            yield {"code": "clamped"}
+    elif drawn.fits:
+        yield {"code": "fitted_markets", "markets": drawn.fits}
+    elif drawn.distances is not None:
+        where = ", ".join(drawn.distances.exchanges)
+        told = {"positions": drawn.distances.positions, "exchanges": where}
+        yield {"code": "measured", **told}
+    else:
+        yield {"code": "prior"}
+    if drawn.maintenance is not None:
+        for since, rate in drawn.maintenance.select("time", "maintenance").rows():
+            yield {"code": "maintenance", "rate": rate, "since": f"{since:%Y-%m-%d %H:%M}"}
+    if drawn.score is None or drawn.fit is None:
+        yield {"code": "not_scored"}
+    if drawn.score is not None:  # it is the fitted map that was scored
+        found = {name: drawn.score[name] for name in ("skill", "low", "high", "days")}
+        yield {"code": "score" if drawn.fit is not None else "score_of_fitted", **found}
