@@ -177,6 +177,13 @@ export async function loadForced(
   return { rows: await rowsOf("liquidation", shown, from, signal), since };
 }
 
+/** Ask for the bursts of liquidations; none where none is stored of the span. */
+export function loadBursts(shown: Address, span: Span, signal: AbortSignal): Promise<Table> {
+  return within("liquidation", shown.symbol, span)
+    ? askOrEmpty("/bursts", { symbol: shown.symbol, exchange: shown.exchanges, since: span.since }, signal)
+    : Promise.resolve(Table.empty);
+}
+
 /** Open of the bar from which on at most so many were counted; null if that is the first. */
 export function newestSince(bars: Table, most: number): number | null {
   const times = bars.times();

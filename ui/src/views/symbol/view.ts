@@ -12,7 +12,8 @@ import { Loader } from "../loader";
 import { type View, changed } from "../view";
 import { MarketChart, type Pointed } from "./chart";
 import { Legend, key, said } from "./legend";
-import { type Forced, type Span, loadClusters, loadForced, loadMap, loadPane, loadProvenance } from "./load";
+import { burstsOf } from "./bursts";
+import { type Forced, type Span, loadBursts, loadClusters, loadForced, loadMap, loadPane, loadProvenance } from "./load";
 import { MOST } from "./marks";
 import { bubblesOf, sheetOf } from "./rows";
 import { Profile } from "./profile";
@@ -39,6 +40,7 @@ class SymbolView implements View {
   readonly #loader = new Loader((signal) => this.#load(signal));
   #tables = new Map<Pane, Table>();
   #forced: Forced = { rows: Table.empty, since: null };
+  #bursts = Table.empty;
   #clusters: Table | null = null;
   #top = 1;
   #moving = 0;
@@ -156,7 +158,10 @@ class SymbolView implements View {
     if (signal.aborted) return;
     this.#chart.showPanes(address.value.panes.map((pane) => [pane, this.#tables.get(pane) ?? Table.empty]));
     if (asked.has("liquidations")) {
-      this.#forced = await loadForced(this.#tables.get("liquidations")!, address.value, span, signal);
+      [this.#forced, this.#bursts] = await Promise.all([
+        loadForced(this.#tables.get("liquidations")!, address.value, span, signal),
+        loadBursts(address.value, span, signal),
+      ]);
       if (signal.aborted) return;
     }
     this.#mark();
@@ -207,6 +212,8 @@ class SymbolView implements View {
       drawn,
       clusters && this.#areOfNow() ? labels(this.#clusters ?? Table.empty, cell) : [],
     );
+    this.#legend.bursts = this.#map ? burstsOf(this.#map, this.#bursts) : [];
+    this.#chart.bursts(this.#legend.bursts, bubbles);
     this.#sideNow();
   }
 
