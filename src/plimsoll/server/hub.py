@@ -172,12 +172,6 @@ class Hub:
         return any(told)
 
 
-def _taken(
-    topics: list[Topic], rows: Mapping[str, pl.DataFrame], *, changed: bool
-) -> list[list[str]]:
-    return [topic.take(rows, changed=changed) for topic in topics]
-
-
 def _stored(service: Service, subject: Subject) -> pl.DataFrame:
     given = {"symbol": subject.symbol, "exchange": [subject.exchange] if subject.exchange else []}
     span = service.span(subject.channel, given)
