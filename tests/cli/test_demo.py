@@ -275,7 +275,7 @@ def test_a_sparkline_runs_from_the_least_to_the_greatest() -> None:
 def seen(**columns: object) -> pl.DataFrame:
     """Return an overview of two coins of which all is known, but for what is given."""
     names = ("open_interest_usd", "funding_apr", "long_short", "load", "liquidated_usd")
-    known = dict.fromkeys(names, [1.0, 1.0])
+    known = {name: [1.0, 1.0] for name in names}
     noon = datetime(2026, 1, 5, 12, tzinfo=UTC)
     told = {"coin": ["BTC", "ETH"], "time": [noon, noon], "coverage": [1.0, 1.0]}
     return pl.DataFrame({**told, **known, **columns})
