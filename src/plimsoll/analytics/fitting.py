@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -368,7 +369,8 @@ class _Modes(NamedTuple):
 
 
 def _modes(tried: list[_Tried], expected: Mapping[float, float]) -> _Modes:
-    fits = [one.fit(expected) for one in tried]
+    with ThreadPoolExecutor() as threads:
+        fits = list(threads.map(lambda one: one.fit(expected), tried))
     said = [one.rows.likelihood(made) for one, made in zip(tried, fits, strict=True)]
     return _Modes(fits, _chance(said, fits), int(np.argmax(said)))
 
@@ -396,12 +398,12 @@ def _fitted(
     fits, chance, best = _modes(tried, expected)
     likely, mode = tried[best].parameters, fits[best]
     many = np.random.default_rng(seed).multinomial(draws, chance)
-    drawn = [
-        one.fit(expected, draws=int(some), seed=seed + at).draws
-        for at, (one, some) in enumerate(zip(tried, many, strict=True))
-        if some
-    ]
-    known = np.concatenate(drawn or [mode.multiplier[None]])
+    with ThreadPoolExecutor() as threads:
+        drawn = threads.map(
+            lambda at: tried[at].fit(expected, draws=int(many[at]), seed=seed + at).draws,
+            [int(at) for at in np.flatnonzero(many)],
+        )
+        known = np.concatenate([*drawn] or [mode.multiplier[None]])
     shares, scales = _parted(known, np.asarray(likely.weights))
     complete, counted = trial.completeness == ("complete",), mode.orders > 0
     alone, together = _sizes(trial, likely, mode, learnt) if counted else (math.nan, math.nan)
