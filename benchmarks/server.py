@@ -130,7 +130,8 @@ async def _stream(opened: Session, url: str) -> dict[str, Any]:
         await ready.acquire()
     began = time.monotonic()
     writer = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.server", str(opened.path)
+        *(sys.executable, "-m", "benchmarks.server", str(opened.path)),
+        *(_SYMBOL, str(SECONDS), str(time.time())),
     )
     done = await asyncio.gather(*clients, return_exceptions=True)
     await writer.wait()
@@ -164,24 +165,27 @@ def resident(pid: int) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def append(root: Path, symbol: str = _SYMBOL, seconds: float = SECONDS) -> None:
-    """Append updates at an even pace; each price says when."""
+def append(root: Path, symbol: str, seconds: float, first: float) -> None:
+    """Append updates at an even pace, the first as of a time since 1970; each price says when."""
+    shift = round((first - time.time()) * 1e9)
     with Writer(root) as writer:
         start = time.monotonic()
         for update in range(round(RATE * seconds)):
             time.sleep(max(0.0, start + update / RATE - time.monotonic()))
             now = time.time_ns()
-            writer.append([_trade(symbol, now, update * ROWS + row) for row in range(ROWS)])
+            numbers = range(update * ROWS, update * ROWS + ROWS)
+            writer.append([_trade(symbol, now, now + shift, number) for number in numbers])
         time.sleep(1)
 
 
-def _trade(symbol: str, now: int, number: int) -> Trade:
+def _trade(symbol: str, now: int, time: int, number: int) -> Trade:
+    time += number * 1_000
     return Trade(
         exchange="bench",
         symbol=symbol,
-        time=now + number * 1_000,
-        received=now + number * 1_000,
-        known_at=now + number * 1_000,
+        time=time,
+        received=time,
+        known_at=time,
         side="buy",
         price=now / 1e9,
         amount=1.0,
@@ -190,5 +194,5 @@ def _trade(symbol: str, now: int, number: int) -> Trade:
 
 
 if __name__ == "__main__":
-    root, symbol, seconds = [*sys.argv[1:], _SYMBOL, str(SECONDS)][:3]
-    append(Path(root), symbol, float(seconds))
+    root, symbol, seconds, first = sys.argv[1:]
+    append(Path(root), symbol, float(seconds), float(first))

@@ -68,7 +68,9 @@ def run() -> dict[str, object]:
 
 @contextmanager
 def _appending(root: Path) -> Iterator[None]:
-    words = [str(root), "NEWS/USDT:USDT", str(60 * (MINUTES + 3))]
+    # What is new is as old as what is simulated: both are one market.
+    first = session.open(root).read("open_interest")["time"].max().timestamp()  # type: ignore[union-attr]
+    words = [str(root), "NEWS/USDT:USDT", str(60 * (MINUTES + 3)), str(first)]
     writer = subprocess.Popen([sys.executable, "-m", "benchmarks.server", *words])
     try:
         yield
