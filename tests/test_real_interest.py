@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -23,6 +23,7 @@ def session(real, tmp_path_factory):
         "open_interest_5m_binance.parquet",
         "long_short_accounts_okx.parquet",
         "candles_1h_binance.parquet",
+        "candles_1h_bybit.parquet",
     )
     assert opened.import_files([real / name for name in names]).failed == []
     return opened
@@ -110,3 +111,17 @@ def test_the_entries_of_a_day_lie_between_the_prices_of_the_months_before(sessio
     held = found.filter((pl.col("price_high") > low) & (pl.col("price_low") < high))
     assert held["long_usd"].sum() > 0.99 * found["long_usd"].sum()
     assert held["short_usd"].sum() > 0.99 * found["short_usd"].sum()
+
+
+def test_turnover_is_of_the_markets_whose_open_interest_is_stored(session, real, raw):
+    """Bybit traded beside Binance, but only Binance's open interest is here: added from files."""
+    end = datetime(2026, 2, 1, tzinfo=UTC)
+    row = session.turnover(BTC, until="2026-02-01T00:01Z").filter(time=end).row(0, named=True)
+    day = pl.read_parquet(real / "candles_1h_binance.parquet").filter(
+        pl.col("symbol") == BTC,
+        pl.col("time").is_between(end - timedelta(days=1), end, closed="left"),
+    )
+    held = raw.filter(pl.col("symbol") == BTC, pl.col("time") == end)["amount"].item()
+    assert day.height == 24
+    assert row["volume"] == pytest.approx(day["volume"].sum(), rel=1e-12)
+    assert row["turnover"] == pytest.approx(day["volume"].sum() / held, rel=1e-12)

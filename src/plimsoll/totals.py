@@ -115,7 +115,8 @@ def together(coins: pl.DataFrame) -> dict[str, Any]:
         `load` (weighted by open interest) and `long_short` (median). What is not known of a coin
         is left out, of the weights as well.
     """
-    before = pl.col("open_interest_usd") / (1 + pl.col("open_interest_change"))
+    left = pl.when(pl.col("open_interest_change") > -1).then(1 + pl.col("open_interest_change"))
+    before = pl.col("open_interest_usd") / left
     now = pl.when(before.is_not_null()).then(pl.col("open_interest_usd")).sum()
     return coins.select(
         time=pl.col("time").max(),

@@ -178,6 +178,13 @@ def test_were_all_hours_alike_new_york_would_have_its_share_of_them():
     assert len(share) > 30
 
 
+def test_of_a_day_that_is_not_over_nothing_is_told():
+    closes = 100 * np.exp(0.01 * (np.arange(24 * 30 + 1) % 2))
+    whole, seen = (macro.us_hours(hourly(closes[:n])) for n in (len(closes), len(closes) - 6))
+    assert whole["time"][-1] == START + timedelta(days=30)
+    assert seen.equals(whole.head(whole.height - 1))
+
+
 def test_a_market_that_moves_in_one_hour_of_new_york_alone_is_all_there():
     """From 14:00 to 15:00 in UTC it is nine to ten in New York in winter."""
     steps = np.array([1.0 if n % 24 == 14 and n // 24 % 7 < 5 else 0.0 for n in range(24 * 30)])

@@ -346,3 +346,32 @@ def test_a_page_elsewhere_cannot_listen(session: Session) -> None:
             assert refused.value.response.status_code == 403
 
     run(work)
+
+
+def test_what_nobody_waits_for_any_more_is_not_read() -> None:
+    begun: list[object] = []
+
+    class Desk:
+        async def run(self, make: object) -> None:
+            begun.append(make)
+            await asyncio.sleep(3_600)
+
+    class Listener:
+        def offer(self, message: str) -> None: ...
+
+        def drop(self, reason: str) -> None: ...
+
+    async def come_and_go(root: Path) -> int:
+        hub = Hub(SimpleNamespace(desk=Desk(), layout=Layout(root)))
+        listener = Listener()
+        for number in range(100):
+            hub.subscribe(Subject("trade", f"C{number}/USDT:USDT", None), listener)
+        await asyncio.sleep(0)
+        before = len(asyncio.all_tasks())
+        for number in range(100):
+            hub.unsubscribe(Subject("trade", f"C{number}/USDT:USDT", None), listener)
+        await asyncio.sleep(0.01)
+        return before - len(asyncio.all_tasks())
+
+    with TemporaryDirectory() as folder:
+        assert asyncio.run(come_and_go(Path(folder))) == len(begun) == 100

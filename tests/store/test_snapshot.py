@@ -106,7 +106,9 @@ def test_a_look_at_the_market_opens_each_file_once(root, monkeypatch):
     session.simulate("calm", coins=("BTC", "ETH"), days=2)
     opened: list[str] = []
     scan = parquet.scan
-    monkeypatch.setattr(parquet, "scan", lambda path: opened.append(str(path)) or scan(path))
+    monkeypatch.setattr(
+        parquet, "scan", lambda path, *more: opened.append(str(path)) or scan(path, *more)
+    )
     session.market()
     assert opened
     assert len(opened) == len(set(opened))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plimsoll import maps
-from plimsoll.analytics import basis, carry, grading, statements
+from plimsoll.analytics import basis, carry, distances, grading, statements
 from plimsoll.server import problems
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,5 +56,7 @@ def test_every_kind_of_problem_has_words():
 def test_what_the_server_always_writes_alike_has_words():
     said = {*basis.STATES, carry.UNPRICED, carry.NEVER_TOGETHER, *maps.IMPLIED.split(", ")}
     said |= {maps.MARKED, grading.BOTH_SIDES, grading.LOT, grading.PRICE, "not recorded"}
+    said |= {distances.BY_SIDE, distances.BOTH_ALIKE, *distances.TOO_FEW.values()}
+    said |= {distances.BY_AGE, distances.ANY_AGE, statements.LARGEST}
     for language in ("en", "zh"):
         assert words(language, "fixed").keys() == said

@@ -14,17 +14,18 @@ import numpy as np
 import polars as pl
 from msgspec.structs import asdict
 
-from plimsoll.analytics import statements
 from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.bands import LEVELS, bands
 from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.inventory import Parameters
-from plimsoll.analytics.inventory_margins import stretches
-from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix, rates
+from plimsoll.analytics.inventory_margins import changes
+from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
+from plimsoll.analytics.margins import described, in_force, statement
+from plimsoll.analytics.statements import LARGEST, english
 from plimsoll.analytics.windows import grids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime, timedelta
 
     from numpy.typing import NDArray
@@ -92,8 +93,9 @@ class HeatMap:
     limits : ndarray of float32, shape (levels, columns, sides, rows), US dollars, or None
         What each cell holds at the levels of `bands.LEVELS`, where the mix is fitted to some.
     maintenance : DataFrame or None
-        Where an exchange changed the maintenance within these bars, warm-up included, the new rates
-        by `time` from which they were in force (with `exchange` and `symbol`, of several markets).
+        Where an exchange changed its brackets within these bars, warm-up included, the rates of the
+        first of the new by `time` from which they were in force (with `exchange` and `symbol`, of
+        several markets).
     score : dict or None
         The newest score of this market's map, from the store; None if it was never scored.
     """
@@ -261,7 +263,7 @@ class HeatMap:
             "prices": self.prices,
             "model": "inventory",
             "said": self.said,
-            "statements": list(statements.of_map(self)),
+            "statements": list(self.statements()),
             "fitted": None if self.fit is None else self.fit.describe(),
             "measured": None if self.distances is None else self.distances.describe(),
             "scored": self.score,
@@ -275,12 +277,36 @@ class HeatMap:
             "absent": self.absent,
             "maintenance_changes": self._changed().to_dicts(),
             **asdict(self.parameters),
+            **described(self.parameters),
         }
 
     @property
     def said(self) -> str:
         """What must be said wherever the map is shown."""
-        return f"an estimate: {'; '.join(statements.english(statements.of_map(self)))}"
+        return f"an estimate: {'; '.join(english(self.statements()))}"
+
+    def statements(self) -> Iterator[dict[str, object]]:
+        """Yield what must be said wherever the map is shown, each with its `code` and figures."""
+        if self.fit is not None:
+            tells = self.fit.identified.any()
+            yield {"code": "fitted" if tells else "fitted_nothing", "orders": self.fit.orders}
+            if self.fit.clamped:
+                yield {"code": "clamped"}
+        elif self.fits:
+            yield {"code": "fitted_markets", "markets": self.fits}
+        elif self.distances is not None:
+            yield self.distances.statement
+        else:
+            yield {"code": "prior"}
+        yield statement(self.parameters, "" if self.markets is None else LARGEST)
+        if self.maintenance is not None:
+            for since, rate in self.maintenance.select("time", "maintenance").rows():
+                yield {"code": "maintenance", "rate": rate, "since": f"{since:%Y-%m-%d %H:%M}"}
+        if self.score is None or self.fit is None:
+            yield {"code": "not_scored"}
+        if self.score is not None:  # it is the fitted map that was scored
+            found = {name: self.score[name] for name in ("skill", "low", "high", "days")}
+            yield {"code": "score" if self.fit is not None else "score_of_fitted", **found}
 
     def _changed(self) -> pl.DataFrame:
         """Return the changes of maintenance; no row where there is none."""
@@ -370,11 +396,11 @@ def liquidation_map(
     contracts = matrix(in_contracts(bars, parameters.settlement)), marks(bars)
     price = np.ones(len(bars)) if parameters.settlement == "inverse" else bars["open"].to_numpy()
     parts = fit.parts if fit else ((1.0, parameters),)
-    moved = partial(Averaged, parts, interval=interval, grid=window, maintenance=rates(bars))
+    known = in_force(bars, parameters.maintenance)
+    moved = partial(Averaged, parts, interval=interval, grid=window, brackets=known)
     record = moved(*contracts).advance(shown, view)
     usd = np.multiply(record.columns, price[shown, None, None], out=record.columns)
     candles = _join(seen, every)
-    wicks = None if contracts[1] is None else moved(contracts[0], None)
     return HeatMap(
         time=bars["time"].to_numpy()[shown],
         interval=interval * every,
@@ -389,9 +415,9 @@ def liquidation_map(
         open_interest_usd=_published(contracts[0], shown, record) * price[shown],
         coverage=record.coverage.mean(axis=1),
         crossed=_swept(seen, record.crossed[start:], price[start:]),
-        crossed_on_trades=None if wicks is None else _on_trades(wicks, seen, price),
+        crossed_on_trades=_on_trades(moved, contracts, seen, price),
         inconsistent=int(record.inconsistent.sum()),
-        maintenance=_changes(bars, parameters.maintenance),
+        maintenance=changes(bars, parameters),
         parameters=parameters,
         fit=fit,
         fits=int(fit is not None),
@@ -416,14 +442,15 @@ def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
     ).fill_nan(None)
 
 
-def _changes(bars: pl.DataFrame, before: float) -> pl.DataFrame | None:
-    runs = [run for run in stretches(rates(bars), len(bars), before) if run[0]]
-    since = bars["time"].gather([start for start, _, _ in runs])
-    changed = pl.DataFrame({"time": since, "maintenance": [rate for _, _, rate in runs]})
-    return changed if runs else None
-
-
-def _on_trades(wicks: Averaged, seen: pl.DataFrame, price: Floats) -> pl.DataFrame:
+def _on_trades(
+    moved: Callable[..., Averaged],
+    contracts: tuple[Floats, Floats | None],
+    seen: pl.DataFrame,
+    price: Floats,
+) -> pl.DataFrame | None:
+    if contracts[1] is None:
+        return None
+    wicks = moved(contracts[0], None)
     crossed = wicks.advance(np.zeros(len(price), dtype=np.bool_)).crossed
     return _swept(seen, crossed[-len(seen) :], price[-len(seen) :])
 

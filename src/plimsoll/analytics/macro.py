@@ -271,20 +271,21 @@ def us_hours(candles: pl.DataFrame, span: timedelta = 28 * _DAY) -> pl.DataFrame
     -------
     DataFrame
         `time`, by day, and `us_hours_share` (fraction): of the sum of squared hourly returns, that
-        of weekdays from nine to four in New York. Null where a day of the span is not known. Were
-        all hours alike, it would be 35 / 168.
+        of weekdays from nine to four in New York, for days that are over. Null where one of the
+        span is not known. Were all hours alike, it would be 35 / 168.
     """
     hours = _closes(candles)
-    if not hours.height:
-        return pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "us_hours_share": pl.Float64})
     local = pl.col("local").dt
     trading = (local.weekday() <= _FRIDAY) & local.hour().is_between(10, 16)
+    known = hours.filter(pl.col("square").is_not_null())
+    if not known.height:
+        return pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "us_hours_share": pl.Float64})
     daily = (
-        hours.filter(pl.col("square").is_not_null())
-        .with_columns(inside=pl.when(trading).then("square"))
+        known.with_columns(inside=pl.when(trading).then("square"))
         .group_by_dynamic("at", every="1d", closed="right", label="right")
         .agg(pl.col("square", "inside").sum())
         .upsample("at", every="1d")
+        .filter(pl.col("at") <= known["at"].max())  # of a day that is not over nothing is told
     )
     inside, whole = (pl.col(name).rolling_sum(span // _DAY) for name in ("inside", "square"))
     return daily.select(time="at", us_hours_share=pl.when(whole > 0).then(inside / whole))
@@ -348,6 +349,7 @@ def premium(dollar: pl.DataFrame, tether: pl.DataFrame, peg: pl.DataFrame) -> pl
         prices.sort("at")
         .group_by_dynamic("at", every="1d", closed="right", label="right")
         .agg(over.mean().alias("coinbase_premium"))
+        .filter(pl.col("at") <= pl.lit(prices["at"].max(), prices.schema["at"]))
         .rename({"at": "time"})
     )
 

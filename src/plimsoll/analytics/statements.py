@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from plimsoll.analytics.heatmap import HeatMap
+    from collections.abc import Iterable, Mapping
 
     Statement = Mapping[str, Any]
 
-__all__ = ["FINDING", "GRADED", "MAPPED", "english", "of_map"]
+__all__ = ["FINDING", "GRADED", "LARGEST", "MAPPED", "english"]
 
 FINDING = pl.Struct({"code": pl.String, "figure": pl.Float64, "named": pl.String})
 """A reason for a grade: its code, its number, and what it names; null where it has none."""
@@ -46,12 +44,18 @@ GRADED = {
 """Why a market has its grade."""
 MAPPED = {
     "prior": "leverage mix is a prior, not fitted",
-    "measured": "leverage mix from the liquidation distances of {positions} positions, {exchanges}",
+    "measured": "leverage mix from the liquidation distances of {positions} positions, "
+    "{exchanges}, {sides}, {age}",
     "fitted": "leverage mix fitted to {orders} orders liquidated",
     "fitted_nothing": "leverage mix fitted to {orders} orders liquidated, which tell nothing: it "
     "is the prior",
     "clamped": "they ask for more than all open interest: held to all of it",
     "fitted_markets": "leverage mix of {markets} markets fitted to their liquidations",
+    "maintenance_flat": "maintenance {rate:.3g} for all sizes{market}",
+    "maintenance_first": "maintenance of the first bracket for all sizes{market}",
+    "maintenance_sizes": "maintenance by notional from {positions} measured positions{market}",
+    "maintenance_sizes_of": "maintenance by notional from {positions} measured positions of "
+    "{exchanges}{market}",
     "maintenance": "maintenance {rate:.3g} from {since} on, of open positions too",
     "not_scored": "not scored",
     "score": "skill over the same map without open interest {skill:+.2f} ({low:+.2f} to "
@@ -60,6 +64,8 @@ MAPPED = {
     "{skill:+.2f} ({low:+.2f} to {high:+.2f}) on {days} days",
 }
 """What has to be known of a map."""
+LARGEST = " in the largest market"
+"""Whose maintenance is taken, of several markets."""
 
 
 def english(statements: Iterable[Statement]) -> list[str]:
@@ -72,28 +78,3 @@ def english(statements: Iterable[Statement]) -> list[str]:
     """
     words = GRADED | MAPPED
     return [words[one["code"]].format(**one) for one in statements]
-
-
-def of_map(drawn: HeatMap) -> Iterator[dict[str, object]]:
-    """Yield what must be said wherever a map is shown, each with its `code` and figures."""
-    if drawn.fit is not None:
-        tells = drawn.fit.identified.any()
-        yield {"code": "fitted" if tells else "fitted_nothing", "orders": drawn.fit.orders}
-        if drawn.fit.clamped:
-            yield {"code": "clamped"}
-    elif drawn.fits:
-        yield {"code": "fitted_markets", "markets": drawn.fits}
-    elif drawn.distances is not None:
-        where = ", ".join(drawn.distances.exchanges)
-        told = {"positions": drawn.distances.positions, "exchanges": where}
-        yield {"code": "measured", **told}
-    else:
-        yield {"code": "prior"}
-    if drawn.maintenance is not None:
-        for since, rate in drawn.maintenance.select("time", "maintenance").rows():
-            yield {"code": "maintenance", "rate": rate, "since": f"{since:%Y-%m-%d %H:%M}"}
-    if drawn.score is None or drawn.fit is None:
-        yield {"code": "not_scored"}
-    if drawn.score is not None:  # it is the fitted map that was scored
-        found = {name: drawn.score[name] for name in ("skill", "low", "high", "days")}
-        yield {"code": "score" if drawn.fit is not None else "score_of_fitted", **found}

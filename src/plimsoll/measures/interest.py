@@ -38,6 +38,7 @@ __all__ = [
     "milestones",
     "open_interest",
     "position_coverage",
+    "prices",
     "quadrant",
     "turnover",
 ]
@@ -75,6 +76,14 @@ def open_interest(reader: Reader, market: str, asked: Asked, step: timedelta) ->
     return since(known, asked.since)
 
 
+def prices(reader: Reader, market: str, asked: Asked, step: timedelta) -> pl.DataFrame:
+    """Return at what `price` open interest is valued, where both coins and dollars are told."""
+    both = _held(reader, market, asked).drop_nulls(["amount", "value_usd"])
+    total = interest.aggregate(both, step, _oldest(step))
+    price = pl.when(pl.col("amount") > 0).then(pl.col("value_usd") / pl.col("amount"))
+    return since(total.select("time", price=price), asked.since)
+
+
 def divided(
     reader: Reader, market: str, by: By, asked: Asked, step: timedelta
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -109,13 +118,14 @@ def turnover(
     reader: Reader, market: str, asked: Asked, step: timedelta, supply: float | None
 ) -> pl.DataFrame:
     """Return open interest against volume and coins; see `Session.turnover`."""
-    total = interest.aggregate(_held(reader, market, asked), step, _oldest(step))
+    held = _held(reader, market, asked)
+    total = interest.aggregate(held, step, _oldest(step))
     base = Symbol.parse(market).base if "/" in market else market
     volumes = traded.traded(_candles(reader, base, asked._replace(since=None)), step)
     spot = pl.col("symbol").is_in(_spot(volumes["symbol"]))
-    contracts = volumes.filter(~spot)
-    if "/" in market:
-        contracts = contracts.filter(pl.col("symbol") == market)
+    # What markets trade whose open interest nobody tells is no part of this.
+    told = held.group_by("exchange", "symbol").agg(since=pl.col("known_at").min())
+    contracts = volumes.filter(~spot).join(told, on=["exchange", "symbol"])
     ratios = traded.turnover(total, contracts, volumes.filter(spot), step, DAY, supply)
     return since(ratios, asked.since)
 
@@ -143,7 +153,12 @@ def _panel(
     recent = asked._replace(since=start - grading.WINDOW)
     volumes = traded.traded(_candles(reader, market, recent), step)
     rows = every.filter(pl.col("time") >= start - grading.WINDOW)
-    return grading.panel(rows, volumes, step, _oldest(step), lots(reader, rows)), start
+    if rows.is_empty():
+        raise NoSuchData(f"no open interest of {market} is stored in that span of time")
+    held = grading.panel(rows, volumes, step, _oldest(step), lots(reader, rows))
+    if not len(held.time):
+        raise NoSuchData(f"no step of {step} begins where reports are stored: ask for shorter ones")
+    return held, start
 
 
 def quadrant(

@@ -177,8 +177,9 @@ class Reader:
     def revisions(self, series: Series) -> pl.DataFrame:
         """Return the rows that contradict kept ones, with `source`, the checksum of their file."""
         base = self.layout.root / "revisions" / series.folder
-        frames = [parquet.read(path) for path in sorted(base.glob("????-??.parquet"))]
-        empty = pl.DataFrame(schema={**TABLES[series.kind].schema, "source": pl.String})
+        table = TABLES[series.kind]
+        frames = [parquet.read(path, table) for path in sorted(base.glob("????-??.parquet"))]
+        empty = pl.DataFrame(schema={**table.schema, "source": pl.String})
         return pl.concat([empty, *frames])
 
     def sealed_files(self, kind: str) -> list[Path]:
@@ -245,8 +246,8 @@ class Reader:
         """Return a month's facts, each in its version in force."""
         revise = revisions.exists()
         if not pending and not revise:
-            return asked.of(self._sealed(place))
-        revised = parquet.read(revisions) if revise else pl.DataFrame(schema=table.schema)
+            return asked.of(self._sealed(place, table))
+        revised = parquet.read(revisions, table) if revise else pl.DataFrame(schema=table.schema)
         if pending:
             first: list[tuple[int, Path | pl.DataFrame]] = [(0, place)] if place.exists() else []
             inputs = [*first, *((rank, item) for rank, item in enumerate(pending, 1))]
@@ -254,11 +255,11 @@ class Reader:
             kept = asked.of(pl.concat(merge.combine(table, inputs, merged)))
             revised = pl.concat([revised, merged.revisions], how="diagonal")
         else:
-            kept = asked.of(self._sealed(place)).collect()
+            kept = asked.of(self._sealed(place, table)).collect()
         return in_force(table, kept, asked.of(revised.select(*table.schema))).lazy()
 
-    def _sealed(self, place: Path) -> pl.LazyFrame:
-        return parquet.scan(place)
+    def _sealed(self, place: Path, table: Table) -> pl.LazyFrame:
+        return parquet.scan(place, table)
 
     def _months(
         self,

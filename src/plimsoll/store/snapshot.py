@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from plimsoll.market.schema import Table
     from plimsoll.store.layout import Series
     from plimsoll.store.reader import Asked, Pending
 
@@ -81,12 +82,12 @@ class Snapshot(Reader):
             self._waits[kind] = super()._waiting(kind)
         return self._waits[kind]
 
-    def _sealed(self, place: Path) -> pl.LazyFrame:
+    def _sealed(self, place: Path, table: Table) -> pl.LazyFrame:
         frame = self._frames.get(place)
         if frame is None:
             if place.stat().st_size > _LARGE:
-                return super()._sealed(place)
-            frame = self._frames[place] = super()._sealed(place).collect()
+                return super()._sealed(place, table)
+            frame = self._frames[place] = super()._sealed(place, table).collect()
             self.kept += int(frame.estimated_size())
         self._frames.move_to_end(place)
         while self.kept > _SIZE:

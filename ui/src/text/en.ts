@@ -238,6 +238,7 @@ export const en = {
       leverage: ["Hidden leverage", "Delta-adjusted notional over premium"],
       index: ["Volatility, 30 d", "Without a model, as an index is made; a year"],
       gamma: ["Gamma, per 1 %", "Dollars that dealers would trade, if they are short puts and long calls: a scenario"],
+      blocks: ["Block trades", "Share of what was traded in 30 days and is marked: arranged outside the book"],
     },
     byStrike: "Open interest by strike",
     byExpiry: "Open interest by expiry",

@@ -176,6 +176,7 @@ class OptionsView implements View {
       figure("leverage", "leverage", (value) => `${ratio(value, 1)}×`),
       figure("index", "index_30", (value) => percent(value, 0)),
       figure("gamma", "naive_usd", (value) => dollars(value)),
+      figure("blocks", "block_share", (value) => percent(value, 0)),
     );
     this.#figures.ready();
   }
