@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     Chosen = Parameters | Mapping[tuple[str, str], Fitted | Distances] | None
 
 __all__ = [
+    "IMPLIED",
+    "MARKED",
     "SHOWN",
     "WARM_UP",
     "History",
@@ -45,6 +47,9 @@ __all__ = [
     "standing",
 ]
 
+IMPLIED = "open interest, its value over its amount"
+MARKED = "crossed on the mark price where it is known"
+"""Where prices come from, but for candles."""
 WARM_UP = timedelta(days=30)
 """How much history before the first column fills the inventory."""
 SHOWN = timedelta(days=30)
@@ -279,7 +284,8 @@ def _markets(reader: Reader, market: str, exchanges: list[str]) -> list[Market]:
     if "/" in market and Symbol.parse(market).settlement not in _SETTLEMENTS:
         raise ValueError(f"{market} is no linear or inverse contract: it has no such map")
     found = set()
-    for series in reader.series("open_interest", exchanges):
+    coin = market.split("/", maxsplit=1)[0]
+    for series in reader.series("open_interest", exchanges, coin=coin):
         parts = Symbol.parse(series.symbol)
         dollars = parts.base == market and "USD" in parts.quote  # or a stablecoin
         meant = series.symbol == market if "/" in market else dollars
@@ -353,7 +359,7 @@ class _Stored:
         priors = brackets.priors(reader, self.market, (bars["time"][0], bars["time"][-1]), seen)
         prices = _source(candles)
         if bars["mark_low"].count():
-            prices += ", crossed on the mark price where it is known"
+            prices += f", {MARKED}"
         made = History(bars, self.since, priors, exchange, symbol, prices)
         if len(made.shown) < 2 or not priced.len():
             raise ValueError(
@@ -428,7 +434,7 @@ def _model(held: History, chosen: Chosen) -> tuple[Parameters, Fitted | None, Di
 
 def _source(candles: pl.DataFrame) -> str:
     if candles.is_empty():
-        return "open interest, its value over its amount"
+        return IMPLIED
     return f"candles of {timedelta(seconds=candles['interval'][0])}"
 
 

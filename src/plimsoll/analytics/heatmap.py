@@ -20,11 +20,12 @@ from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.inventory_margins import changes
 from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
-from plimsoll.analytics.margins import described, in_force, said
+from plimsoll.analytics.margins import described, in_force, statement
+from plimsoll.analytics.statements import LARGEST, english
 from plimsoll.analytics.windows import grids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime, timedelta
 
     from numpy.typing import NDArray
@@ -262,6 +263,7 @@ class HeatMap:
             "prices": self.prices,
             "model": "inventory",
             "said": self.said,
+            "statements": list(self.statements()),
             "fitted": None if self.fit is None else self.fit.describe(),
             "measured": None if self.distances is None else self.distances.describe(),
             "scored": self.score,
@@ -281,33 +283,30 @@ class HeatMap:
     @property
     def said(self) -> str:
         """What must be said wherever the map is shown."""
-        fitted = "leverage mix is a prior, not fitted"
-        if self.distances is not None:
-            fitted = self.distances.said
+        return f"an estimate: {'; '.join(english(self.statements()))}"
+
+    def statements(self) -> Iterator[dict[str, object]]:
+        """Yield what must be said wherever the map is shown, each with its `code` and figures."""
         if self.fit is not None:
-            known = "" if self.fit.identified.any() else ", which tell nothing: it is the prior"
-            fitted = f"leverage mix fitted to {self.fit.orders} orders liquidated{known}"
+            tells = self.fit.identified.any()
+            yield {"code": "fitted" if tells else "fitted_nothing", "orders": self.fit.orders}
             if self.fit.clamped:
-                fitted += ", which ask for more than all open interest: held to all of it"
+                yield {"code": "clamped"}
         elif self.fits:
-            fitted = f"leverage mix of {self.fits} markets fitted to their liquidations"
-        largest = "" if self.markets is None else " in the largest market"
-        fitted += f"; {said(self.parameters)}{largest}"
-        for row in self._changed().iter_rows(named=True):
-            fitted += (
-                f"; maintenance {row['maintenance']:.3g} from {row['time']:%Y-%m-%d %H:%M} on, of "
-                "open positions too"
-            )
-        if self.score is None:
-            return f"an estimate: {fitted}; not scored"
-        skill, low, high = (self.score[name] for name in ("skill", "low", "high"))
-        told = (
-            f"skill over the same map without open interest {skill:+.2f} ({low:+.2f} to "
-            f"{high:+.2f}) on {self.score['days']} days"
-        )
-        if self.fit is None:  # it is the fitted map that was scored
-            return f"an estimate: {fitted}; not scored; the fitted map's {told}"
-        return f"an estimate: {fitted}; {told}"
+            yield {"code": "fitted_markets", "markets": self.fits}
+        elif self.distances is not None:
+            yield self.distances.statement
+        else:
+            yield {"code": "prior"}
+        yield statement(self.parameters, "" if self.markets is None else LARGEST)
+        if self.maintenance is not None:
+            for since, rate in self.maintenance.select("time", "maintenance").rows():
+                yield {"code": "maintenance", "rate": rate, "since": f"{since:%Y-%m-%d %H:%M}"}
+        if self.score is None or self.fit is None:
+            yield {"code": "not_scored"}
+        if self.score is not None:  # it is the fitted map that was scored
+            found = {name: self.score[name] for name in ("skill", "low", "high", "days")}
+            yield {"code": "score" if self.fit is not None else "score_of_fitted", **found}
 
     def _changed(self) -> pl.DataFrame:
         """Return the changes of maintenance; no row where there is none."""

@@ -19,7 +19,8 @@ type Asked<Q extends Question> = `/api/v1${Q}` extends keyof paths
 export class Refusal extends Error {
   constructor(
     readonly status: number,
-    readonly title: string,
+    /** The last word of its type: which kind of problem it is. */
+    readonly kind: string,
     detail: string,
   ) {
     super(detail);
@@ -77,17 +78,17 @@ async function reach(url: string, form: string, signal?: AbortSignal): Promise<R
     response = await fetch(url, { headers: { Accept: form }, signal: signal ?? null });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw new Refusal(0, "", "the server does not answer");
+    throw new Refusal(0, "silence", "the server does not answer");
   }
   if (!response.ok) throw await refusal(response);
   return response;
 }
 
 async function refusal(response: Response): Promise<Refusal> {
-  const body = (await response.json().catch(() => ({}))) as { title?: string; detail?: string };
+  const body = (await response.json().catch(() => ({}))) as { type?: string; detail?: string };
   return new Refusal(
     response.status,
-    body.title ?? `HTTP ${response.status}`,
+    body.type?.split(":").at(-1) ?? "http",
     body.detail ?? response.statusText,
   );
 }

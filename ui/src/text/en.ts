@@ -1,6 +1,9 @@
 /** English: the language the others are measured against. */
 
+import { told } from "./told/en";
+
 export const en = {
+  told,
   views: {
     market: "Market",
     symbol: "Symbol",
@@ -170,6 +173,8 @@ export const en = {
     sides: { long: "longs", short: "shorts" },
     largest: (drawn: string, all: string, since: string | null) =>
       `● ${drawn} largest of ${all} liquidations${since ? ` since ${since}` : ""}`,
+    burst: (times: string) => `Burst: ${times} times the usual`,
+    burstLasted: (orders: string, time: string) => `${orders} liquidations in ${time}`,
     ohlc: { open: "O", high: "H", low: "L", close: "C" },
     unknownCell: "not known",
     fromPrice: (percent: string) => `${percent} from the price then`,

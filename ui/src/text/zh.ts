@@ -1,8 +1,10 @@
 /** Simplified Chinese. */
 
 import type { Words } from "./index";
+import { told } from "./told/zh";
 
 export const zh: Words = {
+  told,
   views: { market: "市场", symbol: "品种", options: "期权", funding: "资金费与基差", data: "交易所与数据" },
   tabs: { market: "市场", symbol: "品种", options: "期权", funding: "资金费", data: "数据" },
   shell: {
@@ -164,6 +166,8 @@ export const zh: Words = {
     shared: "链接已复制",
     sides: { long: "多头", short: "空头" },
     largest: (drawn, all, since) => `● ${since ? `自 ${since} 起` : ""}${all} 笔强平中最大的 ${drawn} 笔`,
+    burst: (times) => `爆发：平常的 ${times} 倍`,
+    burstLasted: (orders, time) => `${orders} 笔强平，历时 ${time}`,
     ohlc: { open: "开", high: "高", low: "低", close: "收" },
     unknownCell: "未知",
     fromPrice: (percent) => `距当时价格 ${percent}`,

@@ -22,6 +22,7 @@ import { token } from "../../dom";
 import { decimalsOf, price as priced } from "../../format";
 import type { Address, Pane } from "../../state/address";
 import { type Gestures, gestures } from "./gestures";
+import { type Burst, BurstMarks } from "./bursts";
 import { type Bubble, type Label, Marks } from "./marks";
 import { DRAWN, Grid, type Lines } from "./panes";
 
@@ -57,6 +58,8 @@ export class MarketChart {
   #shown: HeatMap | null = null;
   readonly #heat: HeatMapPrimitive;
   readonly #marks = new Marks();
+  readonly #burstMarks = new BurstMarks("mark");
+  readonly #burstBands = new BurstMarks("band");
   #series: ISeriesApi<SeriesType>[] = [];
   #fitted = false;
 
@@ -71,6 +74,7 @@ export class MarketChart {
     });
     this.candles.attachPrimitive(this.#heat);
     this.candles.attachPrimitive(this.#marks);
+    this.candles.attachPrimitive(this.#burstMarks);
     this.chart.subscribeCrosshairMove((event) => listeners.pointed(this.#pointed(event)));
     this.chart.subscribeClick((event) => {
       const at = this.#pointed(event);
@@ -141,6 +145,12 @@ export class MarketChart {
     this.#marks.show(bubbles, labels);
   }
 
+  /** Show bursts in the pane of liquidations; over the price as well if they are wanted there. */
+  bursts(bursts: Burst[], over: boolean): void {
+    this.#burstBands.show(bursts);
+    this.#burstMarks.show(over ? bursts : []);
+  }
+
   /** Draw the panes anew. */
   showPanes(tables: [Pane, Table][]): void {
     for (const series of this.#series) this.chart.removeSeries(series);
@@ -161,6 +171,7 @@ export class MarketChart {
         series.applyOptions({ priceFormat: { type: "custom", formatter: drawn.format, minMove: 1e-6 } });
         series.priceScale().applyOptions({ scaleMargins: { top: 0.22, bottom: 0.08 } });
         series.setData(points);
+        if (pane === "liquidations" && index === 0) series.attachPrimitive(this.#burstBands);
         this.#series.push(series);
       });
     }

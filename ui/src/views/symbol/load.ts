@@ -64,7 +64,7 @@ export async function loadMap(
       if (!tooShort || index === steps.length - 1) throw error;
     }
   }
-  throw new Refusal(404, "", "no map");
+  throw new Refusal(404, "no-such-data", "no map");
 }
 
 function question(shown: Address, since: string, interval: string): Record<string, string | number | boolean | string[]> {
@@ -175,6 +175,13 @@ export async function loadForced(
   const since = newestSince(bars, MOST);
   const from = since === null ? span.since : new Date(since * 1000).toISOString();
   return { rows: await rowsOf("liquidation", shown, from, signal), since };
+}
+
+/** Ask for the bursts of liquidations; none where none is stored of the span. */
+export function loadBursts(shown: Address, span: Span, signal: AbortSignal): Promise<Table> {
+  return within("liquidation", shown.symbol, span)
+    ? askOrEmpty("/bursts", { symbol: shown.symbol, exchange: shown.exchanges, since: span.since }, signal)
+    : Promise.resolve(Table.empty);
 }
 
 /** Open of the bar from which on at most so many were counted; null if that is the first. */

@@ -4,6 +4,7 @@ import type { Table } from "../../api/columns";
 import { fill, h } from "../../dom";
 import { day, dollars, known, lasting, percent, price as priced } from "../../format";
 import { go } from "../../state/address";
+import { refused } from "../../panel/refusal";
 import { say } from "../../text";
 import type { Label } from "./marks";
 
@@ -81,7 +82,7 @@ export function provenance(
       }, "×"),
     ),
     h("p", { class: "range number" }, `${priced(range[0])} – ${priced(range[1])}`),
-    error ? h("p", { class: "bad", role: "alert" }, error instanceof Error ? error.message : String(error)) : null,
+    error ? h("p", { class: "bad", role: "alert" }, refused(error)) : null,
     !table && !error ? h("p", { class: "dim", role: "status" }, say().panel.loading) : null,
     table ? madeOf(table) : null,
   );

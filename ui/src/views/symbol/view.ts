@@ -11,8 +11,9 @@ import { say } from "../../text";
 import { Loader } from "../loader";
 import { type View, changed } from "../view";
 import { MarketChart, type Pointed } from "./chart";
-import { Legend, key } from "./legend";
-import { type Forced, type Span, loadClusters, loadForced, loadMap, loadPane, loadProvenance } from "./load";
+import { Legend, key, said } from "./legend";
+import { burstsOf } from "./bursts";
+import { type Forced, type Span, loadBursts, loadClusters, loadForced, loadMap, loadPane, loadProvenance } from "./load";
 import { MOST } from "./marks";
 import { bubblesOf, sheetOf } from "./rows";
 import { Profile } from "./profile";
@@ -39,6 +40,7 @@ class SymbolView implements View {
   readonly #loader = new Loader((signal) => this.#load(signal));
   #tables = new Map<Pane, Table>();
   #forced: Forced = { rows: Table.empty, since: null };
+  #bursts = Table.empty;
   #clusters: Table | null = null;
   #top = 1;
   #moving = 0;
@@ -156,7 +158,10 @@ class SymbolView implements View {
     if (signal.aborted) return;
     this.#chart.showPanes(address.value.panes.map((pane) => [pane, this.#tables.get(pane) ?? Table.empty]));
     if (asked.has("liquidations")) {
-      this.#forced = await loadForced(this.#tables.get("liquidations")!, address.value, span, signal);
+      [this.#forced, this.#bursts] = await Promise.all([
+        loadForced(this.#tables.get("liquidations")!, address.value, span, signal),
+        loadBursts(address.value, span, signal),
+      ]);
       if (signal.aborted) return;
     }
     this.#mark();
@@ -207,6 +212,8 @@ class SymbolView implements View {
       drawn,
       clusters && this.#areOfNow() ? labels(this.#clusters ?? Table.empty, cell) : [],
     );
+    this.#legend.bursts = this.#map ? burstsOf(this.#map, this.#bursts) : [];
+    this.#chart.bursts(this.#legend.bursts, bubbles);
     this.#sideNow();
   }
 
@@ -259,14 +266,14 @@ class SymbolView implements View {
 
   /** What is visible; as the address has it where that is the same to a bar. */
   #seen(): Pick<Address, "span" | "prices"> {
-    const said = address.value;
+    const kept = address.value;
     const [span, prices] = [this.#chart.span(), this.#chart.prices()];
     const same = (one: [number, number] | null, other: [number, number] | null, least: number): boolean =>
       !!one && !!other && one.every((end, index) => Math.abs(end - other[index]!) < least);
     const pixel = prices ? (prices[1] - prices[0]) / 200 : 0;
     return {
-      span: same(span, said.span, this.#map?.interval ?? 1) ? said.span : span,
-      prices: same(prices, said.prices, pixel) ? said.prices : prices,
+      span: same(span, kept.span, this.#map?.interval ?? 1) ? kept.span : span,
+      prices: same(prices, kept.prices, pixel) ? kept.prices : prices,
     };
   }
 
@@ -292,7 +299,7 @@ class SymbolView implements View {
         moment(map.time[map.columns - 1]),
         last < 0 ? "–" : percent(map.coverage[last], 0),
         dollars(map.table.at("open_interest_usd", last)),
-        map.said,
+        said(map),
       ),
     );
   }
