@@ -59,6 +59,19 @@ def ask(simulated) -> Caller:
 MANY = Limits(rate=10_000, burst=100_000)
 
 
+def test_tiers_are_chosen_over_http_as_in_python(ask, simulated) -> None:
+    some = {**MAP, "leverage": ["20", "50-100"]}
+    answer = ask(f"{API}/heatmap", params=some).json()
+    expected = simulated.heatmap(**some)
+    assert answer["columns"]["long_usd"][-1] == expected.long_usd[-1].tolist()
+    assert answer["facts"]["leverage_shown"] == [20, 50, 100]
+    clusters = ask(f"{API}/clusters", params={"symbol": "SOL", "leverage": "50"}).json()["columns"]
+    assert {one["leverage"] for row in clusters["leverages"] for one in row} == {50}
+    refused = ask(f"{API}/heatmap", params={**MAP, "leverage": "7"})
+    assert refused.status_code == 422
+    assert "it has 2, 3, 5" in refused.json()["detail"]
+
+
 def test_a_map_is_that_of_the_session_at_random_cells(ask, simulated) -> None:
     expected = simulated.heatmap(**MAP)
     answer = ask(f"{API}/heatmap", params=MAP).json()
@@ -178,6 +191,10 @@ def test_a_fitted_map_says_what_each_cell_holds_at_least_and_most(ask) -> None:
     assert (low[known] <= middle[known]).all()
     assert (middle[known] <= high[known]).all()
     assert high[known].max() > 0
+    some = ask(f"{API}/heatmap", params={**asked, "leverage": "50"}, headers={"Accept": COLUMNS})
+    _, part = read_columns(some.content)
+    assert (part["long_usd"][known] <= columns["long_usd"][known] * 1.0001).all()
+    assert 0 < part["long_usd_p90"][known].max() <= high[known].max()
 
 
 def test_the_map_says_when_it_is_and_between_which_times_rows_are(ask) -> None:

@@ -15,11 +15,11 @@ import polars as pl
 from msgspec.structs import asdict
 
 from plimsoll.analytics.averaged import Averaged
-from plimsoll.analytics.bands import LEVELS, bands
 from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.inventory_margins import stretches
 from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix, rates
+from plimsoll.analytics.tiers import Ranges, among, by_tier
 from plimsoll.analytics.windows import grids
 
 if TYPE_CHECKING:
@@ -30,13 +30,11 @@ if TYPE_CHECKING:
 
     from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
-    from plimsoll.analytics.inventory import Grid, Record
+    from plimsoll.analytics.inventory import Record
 
     Floats = NDArray[np.float64]
 
 __all__ = ["HeatMap", "Parameters", "liquidation_map"]
-
-_PIECE = 1_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,6 +93,9 @@ class HeatMap:
         by `time` from which they were in force (with `exchange` and `symbol`, of several markets).
     score : dict or None
         The newest score of this market's map, from the store; None if it was never scored.
+    shown : tuple of float, or None
+        The leverages whose positions are on the map, where they are not all; `crossed` is theirs
+        too, coverage and open interest are of all.
     """
 
     time: NDArray[np.datetime64]
@@ -124,6 +125,7 @@ class HeatMap:
     crossed_on_trades: pl.DataFrame | None = None
     maintenance: pl.DataFrame | None = None
     score: dict[str, Any] | None = None
+    shown: tuple[float, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -263,6 +265,7 @@ class HeatMap:
             "fitted": None if self.fit is None else self.fit.describe(),
             "measured": None if self.distances is None else self.distances.describe(),
             "scored": self.score,
+            "leverage_shown": self.shown,
             "interval_seconds": self.interval.total_seconds(),
             "columns": len(self),
             "unknown_columns": int((~self.known).sum()),
@@ -293,6 +296,13 @@ class HeatMap:
                 f"; maintenance {row['maintenance']:.3g} from {row['time']:%Y-%m-%d %H:%M} on, of "
                 "open positions too"
             )
+        whose = "the fitted map's"
+        if self.shown is not None:
+            tiers = ", ".join(f"{one:.3g}" for one in self.shown)
+            fitted, whose = (
+                f"only leverage {tiers or 'none'} of it; {fitted}",
+                "the whole fitted map's",
+            )
         if self.score is None:
             return f"an estimate: {fitted}; not scored"
         skill, low, high = (self.score[name] for name in ("skill", "low", "high"))
@@ -300,8 +310,8 @@ class HeatMap:
             f"skill over the same map without open interest {skill:+.2f} ({low:+.2f} to "
             f"{high:+.2f}) on {self.score['days']} days"
         )
-        if self.fit is None:  # it is the fitted map that was scored
-            return f"an estimate: {fitted}; not scored; the fitted map's {told}"
+        if self.fit is None or self.shown is not None:  # it is the fitted map that was scored
+            return f"an estimate: {fitted}; not scored; {whose} {told}"
         return f"an estimate: {fitted}; {told}"
 
     def _changed(self) -> pl.DataFrame:
@@ -343,6 +353,7 @@ def liquidation_map(
     high: float | None = None,
     rows: int | None = None,
     fit: Fitted | None = None,
+    leverage: Ranges | None = None,
 ) -> HeatMap:
     """Return the heat map of some bars.
 
@@ -363,6 +374,8 @@ def liquidation_map(
         on the range of prices; by default none are, so that maps of different ranges share rows.
     fit : Fitted, optional
         Takes the place of `parameters`, and says how sure each cell is.
+    leverage : tuple of (float, float), optional
+        Show only tiers in these ranges; see `tiers`.
 
     Returns
     -------
@@ -394,7 +407,11 @@ def liquidation_map(
     parts = fit.parts if fit else ((1.0, parameters),)
     moved = partial(Averaged, parts, interval=interval, grid=window, maintenance=rates(bars))
     record = moved(*contracts).advance(shown, view)
-    usd = np.multiply(record.columns, price[shown, None, None], out=record.columns)
+    kept = among(parameters.leverage, leverage)
+    usd, limits = np.multiply(record.columns, price[shown, None, None], out=record.columns), None
+    if not kept.all() or (fit and fit.orders):
+        some, limits = by_tier(moved(*contracts), shown, view, price, kept, fit)
+        usd = usd if kept.all() else some.astype(np.float64)
     candles = _join(seen, every)
     wicks = None if contracts[1] is None else moved(contracts[0], None)
     return HeatMap(
@@ -410,14 +427,15 @@ def liquidation_map(
         volume_usd=candles["volume_usd"].to_numpy(),
         open_interest_usd=_published(contracts[0], shown, record) * price[shown],
         coverage=record.coverage.mean(axis=1),
-        crossed=_swept(seen, record.crossed[start:], price[start:]),
-        crossed_on_trades=None if wicks is None else _on_trades(wicks, seen, price),
+        crossed=_swept(seen, record.crossed[start:, :, kept], price[start:]),
+        crossed_on_trades=None if wicks is None else _on_trades(wicks, seen, price, kept),
         inconsistent=int(record.inconsistent.sum()),
         maintenance=_changes(bars, parameters.maintenance),
         parameters=parameters,
         fit=fit,
         fits=int(fit is not None),
-        limits=_limits(fit, moved(*contracts), shown, view, price) if fit and fit.orders else None,
+        limits=limits,
+        shown=None if kept.all() else tuple(map(float, np.compress(kept, parameters.leverage))),
     )
 
 
@@ -445,35 +463,16 @@ def _changes(bars: pl.DataFrame, before: float) -> pl.DataFrame | None:
     return changed if runs else None
 
 
-def _on_trades(wicks: Averaged, seen: pl.DataFrame, price: Floats) -> pl.DataFrame:
-    crossed = wicks.advance(np.zeros(len(price), dtype=np.bool_)).crossed
+def _on_trades(
+    wicks: Averaged, seen: pl.DataFrame, price: Floats, kept: NDArray[np.bool_]
+) -> pl.DataFrame:
+    crossed = wicks.advance(np.zeros(len(price), dtype=np.bool_)).crossed[:, :, kept]
     return _swept(seen, crossed[-len(seen) :], price[-len(seen) :])
 
 
 def _totals(crossed: pl.DataFrame) -> dict[str, float | None]:
     known = {side: crossed[f"{side}_usd"].drop_nulls() for side in ("long", "short")}
     return {side: float(usd.sum()) if len(usd) else None for side, usd in known.items()}
-
-
-def _limits(
-    fit: Fitted, moved: Averaged, shown: NDArray[np.bool_], view: Grid, price: Floats
-) -> NDArray[np.float32]:
-    """Return what cells hold at three levels, in dollars, from another run.
-
-    It goes in pieces: columns by tier are large, and only the limits are kept.
-    """
-    limits = np.empty((len(LEVELS), np.count_nonzero(shown), 2, view.rows), dtype=np.float32)
-    done = 0
-    for start in range(0, len(shown), _PIECE):
-        piece = slice(start, start + _PIECE)
-        seen = shown[piece]
-        record = moved.advance(seen, view, by_tier=True)
-        at = price[piece][seen]
-        found = limits[:, done : done + len(at)]
-        found[:] = bands(record.tiers, fit.draws, fit.cell_size, fit.unit / at)
-        found *= at[None, :, None, None].astype(np.float32)
-        done += len(at)
-    return limits
 
 
 def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:

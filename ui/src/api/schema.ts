@@ -196,7 +196,7 @@ export interface paths {
                 query: {
                     /** @description A perpetual, linear or inverse. */
                     symbol: string;
-                    /** @description A perpetual, linear or inverse. */
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange: string;
                     /** @description A spot market of the same exchange; the one in the perpetual's quote, or in another dollar, if left out. */
                     spot?: string;
@@ -261,6 +261,8 @@ export interface paths {
                     fitted?: boolean;
                     /** @description Take the distances at which wallets' positions are liquidated; see `heatmap`. */
                     measured?: boolean;
+                    /** @description Only tiers of these leverages; see `heatmap`. Unit: float or list of them, optional. */
+                    leverage?: string[];
                 };
                 header?: never;
                 path?: never;
@@ -626,6 +628,8 @@ export interface paths {
                     fitted?: boolean;
                     /** @description In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
                     measured?: boolean;
+                    /** @description Show only tiers of these leverages (`25`) or ranges of them (`10-25`); all if left out. The map is not scaled up, and its limits are those of the tiers shown. Unit: float or list of them, optional. */
+                    leverage?: string[];
                 };
                 header?: never;
                 path?: never;
@@ -679,6 +683,8 @@ export interface paths {
                     fitted?: boolean;
                     /** @description In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
                     measured?: boolean;
+                    /** @description Show only tiers of these leverages (`25`) or ranges of them (`10-25`); all if left out. The map is not scaled up, and its limits are those of the tiers shown. Unit: float or list of them, optional. */
+                    leverage?: string[];
                 };
                 header?: never;
                 path?: never;
@@ -732,6 +738,8 @@ export interface paths {
                     fitted?: boolean;
                     /** @description In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
                     measured?: boolean;
+                    /** @description Show only tiers of these leverages (`25`) or ranges of them (`10-25`); all if left out. The map is not scaled up, and its limits are those of the tiers shown. Unit: float or list of them, optional. */
+                    leverage?: string[];
                 };
                 header?: never;
                 path?: never;
@@ -957,7 +965,7 @@ export interface paths {
                 query: {
                     /** @description A unified symbol of a perpetual whose wallets can be read. */
                     symbol: string;
-                    /** @description The only one whose wallets were read if left out. */
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange?: string;
                     /** @description The last column before this time; written as `since`. */
                     at?: string;
@@ -1368,7 +1376,7 @@ export interface paths {
                 query: {
                     /** @description A market whose wallets can be read. */
                     symbol: string;
-                    /** @description A market whose wallets can be read. */
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange: string;
                     /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
                     since?: string;
@@ -1476,6 +1484,8 @@ export interface paths {
                     fitted?: boolean;
                     /** @description Of the model; see `heatmap`. */
                     measured?: boolean;
+                    /** @description Only tiers of these leverages; see `heatmap`. Unit: float or list of them, optional. */
+                    leverage?: string[];
                 };
                 header?: never;
                 path?: never;
@@ -2444,7 +2454,7 @@ export interface paths {
                 query: {
                     /** @description A market that was scored. */
                     symbol: string;
-                    /** @description A market that was scored. */
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange: string;
                 };
                 header?: never;
