@@ -17,15 +17,16 @@ from plimsoll.analytics.aggregate import together
 from plimsoll.analytics.fitting import Fitted
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.provenance import Standing, stands
-from plimsoll.analytics.tiers import among
+from plimsoll.analytics.tiers import some_of
 from plimsoll.analytics.windows import price_range
 from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
+from plimsoll.progress import staged
 from plimsoll.store.catalogue import Catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Callable, Collection, Container, Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -111,7 +112,7 @@ def heatmap(
     """
     wanted = _markets(reader, market, exchanges)
     made = histories(reader, market, exchanges, span=span, interval=interval)
-    _has_tiers([_model(one, parameters)[0] for one in made.values()], leverage)
+    some_of([_model(one, parameters)[0].leverage for one in made.values()], leverage)
     if len(wanted) == 1:
         drawn_alone = _draw(made[wanted[0]], parameters, rows=rows, leverage=leverage)
         return replace(drawn_alone, score=latest(reader.layout, *wanted[0]))
@@ -121,7 +122,7 @@ def heatmap(
     columns = pl.concat(one.shown["time"] for one in made.values()).unique().sort()
     drawn = (  # one at a time: a map is large
         _draw(one, parameters, low=low, high=high, rows=rows, leverage=leverage)
-        for one in made.values()
+        for one in staged("drawing", made.values())
     )
     absent = _absent(wanted, made, since)
     whole = together(drawn, columns.to_numpy(), _reference(made.values(), columns))
@@ -190,8 +191,8 @@ def standing(
         return replace(found, exchange=known.exchange, symbol=known.symbol)
 
     wanted = _markets(reader, market, exchanges)
-    made = _each(wanted, stand)
-    _has_tiers([one.parameters for one in made.values()], leverage)
+    made = _each(wanted, stand, "drawing")
+    some_of([one.parameters.leverage for one in made.values()], leverage)
     newest = max(one.time for one in made.values())
     return [one.only(leverage) for one in made.values()], _absent(wanted, made, newest)
 
@@ -270,11 +271,13 @@ def _absent(wanted: Iterable[Market], made: Container[Market], since: datetime) 
     )
 
 
-def _each(markets: Iterable[Market], make: Callable[[Market], _Found]) -> dict[Market, _Found]:
+def _each(
+    markets: Collection[Market], make: Callable[[Market], _Found], stage: str = "reading"
+) -> dict[Market, _Found]:
     """Return what can be made of each market; of none, say what was wrong with the first."""
     made: dict[Market, _Found] = {}
     wrong: list[NoSuchData | ValueError] = []
-    for one in markets:
+    for one in staged(stage, markets):
         try:
             made[one] = make(one)
         except (NoSuchData, ValueError) as error:
@@ -431,13 +434,6 @@ def _model(held: History, chosen: Chosen) -> tuple[Parameters, Fitted | None, Di
     if isinstance(found, Fitted):
         return found.parameters, found, None
     return found.parameters, None, found
-
-
-def _has_tiers(models: list[Parameters], leverage: Ranges | None) -> None:
-    """Refuse leverages of which no market has a tier."""
-    if not any(among(one.leverage, leverage).any() for one in models):
-        tiers = sorted({f"{tier:.3g}" for one in models for tier in one.leverage}, key=float)
-        raise ValueError(f"no tier of this map has such a leverage; it has {', '.join(tiers)}")
 
 
 def _source(candles: pl.DataFrame) -> str:

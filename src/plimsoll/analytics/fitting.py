@@ -37,6 +37,7 @@ from plimsoll.analytics.leverage import (
     likeliest_size,
     likelihood,
 )
+from plimsoll.progress import staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -310,11 +311,13 @@ def fitted_together(trials: Sequence[Trial], *, draws: int = 200, seed: int = 0)
         alone, on a log scale, weighted by their orders.
     """
     seen = [one.heard(WARM) for one in trials]
-    tried = [_tried(one, learnt) for one, learnt in zip(trials, seen, strict=True)]
-    expected = _expected([_likeliest(one) for one in tried]) if len(trials) > 1 else {}
+    pairs = list(zip(trials, seen, strict=True))
+    tried = [_tried(one, learnt) for one, learnt in staged("moving", pairs)]
+    several = staged("comparing", tried if len(trials) > 1 else [])
+    expected = _expected([_likeliest(one) for one in several])
     return [
-        _fitted(one, learnt, its, draws, seed, expected)
-        for one, learnt, its in zip(trials, seen, tried, strict=True)
+        _fitted(*pair, its, draws, seed, expected)
+        for pair, its in staged("fitting", list(zip(pairs, tried, strict=True)))
     ]
 
 
@@ -368,7 +371,7 @@ class _Modes(NamedTuple):
 
 
 def _modes(tried: list[_Tried], expected: Mapping[float, float]) -> _Modes:
-    fits = [one.fit(expected) for one in tried]
+    fits = [one.fit(expected) for one in staged("candidates", tried)]
     said = [one.rows.likelihood(made) for one, made in zip(tried, fits, strict=True)]
     return _Modes(fits, _chance(said, fits), int(np.argmax(said)))
 
@@ -398,7 +401,7 @@ def _fitted(
     many = np.random.default_rng(seed).multinomial(draws, chance)
     drawn = [
         one.fit(expected, draws=int(some), seed=seed + at).draws
-        for at, (one, some) in enumerate(zip(tried, many, strict=True))
+        for at, (one, some) in enumerate(staged("draws", list(zip(tried, many, strict=True))))
         if some
     ]
     known = np.concatenate(drawn or [mode.multiplier[None]])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-__all__ = ["Leverages", "Ranges", "among", "by_tier", "ranges"]
+__all__ = ["Leverages", "Ranges", "among", "by_tier", "ranges", "some_of"]
 
 Leverages = str | float | list[str] | list[float] | None
 Ranges = tuple[tuple[float, float], ...]
@@ -95,6 +95,18 @@ def among(tiers: Sequence[float], meant: Ranges | None) -> Mask:
     for low, high in meant or ():
         found |= (held >= low * (1 - _FIGURES)) & (held <= high * (1 + _FIGURES))
     return found
+
+
+def some_of(markets: Sequence[Sequence[float]], meant: Ranges | None) -> None:
+    """Refuse leverages of which no market has a tier.
+
+    Raises
+    ------
+    ValueError
+    """
+    if not any(among(tiers, meant).any() for tiers in markets):
+        known = sorted({f"{tier:.3g}" for tiers in markets for tier in tiers}, key=float)
+        raise ValueError(f"no tier of this map has such a leverage; it has {', '.join(known)}")
 
 
 def by_tier(

@@ -64,7 +64,10 @@ export interface paths {
                     /** @description Fractions of what is traded; each side is traded twice. */
                     perpetual_fee?: number;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -113,7 +116,10 @@ export interface paths {
                     /** @description A basis nearer to zero than this is flat, fraction. */
                     band?: number;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -160,7 +166,10 @@ export interface paths {
                     /** @description The length of a step; a part of an hour. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -211,7 +220,10 @@ export interface paths {
                     /** @description Fractions of what is traded; each side is traded twice. */
                     perpetual_fee?: number;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -264,7 +276,10 @@ export interface paths {
                     /** @description Only tiers of these leverages; see `heatmap`. Unit: float or list of them, optional. */
                     leverage?: string[];
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -311,7 +326,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -356,7 +374,10 @@ export interface paths {
                     /** @description Of a bucket of prices. Unit: log price. */
                     width?: number;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -437,7 +458,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -482,7 +506,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -529,7 +556,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -576,7 +606,10 @@ export interface paths {
                     /** @description A row for each year of each market. */
                     by_year?: boolean;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -631,7 +664,10 @@ export interface paths {
                     /** @description Show only tiers of these leverages (`25`) or ranges of them (`10-25`); all if left out. The map is not scaled up, and its limits are those of the tiers shown. Unit: float or list of them, optional. */
                     leverage?: string[];
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -686,7 +722,10 @@ export interface paths {
                     /** @description Show only tiers of these leverages (`25`) or ranges of them (`10-25`); all if left out. The map is not scaled up, and its limits are those of the tiers shown. Unit: float or list of them, optional. */
                     leverage?: string[];
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -741,7 +780,10 @@ export interface paths {
                     /** @description Show only tiers of these leverages (`25`) or ranges of them (`10-25`); all if left out. The map is not scaled up, and its limits are those of the tiers shown. Unit: float or list of them, optional. */
                     leverage?: string[];
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -788,7 +830,10 @@ export interface paths {
                     /** @description The length of a bar. */
                     interval?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -839,7 +884,10 @@ export interface paths {
                     /** @description Add all steps of the span as well. */
                     whole?: boolean;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -884,7 +932,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -929,7 +980,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -972,7 +1026,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1019,7 +1076,10 @@ export interface paths {
                     /** @description The step of the grid of time, such as `1h`. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1068,7 +1128,10 @@ export interface paths {
                     /** @description The step at which open interest is looked at. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1117,7 +1180,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1162,7 +1228,10 @@ export interface paths {
                     /** @description The step of the grid of time, at most an hour. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1207,7 +1276,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1256,7 +1328,10 @@ export interface paths {
                     /** @description Fit the smiles of every step as well, which takes some thirty seconds for a thousand. */
                     smiles?: boolean;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1299,7 +1374,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1340,7 +1418,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1387,7 +1468,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1434,7 +1518,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1487,7 +1574,10 @@ export interface paths {
                     /** @description Only tiers of these leverages; see `heatmap`. Unit: float or list of them, optional. */
                     leverage?: string[];
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1536,7 +1626,10 @@ export interface paths {
                     /** @description Over which changes are taken. */
                     span?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1585,7 +1678,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1634,7 +1730,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1683,7 +1782,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1732,7 +1834,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1781,7 +1886,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1830,7 +1938,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1879,7 +1990,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1928,7 +2042,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1977,7 +2094,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2026,7 +2146,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2075,7 +2198,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2124,7 +2250,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2173,7 +2302,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2222,7 +2354,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2271,7 +2406,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2320,7 +2458,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2369,7 +2510,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2418,7 +2562,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2457,7 +2604,10 @@ export interface paths {
                     /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2498,7 +2648,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2532,7 +2685,10 @@ export interface paths {
         get: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2581,7 +2737,10 @@ export interface paths {
                     /** @description Coins in existence, for open interest over market capitalisation. Unit: base units, optional. */
                     supply?: number;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2630,7 +2789,10 @@ export interface paths {
                     /** @description Volume is that of the last day, from candles. Unit: "volume"}. */
                     weight?: "open_interest" | "volume";
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
