@@ -23,7 +23,7 @@ from plimsoll.analytics.tiers import Ranges, among, by_tier
 from plimsoll.analytics.windows import grids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime, timedelta
 
     from numpy.typing import NDArray
@@ -400,8 +400,8 @@ def liquidation_map(
     if every < 1 or seen.is_empty():
         raise ValueError(f"nothing to show from {since} on, every {every} bars")
     view, window = grids(bars, seen, parameters.step, low, high, rows)
-    shown = np.zeros(len(bars), dtype=np.bool_)
-    shown[start::every] = True
+    at = np.arange(len(bars)) - start
+    shown = (at >= 0) & (at % every == 0)
     contracts = matrix(in_contracts(bars, parameters.settlement)), marks(bars)
     price = np.ones(len(bars)) if parameters.settlement == "inverse" else bars["open"].to_numpy()
     parts = fit.parts if fit else ((1.0, parameters),)
@@ -411,24 +411,18 @@ def liquidation_map(
     usd, limits = np.multiply(record.columns, price[shown, None, None], out=record.columns), None
     if not kept.all() or (fit and fit.orders):
         some, limits = by_tier(moved(*contracts), shown, view, price, kept, fit)
-        usd = usd if kept.all() else some.astype(np.float64)
-    candles = _join(seen, every)
-    wicks = None if contracts[1] is None else moved(contracts[0], None)
+        usd = usd if kept.all() else some
     return HeatMap(
         time=bars["time"].to_numpy()[shown],
         interval=interval * every,
         edges=view.edges,
         long_usd=usd[:, 0],
         short_usd=usd[:, 1],
-        open=candles["open"].to_numpy(),
-        high=candles["high"].to_numpy(),
-        low=candles["low"].to_numpy(),
-        close=candles["close"].to_numpy(),
-        volume_usd=candles["volume_usd"].to_numpy(),
+        **_join(seen, every),
         open_interest_usd=_published(contracts[0], shown, record) * price[shown],
         coverage=record.coverage.mean(axis=1),
         crossed=_swept(seen, record.crossed[start:, :, kept], price[start:]),
-        crossed_on_trades=None if wicks is None else _on_trades(wicks, seen, price, kept),
+        crossed_on_trades=_on_trades(moved, contracts, seen, price, kept),
         inconsistent=int(record.inconsistent.sum()),
         maintenance=_changes(bars, parameters.maintenance),
         parameters=parameters,
@@ -464,8 +458,16 @@ def _changes(bars: pl.DataFrame, before: float) -> pl.DataFrame | None:
 
 
 def _on_trades(
-    wicks: Averaged, seen: pl.DataFrame, price: Floats, kept: NDArray[np.bool_]
-) -> pl.DataFrame:
+    moved: Callable[[Floats, None], Averaged],
+    contracts: tuple[Floats, Floats | None],
+    seen: pl.DataFrame,
+    price: Floats,
+    kept: NDArray[np.bool_],
+) -> pl.DataFrame | None:
+    """Return what trades alone would have swept; None where no mark price tells otherwise."""
+    if contracts[1] is None:
+        return None
+    wicks = moved(contracts[0], None)
     crossed = wicks.advance(np.zeros(len(price), dtype=np.bool_)).crossed[:, :, kept]
     return _swept(seen, crossed[-len(seen) :], price[-len(seen) :])
 
@@ -475,9 +477,9 @@ def _totals(crossed: pl.DataFrame) -> dict[str, float | None]:
     return {side: float(usd.sum()) if len(usd) else None for side, usd in known.items()}
 
 
-def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:
+def _join(bars: pl.DataFrame, every: int) -> dict[str, Any]:
     value = pl.col("volume") * pl.col("close")
-    return (
+    joined = (
         bars.with_row_index("group")
         .group_by(pl.col("group") // every, maintain_order=True)
         .agg(
@@ -488,3 +490,4 @@ def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:
             pl.when(value.null_count() == 0).then(value.sum()).alias("volume_usd"),
         )
     )
+    return {name: joined[name].to_numpy() for name in joined.columns if name != "group"}

@@ -111,7 +111,7 @@ def some_of(markets: Sequence[Sequence[float]], meant: Ranges | None) -> None:
 
 def by_tier(
     moved: Averaged, shown: Mask, view: Grid, price: Floats, kept: Mask, fit: Fitted | None
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+) -> tuple[Floats, NDArray[np.float32] | None]:
     """Return what cells hold of some tiers, and at three levels, from a run of its own.
 
     It goes in pieces: columns by tier are large, and only their sums are kept.
@@ -131,13 +131,13 @@ def by_tier(
 
     Returns
     -------
-    ndarray of float32, shape (columns, sides, rows), US dollars
+    ndarray, shape (columns, sides, rows), US dollars
         A column that is not known is NaN.
     ndarray of float32, shape (levels, columns, sides, rows), US dollars, or None
         None where nothing was fitted to any liquidation, or no tier is kept.
     """
     columns = np.count_nonzero(shown)
-    usd = np.empty((columns, 2, view.rows), dtype=np.float32)
+    usd = np.empty((columns, 2, view.rows))
     fitted = fit if fit is not None and fit.orders and kept.any() else None
     limits = None if fitted is None else np.empty((len(LEVELS), *usd.shape), dtype=np.float32)
     done = 0
