@@ -1,6 +1,6 @@
 /** What the view of a symbol asks the server. */
 
-import { Refusal, ask, askOrEmpty } from "../../api/client";
+import { Refusal, type Told, ask, askOrEmpty } from "../../api/client";
 import { Table } from "../../api/columns";
 import { HeatMap } from "../../charts/heatmap/data";
 import type { Address, Pane, Range } from "../../state/address";
@@ -52,12 +52,13 @@ export function begin(symbol: string, range: Range): string {
 export async function loadMap(
   shown: Address,
   signal: AbortSignal,
+  told?: Told,
 ): Promise<{ map: HeatMap; span: Span }> {
   const since = begin(shown.symbol, shown.range);
   const steps = STEPS[shown.range];
   for (const [index, [step]] of steps.entries()) {
     try {
-      const table = await ask("/heatmap", question(shown, since, step), signal);
+      const table = await ask("/heatmap", question(shown, since, step), signal, told);
       return { map: new HeatMap(table), span: { since, step } };
     } catch (error) {
       const tooShort = error instanceof Refusal && error.status === 422;
@@ -215,20 +216,21 @@ async function pagesOf(
   return found;
 }
 
-export function loadClusters(shown: Address, signal: AbortSignal): Promise<Table> {
-  return askOrEmpty("/clusters", { symbol: shown.symbol, exchange: shown.exchanges, ...modelOf(shown) }, signal);
+export function loadClusters(shown: Address, signal: AbortSignal, told: Told): Promise<Table> {
+  return askOrEmpty("/clusters", { symbol: shown.symbol, exchange: shown.exchanges, ...modelOf(shown) }, signal, told);
 }
 
 export function loadProvenance(
   shown: Address,
   [low, high]: [number, number],
   signal: AbortSignal,
+  told: Told,
 ): Promise<Table> {
   const asked = { symbol: shown.symbol, exchange: shown.exchanges, low, high };
-  return ask("/provenance", { ...asked, ...modelOf(shown) }, signal);
+  return ask("/provenance", { ...asked, ...modelOf(shown) }, signal, told);
 }
 
-/** Where the leverage comes from: the same for the map and for what is said of it. */
-function modelOf({ model }: Address): Record<string, boolean> {
-  return model === "prior" ? {} : { [model]: true };
+/** Where the leverage comes from, and which of it: the same for the map and for what is said of it. */
+function modelOf({ model, leverage }: Address): Record<string, boolean | string[]> {
+  return model === "prior" ? { leverage } : { [model]: true, leverage };
 }
