@@ -26,6 +26,8 @@ export const en = {
     token: "Token",
     go: "Sign in",
     wrong: "That is not this server's token.",
+    later: "The server takes no token now; try again in a second.",
+    silent: "The server does not answer; try again.",
   },
   settings: { zone: "Time zone", language: "语言：中文", theme: "Light or dark" },
   panel: {
@@ -120,6 +122,7 @@ export const en = {
     noMatchTodo: "Clear the filter to see all.",
     said: (total: string, top: string, share: string) =>
       `Open interest of ${total} over all coins; ${top} has ${share} of it.`,
+    lastKnown: (day: string) => `last known: ${day}`,
     emptyTodo: "Import files, record an exchange, or run plimsoll demo.",
   },
   kinds: {
@@ -202,6 +205,9 @@ export const en = {
     sum: "sum",
     profileSaid: (longs: string, shorts: string, coverage: string) =>
       `Predicted liquidations by price: ${longs} of longs below, ${shorts} of shorts above; ${coverage} of what can be liquidated stands on a price.`,
+    ends: (time: string) => `what is stored ends ${time}`,
+    neverStored: "none is stored",
+    notHere: "none in this span",
     keyTitle: "How to read the map",
     perRow: (percent: string) => `per ${percent} of price`,
     coverage: "Placed on a price",

@@ -22,6 +22,8 @@ export const zh: Words = {
     token: "令牌",
     go: "登录",
     wrong: "这不是此服务器的令牌。",
+    later: "服务器暂不接受令牌；请稍后再试。",
+    silent: "服务器没有响应；请重试。",
   },
   settings: { zone: "时区", language: "Language: English", theme: "浅色或深色" },
   panel: {
@@ -130,6 +132,7 @@ export const zh: Words = {
     noMatch: "没有匹配的币种",
     noMatchTodo: "清除筛选即可查看全部。",
     said: (total, top, share) => `所有币种持仓量合计 ${total}；${top} 占其中 ${share}。`,
+    lastKnown: (day: string) => `最后已知：${day}`,
     emptyTodo: "请导入文件、录制交易所数据，或运行 plimsoll demo。",
   },
   symbol: {
@@ -196,6 +199,9 @@ export const zh: Words = {
     sum: "累计",
     profileSaid: (longs, shorts, coverage) =>
       `各价位的预测强平：下方多头 ${longs}，上方空头 ${shorts}；可强平持仓的 ${coverage} 有对应价位。`,
+    ends: (time: string) => `已存数据止于 ${time}`,
+    neverStored: "没有存储",
+    notHere: "此时段内没有",
     keyTitle: "如何阅读热力图",
     perRow: (percent) => `每 ${percent} 价格`,
     coverage: "有对应价位",

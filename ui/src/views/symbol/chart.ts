@@ -23,6 +23,7 @@ import { decimalsOf, price as priced } from "../../format";
 import type { Address, Pane } from "../../state/address";
 import { type Gestures, gestures } from "./gestures";
 import { type Bubble, type Label, Marks } from "./marks";
+import { endOf } from "./load";
 import { DRAWN, Grid, type Lines } from "./panes";
 
 /** What lies under the pointer. */
@@ -46,6 +47,8 @@ export interface PaneState {
   lines: Lines;
   /** What the sums of each bar cover, where they are sums. */
   completeness: Map<number, string>;
+  /** Where what is stored of it ends, if that is a day or more before the map does; else null. */
+  ends: number | null;
 }
 
 export class MarketChart {
@@ -142,7 +145,7 @@ export class MarketChart {
   }
 
   /** Draw the panes anew. */
-  showPanes(tables: [Pane, Table][]): void {
+  showPanes(tables: [Pane, Table][], symbol: string): void {
     for (const series of this.#series) this.chart.removeSeries(series);
     this.#series = [];
     while (this.chart.panes().length > 1) this.chart.removePane(this.chart.panes().length - 1);
@@ -154,7 +157,12 @@ export class MarketChart {
       const drawn = DRAWN[pane];
       if (!drawn) continue;
       const lines = drawn.lines(table, grid);
-      this.panes.push({ pane, lines, completeness: drawn.completeness?.(table, grid) ?? new Map() });
+      this.panes.push({
+        pane,
+        lines,
+        completeness: drawn.completeness?.(table, grid) ?? new Map(),
+        ends: endOf(pane, symbol, map.time.at(-1) ?? 0),
+      });
       const place = this.panes.length;
       [...lines].forEach(([name, points], index) => {
         const series = drawn.make(this.chart, place, name, index);

@@ -111,6 +111,25 @@ export function loadPane(
   }
 }
 
+/** The kinds of fact a pane is made of. */
+const KINDS: Record<Pane, string[]> = {
+  interest: ["open_interest"],
+  funding: ["funding"],
+  ratio: ["long_short_ratio"],
+  liquidations: ["liquidation", "liquidation_total"],
+  cvd: ["candle", "taker_volume", "trade"],
+  basis: ["candle", "mark_price", "option_quote"],
+};
+
+/** Where what is stored of a pane ends, if that is a day or more before a moment; NaN where there is nothing. */
+export function endOf(pane: Pane, symbol: string, end: number): number | null {
+  const of = pane === "basis" ? coinOf(symbol) : symbol;
+  const known = KINDS[pane].map((kind) => lastOf(kind, of)).filter(Number.isFinite);
+  if (!known.length) return Number.NaN;
+  const last = Math.max(...known);
+  return last < end - DAY ? last : null;
+}
+
 /** Whether a kind goes on into a span. */
 function within(kind: string, symbol: string, { since }: Span): boolean {
   return lastOf(kind, symbol) >= Date.parse(since) / 1000;

@@ -207,7 +207,7 @@ class SymbolView implements View {
       }),
     );
     if (signal.aborted) return;
-    this.#chart.showPanes(address.value.panes.map((pane) => [pane, this.#tables.get(pane) ?? Table.empty]));
+    this.#chart.showPanes(address.value.panes.map((pane) => [pane, this.#tables.get(pane) ?? Table.empty]), address.value.symbol);
     if (asked.has("liquidations")) {
       this.#forced = await loadForced(this.#tables.get("liquidations")!, address.value, span, signal);
       if (signal.aborted) return;
