@@ -128,7 +128,7 @@ function axis(format: (value: number, step?: number) => string, time: boolean, s
     gap: 6,
     grid: { stroke: token("grid"), width: 1 },
     ticks: { show: false },
-    ...(time ? { space: 80, incrs: [3600, 3 * 3600, 6 * 3600, 12 * 3600, ...[1, 2, 5, 7, 14, 30, 90, 180, 365].map((days) => days * 86400)] } : { space: size < 40 ? 66 : 34 }),
+    ...(time ? { space: 80, incrs: [3600, 3 * 3600, 6 * 3600, 12 * 3600, ...[1, 2, 5, 7, 14, 30, 90, 180, 365].map((days) => days * 86400)] } : { space: size < 40 ? 58 : 30 }),
     values: (_, splits, __, ___, step) =>
       splits.map((value) => (value === null ? "" : time ? tick(value, step) : format(value, step))),
   };

@@ -45,8 +45,13 @@ export function figures(element: HTMLElement, whole: Whole): void {
 
 /** A note; where the number is not known now, when it was known last. */
 function noted(value: number, kind: string, note: string): string {
+  return known(value) ? note : lastKnown(kind) || note;
+}
+
+/** When a kind of fact was known last, in words; nothing if it never was. */
+export function lastKnown(kind: string): string {
   const last = lastOf(kind);
-  return known(value) || !known(last) ? note : say().market.lastKnown(day(last));
+  return known(last) ? say().market.lastKnown(day(last)) : "";
 }
 
 /** Coins that are not in the sums, as nothing was heard of them for long. */

@@ -24,7 +24,7 @@ import type { Address, Pane } from "../../state/address";
 import { type Gestures, gestures } from "./gestures";
 import { type Bubble, type Label, Marks } from "./marks";
 import { endOf } from "./load";
-import { DRAWN, Grid, type Lines } from "./panes";
+import { DRAWN, Grid, type Lines, type Point } from "./panes";
 
 /** What lies under the pointer. */
 export interface Pointed {
@@ -164,7 +164,8 @@ export class MarketChart {
         ends: endOf(pane, symbol, map.time.at(-1) ?? 0),
       });
       const place = this.panes.length;
-      [...lines].forEach(([name, points], index) => {
+      const empty: [string, Point[]][] = [["", []]]; // a pane needs a line to be one
+      [...(lines.size ? lines : empty)].forEach(([name, points], index) => {
         const series = drawn.make(this.chart, place, name, index);
         series.applyOptions({ priceFormat: { type: "custom", formatter: drawn.format, minMove: 1e-6 } });
         series.priceScale().applyOptions({ scaleMargins: { top: 0.22, bottom: 0.08 } });
