@@ -14,6 +14,7 @@ BENCHMARKS = {
     "month": "benchmarks.month",
     "consensus": "benchmarks.consensus",
     "options": "benchmarks.options",
+    "fit": "benchmarks.fitting",
     "glance": "benchmarks.glance",
     "heatmap": "benchmarks.heatmap",
     "page": "benchmarks.page",

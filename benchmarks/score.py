@@ -29,7 +29,7 @@ from plimsoll.simulation.simulation import START
 from plimsoll.simulation.truth import Truth
 from plimsoll.store.reader import Reader
 from plimsoll.validation import coverage, scores
-from plimsoll.validation.baselines import BASELINES, MAP, PRIOR
+from plimsoll.validation.baselines import BASELINES, HELD, MAP, PRIOR
 from plimsoll.validation.heatmap_score import score
 from plimsoll.validation.recovery import mixes
 
@@ -353,6 +353,7 @@ def tables(cases: list[Tables]) -> Tables:
             base["bands"], ["level", "exchange", "scope", "distance"]
         ),
         "skill": _skill_table(base["skill"]),
+        "horizon": _horizon_table(base["skill"]),
         "ranks": _ranks_table(base["ranks"], ["scenario", "map"]),
         "measured": _rounded(
             base["measured"]
@@ -431,6 +432,27 @@ def _skill_table(frame: pl.DataFrame) -> pl.DataFrame:
             pl.len().alias("seeds"),
         )
     )
+    return _rounded(order.join(found, on="forecast", maintain_order="left"))
+
+
+def _horizon_table(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return what a map that is held for hours is worth, over two forecasts without positions."""
+    market = ("scenario", "seed", "exchange")
+    over = {"over_constant": "constant rate", "over_distance": "distance only"}
+    for column, name in over.items():
+        plain = frame.filter(forecast=name).select(*market, plain="deviance")
+        frame = (
+            frame.join(plain, on=market)
+            .with_columns((1 - pl.col("deviance") / pl.col("plain")).alias(column))
+            .drop("plain")
+        )
+    found = frame.group_by("exchange", "forecast", maintain_order=True).agg(
+        pl.col(*over, "auc").mean(),
+        pl.col(*over).min().name.suffix("_least"),
+        pl.col(*over).max().name.suffix("_most"),
+        pl.len().alias("markets"),
+    )
+    order = pl.DataFrame({"forecast": [MAP, *HELD]})
     return _rounded(order.join(found, on="forecast", maintain_order="left"))
 
 

@@ -22,6 +22,11 @@ settings.load_profile("plimsoll")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many tests run side by side: two for each core, as many only wait."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
 @pytest.fixture(scope="session")
 def real() -> Path:
     """The folder of real market data, which is not part of the repository."""

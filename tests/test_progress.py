@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from plimsoll.progress import heard, staged
+from plimsoll.progress import Stage, heard, staged
 
 
 def test_stages_stand_within_one_another_and_are_left_again() -> None:
@@ -39,3 +42,22 @@ def test_a_listener_can_end_the_work_and_the_next_one_starts_afresh() -> None:
         list(staged("drawing", "a"))
     assert told == [(("drawing", 0, 1),)]
     assert list(staged("reading", "ab")) == ["a", "b"]
+
+
+def test_work_in_threads_is_told_as_it_comes_and_ended_with_the_listener() -> None:
+    told, begun = [], []
+
+    def slow(item: int) -> int:
+        begun.append(item)
+        time.sleep(0.02)
+        return item
+
+    def enough(stages: tuple[Stage, ...]) -> None:
+        told.append(stages[0].done)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), ThreadPoolExecutor(1) as threads, heard(enough):
+        list(staged("candidates", threads.map(slow, range(50)), 50))
+    assert told == [0, 1]
+    assert len(begun) < 10

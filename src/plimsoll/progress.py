@@ -5,12 +5,14 @@ No part of any answer: numbers are the same with a listener and without one.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from operator import length_hint
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["Stage", "heard", "staged"]
 
@@ -62,16 +64,30 @@ def heard(listener: Callable[[tuple[Stage, ...]], None]) -> Iterator[None]:
         _STAGES.reset(stages)
 
 
-def staged(name: str, items: Collection[T]) -> Iterator[T]:
-    """Yield items one by one, and tell the listener before each how many are done."""
+def staged(name: str, items: Iterable[T], of: int | None = None) -> Iterator[T]:
+    """Yield items one by one, and tell the listener before each how many are done.
+
+    Parameters
+    ----------
+    name : str
+        See `Stage`.
+    items : iterable
+        Where the listener ends the work, one that can be closed is.
+    of : int, optional
+        How many there are, where they do not know it themselves.
+    """
     listener = _LISTENER.get(None)
     if listener is None:
         yield from items
         return
-    around = _STAGES.get()
-    for done, item in enumerate(items):
-        stages = (*around, Stage(name, done, len(items)))
-        _STAGES.set(stages)  # what is done with the item is a part of this
-        listener(stages)
-        yield item
+    around, total = _STAGES.get(), length_hint(items) if of is None else of
+    try:
+        for done, item in enumerate(items):
+            stages = (*around, Stage(name, done, total))
+            _STAGES.set(stages)  # what is done with the item is a part of this
+            listener(stages)
+            yield item
+    finally:
+        if isinstance(items, Generator):
+            items.close()
     _STAGES.set(around)

@@ -19,6 +19,15 @@ def test_a_short_study_has_figures_of_every_kind() -> None:
     assert tables["bands_by_distance"]["distance"].unique().sort().to_list() == [0, 0.02, 0.05, 0.1]
     assert tables["skill"]["forecast"].n_unique() == 14
     assert tables["skill"]["skill"].drop_nulls().is_between(-5, 1).all()
+    held = tables["horizon"].filter(exchange="sim-c")
+    assert held["forecast"].to_list()[0] == "map"
+    plain = {
+        row["forecast"]: row["deviance"]
+        for row in tables["skill"].iter_rows(named=True)
+        if row["exchange"] == "sim-c"
+    }
+    skill = 1 - plain["map"] / plain["constant rate"]
+    assert abs(held["over_constant"][0] - skill) < 0.002
     assert tables["ranks"]["rank_correlation"].is_between(-1, 1).all()
     assert tables["measured"]["share"].to_list() == [0.1, 0.2, 0.5, 1.0] * 2
     assert tables["fate"]["young"].is_between(0, 1).all()

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -310,8 +311,7 @@ def fitted_together(trials: Sequence[Trial], *, draws: int = 200, seed: int = 0)
         One for each trial. What is expected of a leverage is the mean of what the exchanges say
         alone, on a log scale, weighted by their orders.
     """
-    seen = [one.heard(WARM) for one in trials]
-    pairs = list(zip(trials, seen, strict=True))
+    pairs = [(one, one.heard(WARM)) for one in trials]
     tried = [_tried(one, learnt) for one, learnt in staged("moving", pairs)]
     several = staged("comparing", tried if len(trials) > 1 else [])
     expected = _expected([_likeliest(one) for one in several])
@@ -371,7 +371,9 @@ class _Modes(NamedTuple):
 
 
 def _modes(tried: list[_Tried], expected: Mapping[float, float]) -> _Modes:
-    fits = [one.fit(expected) for one in staged("candidates", tried)]
+    with ThreadPoolExecutor() as threads:
+        found = threads.map(lambda one: one.fit(expected), tried)
+        fits = list(staged("candidates", found, len(tried)))
     said = [one.rows.likelihood(made) for one, made in zip(tried, fits, strict=True)]
     return _Modes(fits, _chance(said, fits), int(np.argmax(said)))
 
@@ -399,12 +401,12 @@ def _fitted(
     fits, chance, best = _modes(tried, expected)
     likely, mode = tried[best].parameters, fits[best]
     many = np.random.default_rng(seed).multinomial(draws, chance)
-    drawn = [
-        one.fit(expected, draws=int(some), seed=seed + at).draws
-        for at, (one, some) in enumerate(staged("draws", list(zip(tried, many, strict=True))))
-        if some
-    ]
-    known = np.concatenate(drawn or [mode.multiplier[None]])
+    some = [int(at) for at in np.flatnonzero(many)]
+    with ThreadPoolExecutor() as threads:
+        drawn = threads.map(
+            lambda at: tried[at].fit(expected, draws=int(many[at]), seed=seed + at).draws, some
+        )
+        known = np.concatenate([*staged("draws", drawn, len(some))] or [mode.multiplier[None]])
     shares, scales = _parted(known, np.asarray(likely.weights))
     complete, counted = trial.completeness == ("complete",), mode.orders > 0
     alone, together = _sizes(trial, likely, mode, learnt) if counted else (math.nan, math.nan)

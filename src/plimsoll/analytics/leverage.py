@@ -291,7 +291,7 @@ def _climb(
 
 
 def likeliest_size(orders: Ints, mean: Floats, many: Floats | float = 1.0) -> float:
-    """Return the negative binomial's likeliest size from 0.001 to 1,000, by golden section.
+    """Return the negative binomial's likeliest size from 0.001 to 1,000.
 
     Parameters
     ----------
@@ -309,31 +309,26 @@ def likeliest_size(orders: Ints, mean: Floats, many: Floats | float = 1.0) -> fl
     counted = orders > 0
     if not counted.any():
         return math.inf
-    n, mu = orders[counted].astype(np.float64), mean[counted]
-    count, often = np.unique(n, return_counts=True)
-    silent = mean[~counted]
-    times = np.broadcast_to(many, mean.shape)[~counted]
+    times = np.broadcast_to(np.asarray(many, dtype=np.float64), mean.shape)[~counted]
+    rows = (orders[counted].astype(np.float64), mean[counted], mean[~counted], times)
+    found = minimize_scalar(
+        _unlikely, bounds=(_LOW, _HIGH), args=rows, method="bounded", options={"xatol": _SETTLED}
+    )
+    return math.exp(found.x)
 
-    def unlikely(log_size: float) -> float:
-        r = math.exp(log_size)
-        ways = often @ (gammaln(count + r) - gammaln(r))
-        said = n @ np.log(mu / (r + mu)) - r * np.log1p(mu / r).sum()
-        return float(r * (times @ np.log1p(silent / (r * times))) - ways - said)
 
-    low, high = (math.log(bound) for bound in _SIZES)
-    golden = (math.sqrt(5) - 1) / 2
-    left, right = high - golden * (high - low), low + golden * (high - low)
-    at_left, at_right = unlikely(left), unlikely(right)
-    for _ in range(24):
-        if at_left < at_right:
-            high, right, at_right = right, left, at_left
-            left = high - golden * (high - low)
-            at_left = unlikely(left)
-        else:
-            low, left, at_left = left, right, at_right
-            right = low + golden * (high - low)
-            at_right = unlikely(right)
-    return math.exp((low + high) / 2)
+@njit(cache=True, nogil=True)
+def _unlikely(log_size: float, n: Floats, mean: Floats, silent: Floats, times: Floats) -> float:
+    """Return minus the log likelihood of a size, of counts above zero and of silent rows."""
+    size = math.exp(log_size)
+    said, one = 0.0, math.lgamma(size)
+    for row in range(len(n)):
+        said += math.lgamma(n[row] + size) - one - size * math.log1p(mean[row] / size)
+        said += n[row] * math.log(mean[row] / (size + mean[row]))
+    for row in range(len(silent)):
+        sizes = size * times[row]
+        said -= sizes * math.log1p(silent[row] / sizes)
+    return -said
 
 
 def common_size(orders: Ints, mean: Floats, evenness: Floats, size: float) -> float:
