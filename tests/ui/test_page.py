@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ui.conftest import PATIENCE
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -105,11 +107,11 @@ def test_a_fit_says_how_far_it_is_over_the_map_that_is_not_fitted_yet(opened: Op
     assert any(word in seen for word in ("reading", "moving", "comparing", "fitting", "drawing"))
     shows(page, "leverage mix is a prior, not fitted")  # the map that is shown meanwhile
     assert drawn_cells(page) > 200
-    opened.settle()
     page.wait_for_function(
-        "() => /fitted to/.test(document.querySelector('.said')?.innerText ?? '')"
+        "() => document.querySelector('.said').innerText.includes('fitted to their')",
+        timeout=4 * PATIENCE,
     )
-    assert page.locator(".progress").is_hidden()
+    page.wait_for_selector(".progress", state="hidden")
     assert opened.said == []
 
 
