@@ -11,6 +11,7 @@ import plimsoll
 from plimsoll.simulation.scenarios import SCENARIOS
 from plimsoll.validation.faults import faults
 from plimsoll.validation.netting import netting
+from plimsoll.validation.rate_faults import rate_faults
 
 __all__ = ["run"]
 
@@ -21,13 +22,14 @@ SEEDS = (1, 2)
 
 def run() -> dict[str, object]:
     """Simulate each scenario, plant faults in each perpetual in turn, and count who is named."""
-    named, recovered = [], []
+    named, rates, recovered = [], [], []
     for name in SCENARIOS:
         for seed in SEEDS:
             with TemporaryDirectory() as folder:
                 plimsoll.open(folder).simulate(name, coins=(COIN,), days=DAYS, seed=seed)
                 found = faults(Path(folder), COIN)
                 named.append(found.with_columns(scenario=pl.lit(f"{name}, seed {seed}")))
+                rates.append(rate_faults(Path(folder), COIN))
                 recovered.append(netting(Path(folder), COIN))
     planted = (
         pl.concat(named)
@@ -53,5 +55,13 @@ def run() -> dict[str, object]:
         "compared": f"{DAYS} days of {COIN} on three exchanges, six scenarios, seeds {SEEDS}",
         "aim": "each fault named, no other market accused",
         "faults": planted.to_dicts(),
+        "rates": _rates(pl.concat(rates)).to_dicts(),
         "net_positions": means.to_dicts(),
     }
+
+
+def _rates(found: pl.DataFrame) -> pl.DataFrame:
+    """Return how many faults of funding and of each population's ratio were named."""
+    return found.group_by("metric", "population", "fault", maintain_order=True).agg(
+        planted=pl.len(), named=pl.col("named").sum(), accused=pl.col("accused").sum()
+    )

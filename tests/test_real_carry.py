@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -51,6 +51,18 @@ def test_shares_are_those_of_the_file(real, by_year, year):
     assert share(by_year, *market, "settlements") == len(rates)
     assert share(by_year, *market, "positive") == sum(r > 0 for r in rates) / len(rates)
     assert share(by_year, *market, "at_neutral") == sum(r == 0.0001 for r in rates) / len(rates)
+
+
+def test_caps_that_changed_are_counted_year_by_year(real, session):
+    """BitMEX' cap was lower from 2017 on than its first rates: of all years, 140 were at one."""
+    years = [counted(real, year) for year in range(2016, 2025)]
+    capped = 0
+    for rates in years:
+        for edge in {max(rates), min(rates)} - {0.0001}:
+            capped += rates.count(edge) if rates.count(edge) >= 3 else 0
+    assert capped == 140
+    told = session.funding_persistence("BTC", exchange="bitmex")["at_cap"].item()
+    assert told == pytest.approx(capped / sum(map(len, years)))
 
 
 def test_funding_is_mostly_positive_but_not_as_a_rule(by_year):
@@ -148,3 +160,26 @@ def test_the_forward_of_an_expiry_within_a_day_is_spot(session):
     found = session.basis("BTC", every="6h").filter(pl.col("days") < 1)
     assert found.height > 200
     assert found["basis"].abs().median() < 0.0005
+
+
+@pytest.mark.parametrize("hour", [0, 8, 16])
+def test_funding_by_volume_is_that_of_the_files(real, session, hour):
+    """Of the settlement of an hour, though Binance stamps it milliseconds after Bybit."""
+    session.import_files([real / f"candles_1h_{name}.parquet" for name in ("binance", "bybit")])
+    at = datetime(2026, 2, 1, hour, tzinfo=UTC)
+    paid = pl.read_parquet(real / "funding_binance_bybit_2025.parquet").filter(
+        pl.col("symbol") == "BTC/USDT:USDT", pl.col("time").dt.round("1h") == at
+    )
+    rates = dict(paid.select("exchange", "rate").iter_rows())
+    traded = {}
+    for name in rates:
+        bars = pl.read_parquet(real / f"candles_1h_{name}.parquet").filter(
+            pl.col("symbol") == "BTC/USDT:USDT",
+            pl.col("time").is_between(at - timedelta(days=1), at, closed="left"),
+        )
+        traded[name] = (bars["volume"] * bars["close"]).sum()
+    mean = sum(traded[name] * rates[name] * 3 * 365 for name in rates) / sum(traded.values())
+    told = session.weighted_funding("BTC", since=at, until=at + timedelta(hours=1), weight="volume")
+    assert sorted(rates) == ["binance", "bybit"]
+    assert told["markets"].to_list() == [2]
+    assert told["apr"].item() == pytest.approx(mean, rel=1e-12)

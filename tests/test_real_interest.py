@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
 import plimsoll
-from plimsoll.analytics import grading
+from plimsoll.analytics import grading, grading_funding
+from plimsoll.market.schema import TABLES
 
 pytestmark = pytest.mark.real
 
 BTC = "BTC/USDT:USDT"
 HOUR = timedelta(hours=1)
+_NO_MARKS = pl.DataFrame(schema=TABLES["mark_price"].schema)
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +25,7 @@ def session(real, tmp_path_factory):
         "open_interest_5m_binance.parquet",
         "long_short_accounts_okx.parquet",
         "candles_1h_binance.parquet",
+        "candles_1h_bybit.parquet",
     )
     assert opened.import_files([real / name for name in names]).failed == []
     return opened
@@ -61,6 +64,55 @@ def test_real_amounts_in_another_unit_are_named(session, factor, words):
     assert row["grade"] == "D"
     assert words in row["reasons"][0]
     assert row["price_ratio"] == pytest.approx(1 / factor, rel=0.01)
+
+
+@pytest.fixture(scope="module")
+def funding(real, tmp_path_factory):
+    opened = plimsoll.open(tmp_path_factory.mktemp("funding") / "store")
+    assert opened.import_files(sorted(real.glob("funding_*.parquet"))).failed == []
+    return opened.read("funding", "BTC/USDT:USDT"), opened
+
+
+@pytest.mark.parametrize("month", [5, 8, 11])
+@pytest.mark.parametrize("year", [2021, 2022, 2023])
+def test_what_seven_exchanges_settled_is_believed(funding, year, month):
+    until = datetime(year, month, 1, tzinfo=UTC)
+    settled = funding[0].filter(pl.col("time").is_between(until - timedelta(days=40), until))
+    grades = grading_funding.funding_grades(settled, grading_funding.hourly_premium(_NO_MARKS))
+    assert grades.height >= 5
+    assert set(grades["grade"]) <= {"A", "B"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (-pl.col("rate"), "the sign is turned"),
+        (pl.col("rate") * 100, "as percent for a fraction"),
+        (pl.col("rate") * 8, "wrong interval: 8 times too large"),
+    ],
+)
+def test_real_rates_that_are_told_wrong_are_named(funding, fault, words):
+    # March 2021: funding was high, and moved together.
+    until = datetime(2021, 3, 20, tzinfo=UTC)
+    settled = funding[0].filter(pl.col("time").is_between(until - timedelta(days=31), until))
+    own = pl.col("exchange") == "binance"
+    told = settled.with_columns(pl.when(own).then(fault).otherwise("rate").alias("rate"))
+    grades = grading_funding.funding_grades(told, grading_funding.hourly_premium(_NO_MARKS))
+    assert words in "; ".join(grades.filter(own)["reasons"].item())
+    assert set(grades.filter(~own)["grade"]) <= {"A", "B"}
+
+
+def test_one_interest_does_not_explain_where_mexc_rests(funding):
+    rates = funding[0].filter(exchange="mexc")["rate"].round(8)
+    counts = [int((rates == rest).sum()) for rest in (0.0001, 0.00015, 0.00005)]
+    assert counts == [440, 409, 266]
+
+
+def test_a_store_of_funding_alone_has_its_grades(funding):
+    found = funding[1].consensus("BTC", until="2021-03-20")
+    assert found.total.is_empty()
+    assert set(found.grades["metric"]) == {"funding"}
+    assert set(found.grades["grade"]) <= {"A", "B"}
 
 
 def test_a_daily_candle_is_what_lies_in_its_day(session, raw):
@@ -110,3 +162,17 @@ def test_the_entries_of_a_day_lie_between_the_prices_of_the_months_before(sessio
     held = found.filter((pl.col("price_high") > low) & (pl.col("price_low") < high))
     assert held["long_usd"].sum() > 0.99 * found["long_usd"].sum()
     assert held["short_usd"].sum() > 0.99 * found["short_usd"].sum()
+
+
+def test_turnover_is_of_the_markets_whose_open_interest_is_stored(session, real, raw):
+    """Bybit traded beside Binance, but only Binance's open interest is here: added from files."""
+    end = datetime(2026, 2, 1, tzinfo=UTC)
+    row = session.turnover(BTC, until="2026-02-01T00:01Z").filter(time=end).row(0, named=True)
+    day = pl.read_parquet(real / "candles_1h_binance.parquet").filter(
+        pl.col("symbol") == BTC,
+        pl.col("time").is_between(end - timedelta(days=1), end, closed="left"),
+    )
+    held = raw.filter(pl.col("symbol") == BTC, pl.col("time") == end)["amount"].item()
+    assert day.height == 24
+    assert row["volume"] == pytest.approx(day["volume"].sum(), rel=1e-12)
+    assert row["turnover"] == pytest.approx(day["volume"].sum() / held, rel=1e-12)

@@ -190,7 +190,8 @@ class Costs(Streams):
         Returns
         -------
         DataFrame
-            What `analytics.carry.carry` returns: fractions of what the spot cost.
+            What `analytics.carry.carry` returns: fractions of what the spot cost; of an
+            inverse perpetual, of the dollars sold.
 
         Raises
         ------

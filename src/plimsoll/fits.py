@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from plimsoll import maps
+from plimsoll import brackets, maps
 from plimsoll.analytics import distances as learnt
 from plimsoll.analytics import measured as real
 from plimsoll.analytics.cells import trial as count
@@ -187,7 +187,7 @@ def distances(
     -------
     dict
         By exchange and symbol. A market whose wallets were not read has the distances of those
-        that were.
+        that were, as its own brackets would have them and as they age on its own prices.
 
     Raises
     ------
@@ -203,10 +203,9 @@ def distances(
     )
     found = {}
     for one in made.values():
-        own = rows.filter(exchange=one.exchange, symbol=one.symbol)
-        found[one.exchange, one.symbol] = learnt.distances(
-            rows if own.is_empty() else own, one.parameters
-        )
+        its = one.exchange, one.symbol
+        own = brackets.measured(reader, rows, its, one.parameters)
+        found[its] = learnt.distances(own, one.parameters, one.bars)
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import polars as pl
 from msgspec import structs
 
+from plimsoll import brackets
 from plimsoll.analytics import bars as timeline
 from plimsoll.analytics import heatmap as model
 from plimsoll.analytics.aggregate import together
@@ -23,7 +23,6 @@ from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
 from plimsoll.progress import staged
-from plimsoll.store.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable, Mapping
@@ -208,7 +207,7 @@ class History:
     since : datetime
         Where what is asked for starts; earlier bars fill the inventory.
     parameters : Parameters
-        The priors, with the instrument's settlement and first maintenance bracket.
+        The priors, with the instrument's settlement and brackets; see `brackets.priors`.
     exchange, symbol : str
     prices : str
         Where prices come from.
@@ -340,6 +339,7 @@ class _Stored:
     first: datetime
     since: datetime
     until: datetime | None
+    as_of: datetime | None
 
     def length(self, interval: timedelta | None) -> timedelta:
         """Return the length of a bar; the shortest the data allow if none is asked for."""
@@ -361,7 +361,8 @@ class _Stored:
         priced = bars["open"].is_not_null().arg_true()
         bars = bars[: priced[-1] + 1] if priced.len() else bars  # then nothing is known
         exchange, symbol = self.market
-        priors, bars = _margins(reader, self.market, bars)
+        seen = self.since - WARM_UP, self.since, self.as_of
+        priors = brackets.priors(reader, self.market, (bars["time"][0], bars["time"][-1]), seen)
         prices = _source(candles)
         if bars["mark_low"].count():
             prices += ", crossed on the mark price where it is known"
@@ -404,6 +405,7 @@ def _stored(reader: Reader, market: Market, held: pl.DataFrame, span: Shown) -> 
         first=first,
         since=max(since, first),
         until=until,
+        as_of=as_of,
     )
 
 
@@ -452,44 +454,3 @@ def _candles(reader: Reader, market: Market, span: Span) -> pl.DataFrame:
         )
     except NoSuchData:
         return pl.DataFrame(schema=TABLES["candle"].schema)
-
-
-def _margins(reader: Reader, market: Market, bars: pl.DataFrame) -> tuple[Parameters, pl.DataFrame]:
-    """Return the priors, and the bars with the maintenance in force where that changes.
-
-    It is that of the first bracket; the priors have that of the first bar, where one is stored.
-    """
-    first, last = bars["time"][0], bars["time"][-1]
-    with closing(Catalogue(reader.layout, read_only=True)) as catalogue:
-        known = catalogue.brackets(*market, first)
-        later = catalogue.changes(*market, first, last)
-    inverse = Symbol.parse(market[1]).settlement == "inverse"
-    priors = Parameters(settlement="inverse" if inverse else "linear")
-    if known is not None:
-        priors = _allowed(priors, known.brackets[0].maintenance_rate)
-    changed = pl.DataFrame(
-        {
-            "time": [one.since for one in later],
-            "maintenance": [one.brackets[0].maintenance_rate for one in later],
-        },
-        schema={"time": bars.schema["time"], "maintenance": pl.Float64},
-    )
-    if changed["maintenance"].is_in([priors.maintenance]).all():
-        return priors, bars
-    return priors, bars.join_asof(changed, on="time")
-
-
-def _allowed(priors: Parameters, rate: float) -> Parameters:
-    """Return the priors at a maintenance rate, without the tiers that it forbids."""
-    tiers = [
-        (leverage, weight)
-        for leverage, weight in zip(priors.leverage, priors.weights, strict=True)
-        if 1 / leverage > rate
-    ]
-    total = sum(weight for _, weight in tiers)
-    return structs.replace(
-        priors,
-        maintenance=rate,
-        leverage=tuple(leverage for leverage, _ in tiers),
-        weights=tuple(weight / total for _, weight in tiers),
-    )

@@ -11,6 +11,7 @@ from plimsoll import maps
 from plimsoll.analytics.basis import BAND
 from plimsoll.analytics.bursts import Rule
 from plimsoll.analytics.liquidations import dollars, weakest
+from plimsoll.analytics.positioning import long_short
 from plimsoll.analytics.provenance import nearest
 from plimsoll.errors import NoSuchData
 from plimsoll.measures import basis, carry, interest, macro, options, positioning
@@ -76,8 +77,9 @@ def _coin(reader: Reader, coin: str, asked: Asked) -> dict[str, object]:
     """Return what is known of a coin at its last open interest."""
     last = _last_time(reader, coin, asked)
     recent = asked._replace(since=last - SPAN)
-    held = interest.open_interest(reader, coin, recent, _HOUR).with_columns(
-        price=pl.when(pl.col("amount") > 0).then(pl.col("value_usd") / pl.col("amount"))
+    valued = interest.prices(reader, coin, recent, _HOUR)
+    held = interest.open_interest(reader, coin, recent, _HOUR).join(
+        valued, on="time", how="left", maintain_order="left"
     )
     now = held.row(-1, named=True)
     before = held.filter(pl.col("time") == now["time"] - _DAY)["price"].first()
@@ -160,7 +162,8 @@ def _long_short(reader: Reader, coin: str, asked: Asked, last: datetime) -> floa
     )
     if rows is None:
         return None
-    latest = rows.sort("time").group_by("exchange", "symbol").agg(pl.col("ratio").last())
+    told = long_short(rows)
+    latest = told.sort("time").group_by("exchange", "symbol").agg(pl.col("ratio").last())
     ratio: float | None = latest["ratio"].median()  # type: ignore[assignment]
     return ratio
 

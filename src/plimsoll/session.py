@@ -157,13 +157,9 @@ class Session(Estimates, States, Crowds, Costs, Chains):
         UnknownSymbol
             If the symbol cannot be read.
         """
+        exchanges, start, end, known = asked(exchange, since, until, as_of)
         return self._reader.read(
-            kind,
-            symbol=symbol,
-            exchanges=names(exchange),
-            since=moment(since),
-            until=moment(until),
-            as_of=moment(as_of),
+            kind, symbol=symbol, exchanges=exchanges, since=start, until=end, as_of=known
         )
 
     def sql(self, query: str, *, as_of: When = None) -> pl.DataFrame:

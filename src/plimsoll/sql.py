@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 
 from plimsoll.errors import NoSuchData
-from plimsoll.market.schema import TABLES
+from plimsoll.market.schema import TABLES, TIME
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     from plimsoll.store.reader import Reader
 
 __all__ = ["ask"]
+
+_TYPES: dict[pl.DataType, str] = {
+    TIME: "TIMESTAMPTZ",
+    pl.Float64(): "DOUBLE",
+    pl.Int64(): "BIGINT",
+    pl.String(): "VARCHAR",
+}
+"""What DuckDB calls the types of our columns."""
 
 
 def ask(reader: Reader, query: str, as_of: datetime | None) -> pl.DataFrame:
@@ -90,14 +98,18 @@ def _show(
     sealed = as_of is None and reader.all_sealed(kind)
     files = reader.sealed_files(kind) if sealed else []
     if files:
-        columns = ", ".join(
-            f'CAST("{name}" AS DOUBLE) AS "{name}"' if dtype == pl.Float64 else f'"{name}"'
+        columns = ", ".join(f'"{name}"' for name in TABLES[kind].schema)
+        empty = ", ".join(
+            f'CAST(NULL AS {_TYPES[dtype]}) AS "{name}"'
             for name, dtype in TABLES[kind].schema.items()
         )
         names = ", ".join(f"'{_quoted(path)}'" for path in files)
+        # Beside a row of all columns, which is left out again, what a file lacks is null, and
+        # decimals are read as floats.
+        stored = f"SELECT * FROM read_parquet([{names}], union_by_name = true)"  # noqa: S608 (ours)
         database.execute(
             f"CREATE VIEW {kind} AS SELECT {columns} "  # noqa: S608 (our own names)
-            f"FROM read_parquet([{names}], union_by_name = true)"
+            f"FROM (SELECT {empty} WHERE false UNION ALL BY NAME {stored})"
         )
         return
     try:

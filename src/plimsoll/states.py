@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from plimsoll.analytics.bursts import Rule
 from plimsoll.market.interval import duration
+from plimsoll.measures import consensus as believed
 from plimsoll.measures import interest, macro
 from plimsoll.measures import liquidations as closed
 from plimsoll.measures.asking import asked
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from plimsoll.analytics.concentration import By
     from plimsoll.measures.asking import Exchanges, When
-    from plimsoll.measures.interest import Consensus
+    from plimsoll.measures.consensus import Consensus
 
 __all__ = ["States"]
 
@@ -229,7 +230,7 @@ class States(Streams):
         as_of: When = None,
         every: str = "5m",
     ) -> Consensus:
-        """Return whose open interest can be believed, and the sum of those.
+        """Return whose reports can be believed, and the open interest of those.
 
         Parameters
         ----------
@@ -237,18 +238,25 @@ class States(Streams):
             A coin (``BTC``) for all its contracts, or a unified symbol.
         exchange : str or list of str, optional
         since, until, as_of : datetime or str, optional
-            Of the sum, by default the last week; the grades are of the week before the end.
+            Of the sum, by default the last week; grades are of the week before the end, those of
+            funding and ratios of the month before their last report.
         every : str
             The step of the grid of time.
 
         Returns
         -------
         Consensus
-            `grades`, a row for each market and metric with its reasons and evidence, and `total`,
-            the sum without those graded D, which names them.
+            `grades`, a row for each market and metric (of ratios also population) with its reasons
+            and evidence, and `total`, the sum of open interest without that graded D, which names
+            them; empty where no open interest is stored.
+
+        Raises
+        ------
+        NoSuchData
+            If neither open interest, funding nor a ratio is stored for them.
         """
         what = asked(exchange, since, until, as_of)
-        return interest.consensus(self._reader, symbol, what, duration(every))
+        return believed.consensus(self._reader, symbol, what, duration(every))
 
     def quadrant(
         self,

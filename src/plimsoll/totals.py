@@ -13,6 +13,7 @@ from plimsoll.analytics.liquidations import added
 from plimsoll.errors import NoSuchData
 from plimsoll.measures import carry, interest, options
 from plimsoll.measures import liquidations as closed
+from plimsoll.measures.consensus import consensus
 from plimsoll.overview import SPAN, overview
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def together(coins: pl.DataFrame) -> dict[str, Any]:
         `load` (weighted by open interest) and `long_short` (median). What is not known of a coin
         is left out, of the weights as well.
     """
-    before = pl.col("open_interest_usd") / (1 + pl.col("open_interest_change"))
+    left = pl.when(pl.col("open_interest_change") > -1).then(1 + pl.col("open_interest_change"))
+    before = pl.col("open_interest_usd") / left
     now = pl.when(before.is_not_null()).then(pl.col("open_interest_usd")).sum()
     return coins.select(
         time=pl.col("time").max(),
@@ -145,9 +147,9 @@ def _concentration(reader: Reader, coins: pl.DataFrame, asked: Asked) -> dict[st
     for coin, day in _days(coins, asked):
         divided, _ = interest.divided(reader, coin, "exchange", day, _HOUR)
         parts.append(divided.filter(pl.col("time") == pl.col("time").max()))
-        agreed = _or_none(interest.consensus, reader, coin, day, _HOUR)
+        agreed = _or_none(consensus, reader, coin, day, _HOUR, ("open_interest",))
         if agreed is not None:
-            grades.append(agreed.grades.filter(pl.col("metric") == "open_interest"))
+            grades.append(agreed.grades)
     held = pl.concat(parts).group_by("part").agg(pl.col("value_usd").sum())
     usd = held.filter(pl.col("value_usd") > 0)["value_usd"]
     spread = concentration(usd.to_numpy()) if len(usd) else None

@@ -70,13 +70,31 @@ def test_a_linear_carry_by_hand():
 
 
 def test_an_inverse_carry_by_hand():
-    """A coin at 100 and 100 contracts of a dollar sold at 101: dollars stay, coins do not."""
-    bought = spot([(0, 100), (8, 150)])
-    sold = perpetual([(0, 101), (8, 151)], [(0, 0.5), (8, 0.001)], "inverse", fee=0.0005)
+    """A coin at 100 held against 101 contracts of a dollar sold at 101, until 300 and 302.
+
+    The contracts take 101 · (1 / 101 - 1 / 302) = 0.6655629 coins; the rest is worth 100.3311, so
+    that 0.3311 of the 101 dollars sold is won: the gap that closed from 1 to 2 / 3 of a percent.
+    """
+    bought = spot([(0, 100), (8, 300)], fee=0.001)
+    sold = perpetual([(0, 101), (8, 302)], [(0, 0.5), (8, 0.001)], "inverse", fee=0.0005)
     last = carry(bought, sold).row(-1, named=True)
     assert last["funding"] == last["rates"] == 0.001
-    assert last["basis"] == pytest.approx(150 / 100 - 151 / 101, abs=1e-15)
-    assert last["fees"] == pytest.approx(0.001, abs=1e-15)
+    assert last["basis"] == pytest.approx(0.3311 / 101, abs=1e-6)
+    # 0.1 % of 100 and of 100.3311, and 0.05 % of 101 twice, of 101 dollars.
+    assert last["fees"] == pytest.approx((0.1003311 + 0.1 + 0.101) / 101, abs=1e-9)
+
+
+def test_two_inverse_perpetuals_by_hand():
+    """A hundred contracts each, long from 100 to 300 and short from 100 to 303.
+
+    The long ones bring 1 - 1 / 3 coins, the short ones take 1 - 100 / 303: 0.0033003 coins are
+    lost, worth 300 each: 0.990099 of a hundred dollars, and not the 3 by which the prices differ.
+    """
+    long = perpetual([(0, 100), (8, 300)], [(0, 0.0), (8, 0.0)], "inverse", fee=0.0005)
+    short = perpetual([(0, 100), (8, 303)], [(0, 0.0), (8, 0.0)], "inverse", fee=0.0005)
+    last = carry(long, short).row(-1, named=True)
+    assert last["basis"] == pytest.approx(-0.00990099, abs=1e-8)
+    assert last["fees"] == pytest.approx(0.002)
 
 
 def test_two_perpetuals_pay_each_other():

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from plimsoll.analytics.cells import trial
 from plimsoll.analytics.inventory import Parameters
+from plimsoll.market.instrument import Brackets
 
 STEP = 0.01
 BEGIN = datetime(2026, 1, 5, tzinfo=UTC)
@@ -276,6 +277,9 @@ def test_the_background_is_last_known_open_interest_spread_over_forty_per_cent()
     made = trial(frame, liquidations(), PRIOR, unit=2.0)
     spread = 1_000 * 0.5 * STEP / 0.40 * at(400) / 2.0
     assert made.background() == pytest.approx([0.0, spread, spread])
+    assert (made.cells[:, 1] == 0).all()  # cells of longs: a part of shorts of its own is not seen
+    other = trial(frame, liquidations(), replace(PRIOR, liquidatable_shorts=0.1), unit=2.0)
+    assert np.array_equal(other.background(), made.background())
 
 
 def test_what_stood_is_in_orders_at_the_open_of_the_bar():
@@ -369,18 +373,21 @@ def test_what_wicks_of_trades_sweep_beyond_the_mark_price_is_told_apart():
 
 def test_bars_of_another_maintenance_are_counted_and_left_at_theirs():
     # A bankruptcy price of a long is the trigger times one less the rate: at 5 % five rows lower.
-    rows = bars([(400, 400, 380, 390), (390, 392, 370, 372)]).with_columns(
-        maintenance=pl.Series([0.005, 0.05])
-    )
+    rows = bars([(400, 400, 380, 390), (390, 392, 370, 372)])
+    tables = [
+        Brackets.build("x", "A/B:B", time, [(math.inf, rate, 20)])
+        for time, rate in zip(rows["time"], (0.005, 0.05), strict=True)
+    ]
+    chosen = replace(PRIOR, maintenance=tuple(tables))
     for hour, rate in enumerate((0.005, 0.05)):
         told = liquidation(hour, "long", 375, 100, price=at(385 - 10 * hour) * (1 - rate))
         told["price_kind"] = "bankruptcy"
-        made = trial(rows, liquidations(told), PRIOR)
+        made = trial(rows, liquidations(told), chosen)
         (found,) = made.cells[made.orders > 0].tolist()
         assert found == [hour, 0, 385 - 10 * hour]
     held = rows.with_columns(open_interest=pl.Series([1_000.0, 1_400.0]))
-    longer = trial(pl.concat([held, held[1:].with_columns(time=BEGIN + 2 * HOUR)]), NONE, PRIOR)
-    leaving = replace(PRIOR, attrition=1.5)
+    longer = trial(pl.concat([held, held[1:].with_columns(time=BEGIN + 2 * HOUR)]), NONE, chosen)
+    leaving = replace(chosen, attrition=1.5)
     (quick,) = longer.stood_by([leaving])
     np.testing.assert_allclose(quick, longer.stood(parameters=leaving), rtol=1e-9)
     assert quick.sum() > 0

@@ -80,6 +80,33 @@ def test_the_first_source_that_knows_the_takers_is_taken():
     assert found["time"].to_list() == [START + h * HOUR for h in (1, 2, 3)]
 
 
+def test_a_block_trade_has_volume_and_no_taker():
+    def traded(minute, side, amount, origin):
+        time = START + minute * MINUTE
+        about = {"time": time, "id": minute, "side": side, "price": 1.0, "amount": amount}
+        return {**about, "origin": origin}
+
+    trades = rows_of(
+        "trade",
+        traded(1, "buy", 2.0, "screen"),
+        traded(2, "buy", 5.0, "block"),
+        traded(3, "sell", 7.0, "block"),
+        traded(4, "sell", 0.5, None),
+        traded(5, "sell", 1.0, "combo"),
+    )
+    found = taken(rows_of("candle"), rows_of("taker_volume"), trades, HOUR)
+    assert found.select("bought", "sold", "volume").rows() == [(2, 1.5, 15.5)]
+
+
+def test_a_candle_that_reaches_over_the_end_of_a_bar_is_left_out():
+    """From 04:00 to 12:00: at 08:00 nobody knew of it, and at 16:00 it is not of the last hours."""
+    candles = rows_of("candle", candle(240, 5.0, 3.0, minutes=480))
+    none = (rows_of("taker_volume"), rows_of("trade"))
+    assert taken(candles, *none, 8 * HOUR).is_empty()
+    (row,) = taken(rows_of("candle", candle(480, 5.0, 3.0, 480)), *none, 8 * HOUR).rows(named=True)
+    assert (row["time"], row["bought"], row["sold"]) == (START + 16 * HOUR, 3, 2)
+
+
 def test_volume_without_takers_is_kept_for_the_coverage():
     found = taken(
         rows_of("candle", candle(0, 6.0, None, 60)), rows_of("taker_volume"), rows_of("trade"), HOUR

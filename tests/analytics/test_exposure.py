@@ -69,6 +69,24 @@ def test_dealers_stand_against_what_takers_did():
     assert found["taker_coverage"] == pytest.approx(1_000 / 1_010)
 
 
+def test_blocks_are_not_taken_and_may_have_opened_what_has_come():
+    whole = made({"symbol": CALL, "open_interest": 1_000.0})
+    bought = {"symbol": CALL, "side": "buy", "time": START - HOUR}
+    told = trades({**bought, "amount": 900.0}, {**bought, "amount": 100.0, "origin": "block"})
+    known = taken(whole, told, opened(call=0.0))
+    assert known["taken"].to_list() == [900]
+    assert known["seen"].to_list() == [0.9]  # of the 1,000 that came a block may have opened 100
+    legs = trades({**bought, "amount": 900.0, "origin": "combo"})  # whoever took all took each
+    assert taken(whole, legs, opened(call=0.0))["taken"].to_list() == [900]
+    most = trades(
+        {**bought, "amount": 900.0, "origin": "screen"},
+        {**bought, "amount": 5e3, "origin": "block"},
+    )
+    hidden = taken(whole, most, opened(call=0.0))
+    assert hidden["seen"].to_list() == [0]
+    assert exposure(hidden)["taker_usd"].to_list() == [None]
+
+
 def test_open_interest_older_than_the_trades_is_not_explained():
     whole = made({"symbol": CALL, "open_interest": 1_000.0})
     told = trades({"symbol": CALL, "side": "buy", "amount": 5_000.0, "time": START - HOUR})
@@ -168,7 +186,11 @@ def test_exposure_grows_with_amount_and_with_price(amount, scale):
     )
 
 
-@given(st.lists(st.tuples(st.booleans(), st.floats(0.1, 100), st.integers(-9, 9)), max_size=20))
+ORIGINS = st.sampled_from([None, "screen", "combo", "block"])
+DONE = st.tuples(st.booleans(), st.floats(0.1, 100), st.integers(-9, 9), ORIGINS)
+
+
+@given(st.lists(DONE, max_size=20))
 def test_what_takers_do_later_changes_nothing(done):
     whole = made({"symbol": CALL, "open_interest": 1_000.0})
     rows = [
@@ -177,9 +199,25 @@ def test_what_takers_do_later_changes_nothing(done):
             "side": "buy" if bought else "sell",
             "amount": amount,
             "time": START + hour * HOUR,
+            "origin": origin,
         }
-        for bought, amount, hour in done
+        for bought, amount, hour, origin in done
     ]
     told = trades(*rows)
     past = told.filter(pl.col("known_at") <= START)
     assert taken(whole, told, opened(call=0.0)).equals(taken(whole, past, opened(call=0.0)))
+
+
+@given(st.lists(DONE, min_size=1, max_size=20), st.floats(0, 1_000))
+def test_no_more_is_explained_by_marking_a_trade_as_a_block(done, before):
+    whole = made({"symbol": CALL, "open_interest": 1_000.0})
+    side = {True: "buy", False: "sell"}
+    rows = [
+        {"symbol": CALL, "side": side[bought], "amount": amount, "time": START, "origin": origin}
+        for bought, amount, _, origin in done
+    ]
+    marked = [{**rows[0], "origin": "block"}, *rows[1:]]
+    seen = [taken(whole, trades(*one), opened(call=before))["seen"][0] for one in (rows, marked)]
+    assert seen[1] <= seen[0] <= 1
+    alone = [{**row, "origin": "block"} for row in rows]
+    assert taken(whole, trades(*alone), opened(call=before))["taken"].to_list() == [0]

@@ -257,6 +257,16 @@ def test_a_tier_nobody_is_assumed_to_use_stays_so():
     assert np.isfinite(made.draws).all()
 
 
+def test_the_candidates_of_a_fit_have_sides_alike_at_any_age():
+    apart = replace(
+        PRIOR,
+        shorts=(0.4, 0.3, 0.2, 0.1),
+        liquidatable_shorts=0.1,
+        lasting=(((2.0,) * 4,) * 4,) * 2,
+    )
+    assert candidates(apart) == candidates(PRIOR)
+
+
 def test_a_single_point_identifies_nothing(known):
     made = fitted(known, draws=0)
     assert made.shares.shape == (1, 4)

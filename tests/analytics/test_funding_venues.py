@@ -181,6 +181,29 @@ def test_dispersion_never_looks_ahead(rates, known):
     assert seen.equals(full)
 
 
+def test_a_stamp_that_is_milliseconds_late_is_of_its_hour():
+    """0.01 % and 0.03 % at 08:00, both 0.02 % eight hours before: 2 · 1095 / 100 percent apart."""
+    late = rated([0, 8], 0.0002, "binance").with_columns(
+        pl.col("time") + timedelta(milliseconds=12), rate=pl.Series([0.0002, 0.0001])
+    )
+    other = rated([0, 8], 0.0002, "bybit").with_columns(rate=pl.Series([0.0002, 0.0003]))
+    assert dispersion(pl.concat([late, other]), 8 * HOUR)["spread"].to_list() == pytest.approx(
+        [0, 0.219]
+    )
+    held = open_interest(*((hour, name, 1e9) for hour in (0, 8) for name in ("binance", "bybit")))
+    mean = oi_weighted(pl.concat([late, other]), held, 8 * HOUR, HOUR)
+    assert mean["apr"].to_list() == pytest.approx([0.219, 0.219])
+
+
+def test_what_is_known_minutes_late_counts_from_then():
+    paid = rated([0, 8], 0.0002, "binance").with_columns(
+        known_at=pl.col("time") + timedelta(minutes=5), rate=pl.Series([0.0002, 0.0001])
+    )
+    other = rated([0, 8], 0.0002, "bybit").with_columns(known_at=pl.col("time"))
+    spread = dispersion(pl.concat([paid, other]), HOUR).filter(pl.col("markets") == 2)
+    assert spread.filter(pl.col("time") == START + 8 * HOUR)["spread"].item() == 0
+
+
 def test_signs_are_compared_pair_by_pair():
     left = settlements([0, 8, 16, 24], [0.1, -0.1, 0.1, 0.0])
     right = settlements([1, 9, 17, 25], [0.2, 0.2, 0.3, 0.0], exchange="bitmex")

@@ -438,14 +438,18 @@ def test_real_crash_of_february_sweeps_longs(bitcoin):
 
 def test_what_is_said_of_a_map_is_of_that_map():
     drawn = liquidation_map(walk())
-    assert drawn.said == "an estimate: leverage mix is a prior, not fitted; not scored"
+    assert drawn.said == (
+        "an estimate: leverage mix is a prior, not fitted; maintenance 0.004 for all sizes; "
+        "not scored"
+    )
     score = {"skill": 0.1, "low": -0.05, "high": 0.2, "days": 30}
     said = replace(drawn, score=score).said
-    assert "not fitted; not scored; the fitted map's skill" in said
+    assert "for all sizes; not scored; the fitted map's skill" in said
     assert "+0.10 (-0.05 to +0.20) on 30 days" in said
-    several = replace(drawn, fits=3).said
-    assert (
-        several == "an estimate: leverage mix of 3 markets fitted to their liquidations; not scored"
+    several = replace(drawn, fits=3, markets=pl.DataFrame()).said
+    assert several == (
+        "an estimate: leverage mix of 3 markets fitted to their liquidations; maintenance 0.004 "
+        "for all sizes in the largest market; not scored"
     )
 
 

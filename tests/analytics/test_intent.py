@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 from tests.fakes.chains import START, name, quotes, trades
 
-from plimsoll.analytics.intent import INTENTS, intents, shares
+from plimsoll.analytics.intent import INTENTS, arranged, intents, shares
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -96,9 +96,9 @@ def test_shares_are_of_the_amount_and_add_up():
     )
     found = shares(intents(told, quotes(*quoted), DAY))
     assert found["intent"].to_list() == list(INTENTS)
-    assert found["share"].to_list() == pytest.approx([0.6, 0.1, 0.3, 0, 0])
-    assert found["trades"].to_list() == [1, 1, 1, 0, 0]
-    assert found["most"].to_list() == [*found["share"][:3], None, None]
+    assert found["share"].to_list() == pytest.approx([0.6, 0.1, 0.3, 0, 0, 0, 0])
+    assert found["trades"].to_list() == [1, 1, 1, 0, 0, 0, 0]
+    assert found["most"].to_list() == [*found["share"][:3], *[None] * 4]
     assert found["coverage"].unique().to_list() == [1]
 
 
@@ -108,11 +108,50 @@ def test_all_that_is_ambiguous_might_be_of_any_reason():
         {"symbol": FAR_PUT, "side": "sell", "amount": 1.0},
     )
     found = shares(intents(told, quotes(), DAY))
-    assert found["share"].to_list() == [0, 0, 0.75, 0, 0.25]
-    assert found["most"].to_list() == [0.25, 0.25, 1, None, None]
+    assert found["share"].to_list() == [0, 0, 0.75, 0, 0.25, 0, 0]
+    assert found["most"].to_list() == [0.25, 0.25, 1, *[None] * 4]
 
 
 def test_where_nothing_was_traded_nothing_is_shared():
     found = shares(intents(trades(), quotes(), DAY))
-    assert found["share"].to_list() == [None] * 5
-    assert found["coverage"].to_list() == [None] * 5
+    assert found["share"].to_list() == [None] * 7
+    assert found["coverage"].to_list() == [None] * 7
+
+
+def test_blocks_and_legs_of_combinations_are_for_no_reason_that_can_be_told():
+    quoted = [*around(NEAR_CALL, 0.2, 10.0, 12.0), *around(FAR_PUT, -0.15, 10.0, 9.0)]
+    told = trades(
+        {"symbol": NEAR_CALL, "side": "buy", "amount": 4.0, "origin": "screen"},
+        {"symbol": NEAR_CALL, "side": "buy", "amount": 3.0, "origin": "block"},
+        {"symbol": FAR_PUT, "side": "buy", "amount": 2.0, "origin": "block"},  # it was closing
+        {"symbol": NEAR_CALL, "side": "buy", "amount": 1.0, "origin": "combo"},
+        {"symbol": NEAR_CALL, "side": "buy", "amount": 10.0},  # not told: taken to be of the book
+    )
+    found = intents(told, quotes(*quoted), DAY)
+    by_number = dict(found.select("id", "intent").iter_rows())
+    assert [by_number[n] for n in range(5)] == [
+        "speculation",
+        "block",
+        "block",
+        "combination",
+        "speculation",
+    ]
+    shared = {row["intent"]: row for row in shares(found).iter_rows(named=True)}
+    assert shared["block"]["share"] == pytest.approx(5 / 20)
+    assert shared["combination"]["share"] == pytest.approx(1 / 20)
+    assert shared["speculation"]["share"] == pytest.approx(14 / 20)
+    # Six of the twenty coins might be of any reason.
+    assert shared["hedge"]["most"] == pytest.approx(6 / 20)
+    assert shared["speculation"]["most"] == 1
+
+
+def test_the_share_of_blocks_is_of_what_is_told():
+    told = trades(
+        {"symbol": FAR_CALL, "side": "buy", "amount": 1.0, "origin": "screen"},
+        {"symbol": FAR_CALL, "side": "sell", "amount": 2.0, "origin": "block"},
+        {"symbol": FAR_CALL, "side": "sell", "amount": 1.0, "origin": "combo"},
+        {"symbol": FAR_CALL, "side": "sell", "amount": 4.0},
+    )
+    assert arranged(told) == {"block": 0.5, "combo": 0.25, "told": 0.5}
+    assert arranged(told[3:]) == {"block": None, "combo": None, "told": 0}  # unknown is not none
+    assert arranged(told[:0]) == {"block": None, "combo": None, "told": None}

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters, matrix
 from plimsoll.analytics.inventory_laws import on_arrival
@@ -46,6 +47,16 @@ def bars(draw, unknown=True, least=2, most=40):
     return np.ascontiguousarray(array)
 
 
+@st.composite
+def mixes(draw, tiers=8):
+    raw = draw(st.lists(st.floats(0.01, 1), min_size=tiers, max_size=tiers))
+    return tuple(one / math.fsum(raw) for one in raw)
+
+
+ratios = st.lists(st.floats(0.05, 8), min_size=64, max_size=64).map(
+    lambda raw: tuple(map(tuple, np.reshape(raw, (16, 4)).tolist()))
+)
+lasting = ratios.map(lambda rows: (rows[:8], rows[8:]))
 parameters = st.builds(
     Parameters,
     churn=st.floats(0, 1),
@@ -53,6 +64,9 @@ parameters = st.builds(
     taker=st.floats(-3, 3),
     settlement=st.sampled_from(["linear", "inverse"]),
     attrition=st.sampled_from([0.0, 0.5, 1.0]),
+    shorts=st.none() | mixes(),
+    liquidatable_shorts=st.none() | st.floats(0.01, 1),
+    lasting=st.none() | lasting,
 )
 intervals = st.sampled_from([timedelta(minutes=1), timedelta(minutes=5), HOUR, timedelta(days=1)])
 
@@ -148,6 +162,69 @@ def test_on_arrival_the_farthest_are_fewest():
     assert (on_arrival(Parameters()) == 1).all()
 
 
+# Sides and ages
+
+
+@several
+@given(bars(), parameters, intervals, st.integers(1, 7))
+def test_sides_never_mix(bars, parameters, interval, tiers):
+    many = (1 / tiers,) * tiers
+    few = (1 / (8 - tiers),) * (8 - tiers)
+    longs, shorts = many + (0.0,) * (8 - tiers), (0.0,) * tiers + few
+    chosen = replace(parameters, weights=longs, shorts=shorts)
+    record = inventory(chosen, interval).advance(bars, by_tier=True, touched=True)
+    for side, others in ((LONG, slice(tiers, None)), (SHORT, slice(tiers))):
+        assert not np.nan_to_num(record.tiers[:, side, others]).any()
+        assert not record.crossed[:, side, others].any()
+        assert not record.touched[record.cells[:, 1] == side, others].any()
+    # What shorts do changes no bit of the longs'.
+    other = inventory(replace(chosen, shorts=longs), interval).advance(bars)
+    assert np.array_equal(record.columns[:, LONG], other.columns[:, LONG], equal_nan=True)
+
+
+@several
+@given(bars(), parameters, intervals)
+def test_both_sides_alike_are_one_mix(bars, parameters, interval):
+    one = replace(parameters, shorts=None, liquidatable_shorts=None)
+    two = replace(one, shorts=one.weights, liquidatable_shorts=one.liquidatable)
+    records = [inventory(chosen, interval).advance(bars) for chosen in (one, two)]
+    assert same(*records)
+
+
+def test_tiers_that_last_longer_take_from_the_others():
+    # Of 400 opened 200 can be liquidated, 100 in each tier. Three times as many of the second last:
+    # 200 · 1 · 100 / (1 · 100 + 3 · 100) = 50 and 150; of shorts 4 · 100 / 500 · 200 = 160 and 40.
+    ratios = (((1.0,) * 4, (3.0,) * 4), ((4.0,) * 4, (1.0,) * 4))
+    priors = Parameters(leverage=(5, 10), weights=(0.5, 0.5), lasting=ratios)
+    subject, _ = run([still(100.0, 1_000.0), still(100.0, 1_400.0)], priors)
+    shown = subject.standing(100.0).sum(axis=(2, 3))
+    np.testing.assert_allclose(shown, [[50, 150], [160, 40]])
+    column = subject.column(100.0)
+    np.testing.assert_allclose(column[LONG][column[LONG] > 0], [50, 150])
+    np.testing.assert_allclose(column[SHORT][column[SHORT] > 0], [40, 160])
+    assert subject.placed.tolist() == [200.0, 200.0]
+
+
+@several
+@given(bars(), parameters, intervals)
+def test_each_side_and_class_keeps_its_total(bars, parameters, interval):
+    subject = inventory(replace(parameters, attrition=0.0), interval)
+    subject.advance(bars)
+    shown = subject.standing(START).sum(axis=(1, 3))
+    atol = 1e-9 * np.nanmax(bars[:, 6], initial=1.0)
+    np.testing.assert_allclose(shown, subject.by_age, rtol=1e-9, atol=atol)
+
+
+@several
+@given(bars(), parameters, intervals, st.floats(0.1, 10))
+def test_tiers_that_all_last_alike_change_nothing(bars, parameters, interval, ratio):
+    alike = (((ratio,) * 4,) * 8,) * 2
+    here = inventory(replace(parameters, lasting=alike), interval).advance(bars)
+    there = inventory(replace(parameters, lasting=None), interval).advance(bars)
+    atol = 1e-9 * np.nanmax(bars[:, 6], initial=1.0)
+    np.testing.assert_allclose(here.columns, there.columns, rtol=1e-9, atol=atol)
+
+
 # Laws
 
 
@@ -158,7 +235,8 @@ def test_each_side_totals_the_liquidatable_open_interest(bars, parameters, inter
     whole = ~np.isnan(bars).any(axis=1) | ~np.isnan(bars[:, [0, 1, 2, 3, 6]]).any(axis=1)
     for side in (LONG, SHORT):
         total = record.placed[whole, side] + record.unplaced[whole, side]
-        np.testing.assert_allclose(total, parameters.liquidatable * bars[whole, 6], rtol=1e-9)
+        most = parameters.reachable[side] * bars[whole, 6]
+        np.testing.assert_allclose(total, most, rtol=1e-9)
 
 
 @several
@@ -167,7 +245,7 @@ def test_column_never_exceeds_the_liquidatable_open_interest(bars, parameters, i
     record = inventory(parameters, interval).advance(bars)
     known = ~np.isnan(record.open_interest)
     assert np.array_equal(known, ~np.isnan(record.columns).any(axis=(1, 2)))
-    most = parameters.liquidatable * record.open_interest[known, None]
+    most = parameters.reachable * record.open_interest[known, None]
     assert (record.columns[known] >= 0).all()
     assert (record.columns[known].sum(axis=2) <= most * (1 + 1e-9)).all()
     assert (record.coverage[known] <= 1).all()
@@ -197,9 +275,9 @@ def test_more_is_never_crossed_than_stood(bars, parameters, interval):
 @given(bars(unknown=False), parameters)
 def test_flows_obey_the_identities(bars, parameters):
     record = inventory(parameters).advance(bars)
-    change = parameters.liquidatable * np.diff(bars[:, 6])[:, None]
-    opened, closed = record.opened[1:], record.closed[1:]
-    atol = 1e-9 * bars[:, 6].max()
+    change = np.diff(bars[:, 6])[:, None]
+    opened, closed = (flow[1:] / parameters.reachable for flow in (record.opened, record.closed))
+    atol = 1e-9 * bars[:, 6].max() / min(parameters.reachable)
     np.testing.assert_allclose(opened - closed, np.repeat(change, 2, axis=1), atol=atol)
     np.testing.assert_allclose(
         opened[:, LONG] + closed[:, SHORT], opened[:, SHORT] + closed[:, LONG], atol=atol
@@ -293,8 +371,11 @@ def test_inverse_contract_is_the_linear_one_seen_in_a_mirror(bars, parameters):
     mirrored[:, :4] = math.exp(edge * 0.001) / bars[:, [0, 2, 1, 3]]
     mirrored[:, 5] = bars[:, 4] - bars[:, 5]
     other = "inverse" if parameters.settlement == "linear" else "linear"
-    names = "churn", "liquidatable", "taker", "attrition"
-    priors = {name: getattr(parameters, name) for name in names}
+    priors = {name: getattr(parameters, name) for name in ("churn", "taker", "attrition")}
+    priors["weights"] = parameters.shorts or parameters.weights
+    priors["shorts"] = parameters.weights
+    priors["liquidatable"], priors["liquidatable_shorts"] = parameters.reachable[::-1]
+    priors["lasting"] = parameters.lasting and parameters.lasting[::-1]
     grid = Grid(0.001, edge - WIDE.first - WIDE.rows, WIDE.rows)
     here = inventory(parameters).advance(bars)
     there = inventory(Parameters(settlement=other, **priors), grid=grid).advance(mirrored)
@@ -538,6 +619,10 @@ def test_missing_column_is_named():
         ({"step": 0.0}, "step"),
         ({"ages": (8.0, 1.0, 24.0)}, "ages"),
         ({"closing": (1.0, 0.5)}, "closing"),
+        ({"shorts": (1.0,)}, "one weight for each"),
+        ({"liquidatable_shorts": 1.1}, "liquidatable_shorts"),
+        ({"lasting": (((1.0,) * 4,) * 8,)}, r"shape \(2, 8, 4\); got \(1, 8, 4\)"),
+        ({"lasting": (((1.0,) * 4,) * 8, ((0.0,) * 4,) * 8)}, "positive"),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(wrong, message):

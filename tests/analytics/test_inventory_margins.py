@@ -17,26 +17,38 @@ from plimsoll.analytics.inventory import Grid, Inventory, Parameters
 from plimsoll.analytics.inventory_numpy import replay
 from plimsoll.analytics.liquidation import liquidation_price
 from plimsoll.analytics.provenance import stands
+from plimsoll.market.instrument import Brackets
 
 HOUR = timedelta(hours=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
+CHANGE = START + 2 * HOUR
 GRID = Grid.covering(20.0, 500.0, 0.001)
 COARSE = Grid.covering(50.0, 200.0, 0.005)
 TIERS = Parameters(leverage=(3, 10, 40), weights=(0.3, 0.5, 0.2), maintenance=0.004)
 
 
-def still(rates, opened=(400.0, 0.0), price=100.0):
+def flat(rate, since=START):
+    """Brackets that ask the same of all sizes."""
+    return Brackets.build("x", "A/B:B", since, [(math.inf, rate, 1_000)])
+
+
+def dated(rates, chosen=TIERS):
+    """Parameters whose maintenance is of these rates, an hour each."""
+    tables = [flat(rate, START + n * HOUR) for n, rate in enumerate(rates)]
+    return replace(chosen, maintenance=tuple(tables))
+
+
+def still(hours, opened=(400.0, 0.0), price=100.0):
     """Hours at one price; open interest rises in the second and third."""
-    interest = 1_000 + np.cumsum([0.0, *opened, *[0.0] * (len(rates) - len(opened) - 1)])
+    interest = 1_000 + np.cumsum([0.0, *opened, *[0.0] * (hours - len(opened) - 1)])
     return pl.DataFrame(
         {
-            "time": [START + n * HOUR for n in range(len(rates))],
-            **dict.fromkeys(("open", "high", "low", "close"), [price] * len(rates)),
+            "time": [START + n * HOUR for n in range(hours)],
+            **dict.fromkeys(("open", "high", "low", "close"), [price] * hours),
             "volume": 0.0,
             "taker_buy": 0.0,
             "open_interest": interest,
             "open_interest_usd": interest * price,
-            "maintenance": pl.Series(rates, dtype=pl.Float64),
         },
         schema_overrides={"time": pl.Datetime("us", "UTC")},
     )
@@ -58,8 +70,8 @@ def middle(subject, side, tier):
 @pytest.mark.parametrize("after", [0.001, 0.01, 0.02])
 def test_what_stands_moves_to_where_the_exchange_now_liquidates_it(settlement, after):
     chosen = replace(TIERS, settlement=settlement, fee=0.0005)
-    before, _ = moved(still([0.004] * 3), chosen)
-    subject, _ = moved(still([0.004, 0.004, after]), chosen)
+    before, _ = moved(still(3), chosen)
+    subject, _ = moved(still(3), dated([0.004, 0.004, after], chosen))
     for side, name in enumerate(("long", "short")):
         for tier, leverage in enumerate(chosen.leverage):
             # The engine knows buckets: from the middle of the old one, all go the exact distance.
@@ -77,24 +89,24 @@ def test_what_stands_moves_to_where_the_exchange_now_liquidates_it(settlement, a
 
 
 def test_new_positions_are_liquidated_at_the_new_rate():
-    frame = still([0.004, 0.004, 0.01, 0.01], opened=(0.0, 400.0))
-    subject, _ = moved(frame, TIERS)
-    alone, _ = moved(still([0.01] * 4, opened=(0.0, 400.0)), replace(TIERS, maintenance=0.01))
+    frame = still(4, opened=(0.0, 400.0))
+    subject, _ = moved(frame, dated([0.004, 0.004, 0.01, 0.01]))
+    alone, _ = moved(frame, replace(TIERS, maintenance=0.01))
     np.testing.assert_allclose(subject.cells, alone.cells, atol=1e-9)
 
 
 def test_a_leverage_that_is_no_longer_allowed_is_closed_and_opened_no_more():
     # 1/40 = 0.025: at 3 % of maintenance its longs, opened at 100, are liquidated above 100.
-    frame = still([0.004, 0.004, 0.03, 0.03], opened=(400.0, 400.0))
-    subject, record = moved(frame, TIERS)
+    frame = still(4, opened=(400.0, 400.0))
+    subject, record = moved(frame, dated([0.004, 0.004, 0.03, 0.03]))
     assert record.crossed[2].sum(axis=1) == pytest.approx([40.0, 40.0])  # 0.2 · half of 400
     assert subject.cells[:, 2].sum() == 0
     # The second 200 go to 3x and 10x by 0.3 and 0.5.
     assert subject.cells[0].sum(axis=(1, 2)) == pytest.approx([60 + 75, 100 + 125, 0])
-    with pytest.raises(ValueError, match="forbids every leverage"):
-        moved(still([0.004, 0.004, 0.4]), TIERS)
-    with pytest.raises(ValueError, match="from 0 to below 1"):
-        moved(still([0.004, 0.004, 1.4]), TIERS)
+    with pytest.raises(ValueError, match="forbid every leverage"):
+        moved(still(3), dated([0.004, 0.004, 0.4]))
+    with pytest.raises(ValueError, match="need a column `time`"):
+        moved(still(3).drop("time"), dated([0.004, 0.01]))
 
 
 def walk(seed, n=120):
@@ -116,9 +128,10 @@ rates = st.lists(st.sampled_from([0.002, 0.004, 0.01, 0.03]), min_size=1, max_si
 def test_the_plain_engine_moves_alike(seed, changes, settlement):
     rows = walk(seed, 50)
     chosen = replace(TIERS, settlement=settlement, attrition=0.5, step=COARSE.step)
-    asked = np.repeat(changes, -(-len(rows) // len(changes)))[: len(rows)]
+    chosen = dated([0.004, *changes], chosen)
+    asked = np.repeat(np.arange(len(changes)) + 1, -(-len(rows) // len(changes)))[: len(rows)]
     fast = Inventory(chosen, interval=HOUR, grid=COARSE).advance(
-        rows, maintenance=asked, by_tier=True, touched=True
+        rows, brackets=asked, by_tier=True, touched=True
     )
     plain = replay(rows, chosen, HOUR, COARSE, asked)
     for name, ours, theirs in zip(fast._fields, fast, plain, strict=True):
@@ -129,12 +142,13 @@ def test_the_plain_engine_moves_alike(seed, changes, settlement):
 @given(st.integers(0, 50), st.integers(1, 119), st.integers(1, 119))
 def test_any_split_of_the_bars_gives_the_same_bits(seed, cut, change):
     rows = walk(seed)
-    asked = np.where(np.arange(len(rows)) < change, np.nan, 0.01)
-    whole = Inventory(TIERS, interval=HOUR, grid=GRID)
-    pieces = Inventory(TIERS, interval=HOUR, grid=GRID)
-    once = whole.advance(rows, maintenance=asked)
-    first = pieces.advance(rows[:cut], maintenance=asked[:cut])
-    second = pieces.advance(rows[cut:], maintenance=asked[cut:])
+    asked = (np.arange(len(rows)) >= change).astype(int)
+    chosen = dated([0.004, 0.01])
+    whole = Inventory(chosen, interval=HOUR, grid=GRID)
+    pieces = Inventory(chosen, interval=HOUR, grid=GRID)
+    once = whole.advance(rows, brackets=asked)
+    first = pieces.advance(rows[:cut], brackets=asked[:cut])
+    second = pieces.advance(rows[cut:], brackets=asked[cut:])
     assert np.array_equal(whole.cells, pieces.cells)
     columns = np.concatenate([first.columns, second.columns])
     assert np.array_equal(once.columns, columns, equal_nan=True)
@@ -144,14 +158,14 @@ def test_any_split_of_the_bars_gives_the_same_bits(seed, cut, change):
 
 
 def test_the_map_says_that_brackets_changed_and_where_positions_were_entered():
-    frame = still([None, None, 0.01, 0.01])
-    drawn = liquidation_map(frame, TIERS, low=50.0, high=200.0)
-    assert drawn.maintenance.rows() == [(START + 2 * HOUR, 0.01)]
+    frame, chosen = still(4), replace(TIERS, maintenance=(flat(0.004), flat(0.01, CHANGE)))
+    drawn = liquidation_map(frame, chosen, low=50.0, high=200.0)
+    assert drawn.maintenance.rows() == [(CHANGE, 0.01)]
     assert "maintenance 0.01 from 2026-01-01 02:00 on, of open positions too" in drawn.said
     assert drawn.describe()["maintenance_changes"] == drawn.maintenance.to_dicts()
-    assert liquidation_map(still([None] * 4), TIERS).maintenance is None
-    found = stands(frame, TIERS)
-    assert found.maintenance == 0.01
+    assert liquidation_map(frame, TIERS).maintenance is None
+    found = stands(frame, chosen)
+    assert found.brackets == 1
     parts = found.make_up(50.0, 200.0)
     # All of it was opened at 100, and the new rate leads from where it stands back to there.
     assert (parts["entry_low"] <= 100.2).all()

@@ -229,6 +229,11 @@ def test_a_day_is_not_spread_over_hours():
     assert published(sums((0, 10.0, 1.0), seconds=86_400), HOUR).height == 0
 
 
+def test_a_bucket_that_reaches_over_the_end_of_a_step_is_of_none():
+    halves = sums((30, 10.0, 1.0), (60, 20.0, 2.0), seconds=3_600)
+    assert published(halves, HOUR)["long_usd"].to_list() == [20]
+
+
 def test_the_stronger_of_two_tales_counts_and_none_twice():
     rows = totals(liquidations((1, "long", 70.0), label="throttled", venue="gate"), NONE, HOUR)
     told = published(sums(*((5 * n, 10.0, 1.0) for n in range(12))), HOUR)

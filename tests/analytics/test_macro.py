@@ -178,6 +178,13 @@ def test_were_all_hours_alike_new_york_would_have_its_share_of_them():
     assert len(share) > 30
 
 
+def test_of_a_day_that_is_not_over_nothing_is_told():
+    closes = 100 * np.exp(0.01 * (np.arange(24 * 30 + 1) % 2))
+    whole, seen = (macro.us_hours(hourly(closes[:n])) for n in (len(closes), len(closes) - 6))
+    assert whole["time"][-1] == START + timedelta(days=30)
+    assert seen.equals(whole.head(whole.height - 1))
+
+
 def test_a_market_that_moves_in_one_hour_of_new_york_alone_is_all_there():
     """From 14:00 to 15:00 in UTC it is nine to ten in New York in winter."""
     steps = np.array([1.0 if n % 24 == 14 and n // 24 % 7 < 5 else 0.0 for n in range(24 * 30)])
@@ -214,6 +221,38 @@ def test_the_composite_is_the_average_percentile_of_what_is_known():
     assert found["weekend_gap_percentile"] == pytest.approx(0.5 / 40)
     assert found["score"] == pytest.approx(0.5)
     assert (found["known"], found["coinbase_premium"]) == (2, None)
+
+
+def test_parts_that_are_known_weigh_the_same_whatever_is_missing():
+    highest = [daily("basis_gap", range(40)), daily("volatility_slope", range(40))]
+    found = macro.composite([*highest, daily("weekend_gap", range(40))]).row(-1, named=True)
+    # Percentiles 39.5/40, 39.5/40 and 0.5/40: their mean, of three parts in six.
+    assert found["score"] == pytest.approx((39.5 + 39.5 + 0.5) / 120)
+    assert (found["known"], found["coverage"]) == (3, 3 / len(macro.PARTS))
+    assert found["regulated_share"] is None
+
+
+def test_the_basis_of_regulated_futures_is_beside_the_median_of_others():
+    """CME pays 9 % a year, others 5, 6 and 12: 9 less the median of 6 is 3 %."""
+    rows = [("cme", 0.09), ("binance", 0.05), ("okx", 0.06), ("deribit", 0.12)]
+    curves = pl.DataFrame(
+        [
+            {"time": START, "exchange": name, "kind": "constant", "maturity": term, "log": log}
+            for name, log in rows
+            for term in ("30d", "90d")
+        ]
+    ).with_columns(pl.when(pl.col("maturity") == "90d").then(9.0).otherwise("log").alias("log"))
+    assert macro.basis_gap(curves)["basis_gap"].to_list() == [pytest.approx(0.03)]
+    without = macro.basis_gap(curves.filter(pl.col("exchange") != "cme"))
+    alone = macro.basis_gap(curves.filter(pl.col("exchange") == "cme"))
+    assert without["basis_gap"].to_list() == alone["basis_gap"].to_list() == [None]
+
+
+def test_the_slope_of_volatility_is_far_less_near_where_both_are_known():
+    near = pl.DataFrame({"at": [START, START + DAY], "value": [0.4, 0.5]})
+    far = pl.DataFrame({"at": [START, START + DAY], "value": [0.45, None]})
+    found = macro.volatility_slope(near, far)
+    assert found["volatility_slope"].to_list() == [pytest.approx(0.05), None]
 
 
 def test_a_percentile_says_nothing_before_thirty_days():

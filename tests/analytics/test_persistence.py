@@ -70,6 +70,8 @@ def test_an_extreme_that_repeats_is_a_cap():
     # The neutral rate is the highest of a quiet market, and no cap.
     quiet = persistence(settled(range(0, 80, 8), [0.0001] * 8 + [0.00002, 0.00003]))
     assert only(quiet)["at_cap"] is None
+    below = persistence(settled(range(0, 80, 8), [0.0001] * 6 + [0.00009] * 3 + [0.00002]))
+    assert only(below)["at_cap"] is None
 
 
 def test_the_mean_is_weighted_by_time():

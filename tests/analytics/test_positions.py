@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import plimsoll
-from plimsoll.analytics.positions import coverage
+from plimsoll.analytics.positions import coverage, followed
 from plimsoll.market.schema import TABLES
 from plimsoll.simulation.truth import Truth
 
@@ -97,3 +97,17 @@ def test_the_wallets_of_a_simulated_exchange_cover_what_they_really_hold(tmp_pat
         real = mine.select((pl.col("lots") * pl.col("lot")).sum()).item()
         assert found[side] == pytest.approx(real, rel=0.15)
     assert 0.5 < found["long_coverage"] < 1.15
+
+
+def test_a_position_is_followed_from_its_first_look_until_it_is_gone() -> None:
+    # By hand: what stands on the first day may be old. b is opened at 25 h, closed at 27 and opened
+    # again at 28; its other side is another position.
+    rows = positions(
+        *((0, "a", "long", 3), (26, "a", "long", 4)),
+        *((25, "b", "long", 1), (26, "b", "long", 2), (27, "b", "long", 0), (28, "b", "long", 5)),
+        (28, "b", "short", 7),
+    )
+    found = followed(rows, timedelta(days=1)).sort("seen", "side")
+    opened = (pl.col("opened") - START).dt.total_hours().alias("opened")
+    assert found.select("amount", opened).rows() == [(1, 25), (2, 25), (5, 28), (7, 28)]
+    assert found["spell"].rank("dense").to_list() in ([1, 1, 2, 3], [1, 1, 3, 2])

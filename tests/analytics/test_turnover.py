@@ -103,3 +103,32 @@ def test_a_market_whose_volume_is_missing_makes_the_sum_unknown():
     none = traded(candle_rows(), HOUR)
     found = turnover(aggregate(reports, HOUR, HOUR), traded(rows, HOUR), none, HOUR, HOUR)
     assert found["turnover"].to_list() == [2, None]
+
+
+def test_a_market_counts_from_when_its_open_interest_is_told():
+    """The second trades 5 an hour beside 6; its open interest is told from the third hour on."""
+    btc = "BTC/USDT:USDT"
+    rows = candle_rows(
+        *((at, venue, btc, 60, volume, None) for at in range(0, 240, 60)
+          for venue, volume in (("a", 6.0), ("b", 5.0)))
+    )  # fmt: skip
+    since = pl.DataFrame({"exchange": ["a", "b"], "since": [START, START + 3 * HOUR]})
+    reports = held(*((at, "a", btc, 2.0) for at in range(60, 241, 60))).with_columns(value_usd=1.0)
+    none = traded(candle_rows(), HOUR)
+    volumes = traded(rows, HOUR).join(
+        since.cast({"since": pl.Datetime("us", "UTC")}), on="exchange"
+    )
+    found = turnover(aggregate(reports, HOUR, HOUR), volumes, none, HOUR, 2 * HOUR)
+    assert found["volume"].to_list() == [None, 12, 22, 22]
+
+
+def test_a_candle_that_reaches_over_the_end_of_a_step_is_told_at_none():
+    """Bars of eight hours that open at 04:00 end four hours after a step of eight hours does."""
+    btc = "BTC/USDT:USDT"
+    eight = 8 * HOUR
+    shifted = candle_rows(*((60 * hour, "a", btc, 480, 3.0, 1.0) for hour in (4, 12, 20, 28)))
+    assert traded(shifted, eight).is_empty()
+    # A day holds the bars from 04:00 to 20:00, and of the others a part.
+    assert traded(shifted, 3 * eight)["volume"].drop_nulls().is_empty()
+    aligned = candle_rows(*((60 * hour, "a", btc, 480, 3.0, 1.0) for hour in (0, 8)))
+    assert traded(aligned, eight)["time"].to_list() == [START + eight, START + 2 * eight]

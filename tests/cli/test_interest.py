@@ -127,6 +127,22 @@ def test_sound_exchanges_are_believed_and_the_sum_is_theirs(run, session):
     assert "of 5 markets on 3 exchanges, coverage 100%" in words
 
 
+def test_funding_and_ratios_are_graded_each_population_by_itself(run, session):
+    grades = session.consensus("BTC").grades
+    told = {(row["metric"], row["population"]) for row in grades.iter_rows(named=True)}
+    populations = {("long_short", name) for name in ("accounts", "top_accounts", "top_positions")}
+    assert told == {("open_interest", None), ("price", None), ("funding", None)} | populations
+    settled = session.funding("BTC", exchange="sim-c")["apr"][-8:].mean()
+    own = grades.filter(pl.col("exchange") == "sim-c", pl.col("metric") == "funding")
+    whole = grades.filter(pl.col("exchange") == "sim-a", pl.col("metric") == "funding")
+    assert own["value"].item() == pytest.approx(session.funding("BTC", exchange="sim-c")["apr"][-1])
+    rates = [settled, session.funding("BTC", exchange="sim-b")["apr"][-2:].mean()]
+    assert whole["others"].item() == pytest.approx(sum(rates) / 2)
+    out = run("consensus", "BTC")[1]
+    assert "Funding, a simple rate a year" in out
+    assert "top_positions" in out
+
+
 def test_entries_hold_no_more_than_stands_open(run, session):
     found = pl.DataFrame(columns(run, "entries", BTC, "--exchange", "sim-c"))
     held = session.open_interest(BTC, exchange="sim-c")["value_usd"][-1]

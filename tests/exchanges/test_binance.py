@@ -157,8 +157,16 @@ def test_an_option_trade_is_made_one_of_coins() -> None:
             side="sell",
             price=pytest.approx(0.195),  # a contract is of 100 coins
             amount=150,
+            origin="screen",
         )
     ]
+    (block,) = read({"stream": "xrpusdt@optionTrade", "data": {**data, "X": "BLOCK"}})
+    assert block.origin == "block"
+    unmarked = {name: value for name, value in data.items() if name != "X"}
+    (unknown,) = read({"stream": "xrpusdt@optionTrade", "data": unmarked})
+    assert unknown.origin is None
+    with pytest.raises(UnreadableMessage):
+        read({"stream": "xrpusdt@optionTrade", "data": {**data, "X": "OTHER"}})
 
 
 def test_a_streamed_chain_has_all_but_open_interest_which_comes_apart() -> None:

@@ -36,8 +36,9 @@ LISTINGS = [
     listing("PIPPINUSDT", "linear", "PIPPIN/USDT:USDT"),
     listing("BTCUSD", "inverse", "BTC/USD:BTC"),
     listing("BTC-3FEB23-24250-C", "option", "BTC/USDC:USDC-230203-24250-C", None),
+    listing("BTC-28APR23-29500-C", "option", "BTC/USDC:USDC-230428-29500-C", None),
 ]
-LINEAR, _, INVERSE, _ = LISTINGS
+LINEAR, _, INVERSE, *_ = LISTINGS
 
 
 def read(message: object, request: Request | None = None) -> list[object]:
@@ -117,8 +118,78 @@ def test_a_trade_names_the_taker() -> None:
             side="buy",
             price=16578.5,
             amount=0.001,
+            origin="screen",
         )
     ]
+
+
+def taken(**more: object) -> dict[str, object]:
+    row = {"p": "985", "v": "0.01", "i": "0404c393-8419-5bac-95c3-5fea28404754"}
+    row |= {"T": 1680652922081, "BT": False, "s": "BTC-28APR23-29500-C", "S": "Sell"}
+    return {
+        "id": "publicTrade.BTC-3414637898-1680652922102",
+        "topic": "publicTrade.BTC",
+        "ts": 1680652922102,
+        "data": [{**row, **more}],
+        "type": "snapshot",
+    }
+
+
+def test_a_trade_of_an_option_is_in_coins_and_comes_for_a_coin() -> None:
+    # Recorded 2023-04-05: a hundredth of a coin was sold for 985 dollars a coin.
+    expected = Trade(
+        exchange="bybit",
+        symbol="BTC/USDC:USDC-230428-29500-C",
+        time=1680652922081 * MS,
+        received=RECEIVED,
+        id=0x0404C39384195BA,
+        side="sell",
+        price=985,
+        amount=0.01,
+        origin="screen",
+    )
+    assert read(taken()) == [expected]
+    (bought,) = read(taken(S="Buy", v="2.5"))
+    assert (bought.side, bought.amount) == ("buy", 2.5)
+    assert read(taken(s="BTC-28APR23-30000-C")) == []  # listed since we last asked
+    assert read(taken(s="BTC-28APR23-30000-C-USDT")) == []
+    for name in ("BTCUSDT", "BTC-28APR23"):
+        with pytest.raises(UnreadableMessage, match="BTC"):
+            read(taken(s=name))
+
+
+def test_a_block_trade_is_told_by_its_flag_and_without_one_nothing_is() -> None:
+    assert [trade.origin for trade in read(taken(BT=True))] == ["block"]
+    unmarked = taken()
+    del unmarked["data"][0]["BT"]
+    assert [trade.origin for trade in read(unmarked)] == [None]
+
+
+def test_options_are_subscribed_by_coin_and_answered_in_another_form() -> None:
+    trades = EXCHANGE.channels("trade", LISTINGS)
+    urls = {channel.topic: channel.url.rpartition("/")[2] for channel in trades}
+    assert urls == {
+        "publicTrade.BTCUSDT": "linear",
+        "publicTrade.PIPPINUSDT": "linear",
+        "publicTrade.BTCUSD": "inverse",
+        "publicTrade.BTC": "option",
+    }
+    assert [channel.symbol for channel in trades][-1] is None
+    (frame,) = EXCHANGE.subscribe(trades[-1:])
+    assert json.loads(frame)["args"] == ["publicTrade.BTC"]
+    # The form is that of https://bybit-exchange.github.io/docs/v5/ws/connect, of options.
+    told: dict[str, object] = {"success": True, "conn_id": "aa01fbfffe80af37-00000001"}
+    told |= {"data": {"failTopics": [], "successTopics": ["publicTrade.BTC"]}}
+    told |= {"type": "COMMAND_RESP"}
+    assert read(told) == [Acknowledged(("publicTrade.BTC",))]
+    failed = {"failTopics": ["publicTrade.X"], "successTopics": ["publicTrade.BTC"]}
+    assert read({**told, "data": failed}) == [
+        Acknowledged(("publicTrade.BTC",)),
+        Refused("publicTrade.X", "is refused"),
+    ]
+    nothing = {"success": False, "ret_msg": "3303001", "type": "COMMAND_RESP"}
+    assert read(nothing) == [Refused("", "3303001")]
+    assert read({"args": ["1672916271846"], "op": "pong"}) == []
 
 
 TICKER = {

@@ -73,7 +73,14 @@ def test_its_name_and_hosts_are_its_own() -> None:
 
 def test_trades_and_liquidations_are_in_coins() -> None:
     assert read(told("trades.BTC_USDC-PERPETUAL.100ms", [PRINT])) == [
-        Trade(**about(1788868357984), id=374491, side="buy", price=78400, amount=0.5),
+        Trade(
+            **about(1788868357984),
+            id=374491,
+            side="buy",
+            price=78400,
+            amount=0.5,
+            origin="screen",
+        ),
         Liquidation(
             **about(1788868357984),
             side="short",  # who was made to buy was short

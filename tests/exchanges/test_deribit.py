@@ -94,7 +94,7 @@ def test_a_taker_who_was_liquidated_selling_was_long() -> None:
     one = about("BTC/USD:BTC", 1584058044032)
     coins = pytest.approx(0.250587, abs=1e-6)  # 1,120 / 4,469.5
     assert read(told(TRADES, [PRINT])) == [
-        Trade(**one, id=66460463, side="sell", price=4469.5, amount=coins),
+        Trade(**one, id=66460463, side="sell", price=4469.5, amount=coins, origin="screen"),
         Liquidation(
             **one,
             side="long",
@@ -280,11 +280,25 @@ BLOCK = {**TAKEN, "trade_id": "430613", "direction": "sell", "block_trade_id": "
 BLOCK |= {"block_trade_leg_count": 2, "combo_id": "BTC-STRD-27SEP24-40000"}
 
 
+def test_a_trade_tells_whether_it_was_made_in_the_book() -> None:
+    # Fields as https://docs.deribit.com lists them for trades: each is there where it applies.
+    block = {"block_trade_id": "BLOCK-282155", "block_trade_leg_count": 2}
+    combo = {"combo_id": "BTC-STRD-27SEP24-40000", "combo_trade_id": 282155}
+    quoted = {"block_rfq_id": 50510}
+    plain = {name: value for name, value in TAKEN.items() if not name.startswith("block")}
+    kinds = [({}, "screen"), (combo, "combo"), (block, "block"), (block | combo, "block")]
+    for more, origin in [*kinds, (quoted | block, "block"), (quoted, "block")]:
+        option = told("trades.option.BTC.100ms", [plain | more])
+        future = told(TRADES, [{**PRINT, "liquidation": None} | more])
+        found = [event.origin for message in (option, future) for event in read(message)]
+        assert found == [origin, origin]
+
+
 def test_trades_of_options_are_in_coins_and_come_for_a_currency() -> None:
     about_it = about("BTC/USD:BTC-240927-40000-C", 1699578548021)
     expected = [
-        Trade(**about_it, id=430612, side="buy", price=0.2155, amount=12.5),
-        Trade(**about_it, id=430613, side="sell", price=0.2155, amount=12.5),
+        Trade(**about_it, id=430612, side="buy", price=0.2155, amount=12.5, origin="screen"),
+        Trade(**about_it, id=430613, side="sell", price=0.2155, amount=12.5, origin="block"),
     ]
     new = {**TAKEN, "instrument_name": "BTC-27SEP24-41000-C"}  # listed since we last asked
     assert read(told("trades.option.BTC.100ms", [TAKEN, new, BLOCK])) == expected

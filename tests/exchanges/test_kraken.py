@@ -84,7 +84,14 @@ def test_a_liquidated_long_is_a_sale_and_also_a_trade() -> None:
     # 12,000 contracts of one dollar at 0.16 dollars are 75,000 XRP.
     when = about("XRP/USD:XRP", 1593561965283 * MS)
     assert read(FORCED) == [
-        Trade(**when, id=0xE7F3A1445C044ED, side="sell", price=0.16, amount=75_000),
+        Trade(
+            **when,
+            id=0xE7F3A1445C044ED,
+            side="sell",
+            price=0.16,
+            amount=75_000,
+            origin="screen",
+        ),
         Liquidation(
             **when,
             side="long",
@@ -111,6 +118,9 @@ def test_a_snapshot_of_trades_and_a_dated_future() -> None:
     rows = [row, {**row, "type": "termination", "side": "buy"}]
     snapshot = {"feed": "trade_snapshot", "product_id": "PI_XBTUSD", "trades": rows}
     assert [(e.side, e.amount) for e in read(snapshot)] == [("sell", 0.5), ("buy", 0.5)]
+    assert [e.origin for e in read(snapshot)] == ["screen", None]  # handed over, not traded
+    (block,) = read({**row, "type": "block"})
+    assert block.origin == "block"
     (dated,) = read({**row, "product_id": "FI_XBTUSD_190927"})
     assert dated.symbol == "BTC/USD:BTC-190927"
 
@@ -328,7 +338,7 @@ PAST = {
 def test_history_of_trades_is_also_that_of_liquidations() -> None:
     answer = {"result": "success", "history": [PAST, {**PAST, "type": "fill"}]}
     when = about("BTC/USD:USD", 1647579337692 * MS)
-    trade = Trade(**when, id=0x6C5DA0B0F1A8483, side="buy", price=0.8, amount=1000)
+    trade = Trade(**when, id=0x6C5DA0B0F1A8483, side="buy", price=0.8, amount=1000, origin="screen")
     assert history("trade", LINEAR, answer) == [trade, trade]
     (forced,) = history("liquidation", LINEAR, answer)
     assert (forced.side, forced.amount, forced.value_usd) == ("short", 1000, 800)

@@ -42,8 +42,10 @@ LISTINGS = [
     listing("XRP-USD-230929", "FUTURES", "XRP/USD:XRP-230929", "10"),
     listing("ETH-USD-211231-9600-C", "OPTION", "ETH/USD:ETH-211231-9600-C", "0.1"),
     listing("BSV-USDT", "SPOT", "BSV/USDT"),
+    listing("BTC-USD-230224-18000-C", "OPTION", "BTC/USD:BTC-230224-18000-C", "0.01"),
+    listing("BTC-USD-211224-56000-C", "OPTION", "BTC/USD:BTC-211224-56000-C", "0.01"),
 ]
-LINEAR, INVERSE, DATED, OPTION, SPOT = LISTINGS
+LINEAR, INVERSE, DATED, OPTION, SPOT, _, OLD = LISTINGS
 
 
 def read(message: object, request: Request | None = None, received: int = RECEIVED) -> list[object]:
@@ -168,6 +170,74 @@ def test_a_trade_names_the_taker_and_its_size_is_in_contracts_but_spot() -> None
     assert inverse.amount == 0.02  # 5 × 100 / 25,000
     with pytest.raises(UnreadableMessage, match="not listed"):  # its price is in coin
         read(trade("ETH-USD-211231-9600-C"))
+
+
+def test_a_trade_of_an_option_is_in_coins_and_comes_for_a_family() -> None:
+    # The example of https://www.okx.com/docs-v5/en/, "WS / Option trades channel"; a contract of
+    # BTC-USD is `ctVal` 1 × `ctMult` 0.01 coins.
+    arg = {"channel": "option-trades", "instType": "OPTION", "instFamily": "BTC-USD"}
+    row = {
+        "fillVol": "0.5066007836914062",
+        "fwdPx": "16469.69928595038",
+        "idxPx": "16537.2",
+        "instFamily": "BTC-USD",
+        "instId": "BTC-USD-230224-18000-C",
+        "markPx": "0.04690107010619562",
+        "optType": "C",
+        "px": "0.045",
+        "side": "sell",
+        "sz": "2",
+        "tradeId": "38",
+        "ts": "1672286551080",
+    }
+    assert read({"arg": arg, "data": [row]}) == [
+        Trade(
+            **about("BTC/USD:BTC-230224-18000-C", 1672286551080),
+            id=38,
+            side="sell",
+            price=0.045,
+            amount=0.02,  # 2 × 0.01
+            origin=None,  # whether blocks are among them is not told
+        )
+    ]
+    new = {**row, "instId": "BTC-USD-230224-19000-C"}  # listed since we last asked
+    assert read({"arg": arg, "data": [new]}) == []
+    for name in ("BTC-USDT-SWAP", "BTC-USD-230224"):
+        with pytest.raises(UnreadableMessage):
+            read({"arg": arg, "data": [{**row, "instId": name}]})
+
+
+def test_past_trades_of_an_option_are_paged_backwards_and_none_is_passed_over() -> None:
+    request = EXCHANGE.history("trade", OLD, 1_640_001_000_000 * MS, 1_640_002_000_000 * MS)
+    assert request.url == "https://www.okx.com/api/v5/market/history-trades"
+    page = {"instId": "BTC-USD-211224-56000-C", "type": "2", "limit": "100"}
+    assert request.query == {**page, "after": "1640002000000"}
+    # Recorded 2021-12-20 of the channel `trades`, whose rows are those of history.
+    row = {"instId": "BTC-USD-211224-56000-C", "tradeId": "376", "px": "0.0005", "sz": "1"}
+    row |= {"side": "buy", "ts": "1640001607045"}
+    assert read(answer(row), request) == [
+        Trade(
+            **about("BTC/USD:BTC-211224-56000-C", 1640001607045),
+            id=376,
+            side="buy",
+            price=0.0005,
+            amount=0.01,  # of a contract
+        )
+    ]
+    rows = [{**row, "tradeId": str(n), "ts": str(1640001607045 + n // 2)} for n in range(100)]
+    older = EXCHANGE.following(request, encoded(*rows))
+    assert older is not None
+    # The other trade of the oldest millisecond may be on the next page: it is asked for again.
+    assert older.query == {**page, "after": "1640001607046"}
+    moment = [{**row, "tradeId": str(n)} for n in range(100)]
+    past = EXCHANGE.following(older, encoded(*moment))  # a page of one moment does not stop it
+    assert past is not None
+    assert past.query["after"] == "1640001607045"
+    assert EXCHANGE.following(past, encoded(*moment[:99])) is None
+    before = [{**one, "ts": "1640000999999"} for one in moment]
+    assert EXCHANGE.following(past, encoded(*before)) is None
+    with pytest.raises(Unsupported, match="no history"):
+        EXCHANGE.history("trade", LINEAR, 0, RECEIVED)
 
 
 def test_open_interest_is_told_in_coins() -> None:
@@ -392,26 +462,31 @@ def test_subscriptions_are_made_and_answered() -> None:
     assert [channel.symbol for channel in forced] == [None, None]
     assert forced[0].url == "wss://ws.okx.com:8443/ws/v5/public"
     assert sold[0].url == "wss://ws.okx.com:8443/ws/v5/business"
-    assert [channel.topic.partition(":")[2] for channel in sold] == [
-        one.native for one in LISTINGS if one is not OPTION
-    ]
+    futures = [one.native for one in LISTINGS if one.category != "OPTION"]
+    assert [channel.topic.partition(":")[2] for channel in sold] == [*futures, "BTC-USD", "ETH-USD"]
+    assert sold[-1].url == "wss://ws.okx.com:8443/ws/v5/public"
+    assert sold[-1].symbol is None
     args = [
         {"channel": "liquidation-orders", "instType": "SWAP"},
         {"channel": "trades-all", "instId": "BTC-USDT-SWAP"},
+        {"channel": "option-trades", "instType": "OPTION", "instFamily": "ETH-USD"},
     ]
-    (frame,) = EXCHANGE.subscribe([forced[1], sold[0]])
+    (frame,) = EXCHANGE.subscribe([forced[1], sold[0], sold[-1]])
     assert json.loads(frame) == {"op": "subscribe", "args": args}
     assert [read({"event": "subscribe", "arg": arg, "connId": "a4d3ae55"}) for arg in args] == [
         [Acknowledged(("liquidation-orders:SWAP",))],
         [Acknowledged(("trades-all:BTC-USDT-SWAP",))],
+        [Acknowledged(("option-trades:ETH-USD",))],
     ]
-    assert [len(json.loads(part)["args"]) for part in EXCHANGE.subscribe(sold * 30)] == [100, 20]
+    assert [len(json.loads(part)["args"]) for part in EXCHANGE.subscribe(sold * 30)] == [100, 80]
 
 
 def test_a_refusal_tells_its_topic_and_a_notice_is_no_data() -> None:
     message = "Wrong URL or channel:trades-all,instId:X-USDT-SWAP doesn't exist. Please use the "
     refused = {"event": "error", "code": "60018", "msg": message, "connId": "a4d3ae55"}
     assert read(refused) == [Refused("trades-all:X-USDT-SWAP", f"60018 {message}")]
+    message = "Wrong URL or channel:option-trades,instType:OPTION,instFamily:X-USD doesn't exist."
+    assert read({**refused, "msg": message}) == [Refused("option-trades:X-USD", f"60018 {message}")]
     assert read({"event": "error", "code": "60012", "msg": "Invalid request"}) == [
         Refused("", "60012 Invalid request")
     ]
@@ -542,7 +617,8 @@ def test_every_request_counts_against_a_limit_that_is_named() -> None:
     polled = (kind for kind, offer in EXCHANGE.offers.items() if offer.poll)
     polls = [one.request for kind in polled for one in EXCHANGE.polls(kind, LISTINGS)]
     past = (kind for kind, offer in EXCHANGE.offers.items() if offer.history)
-    asked = [EXCHANGE.history(kind, LINEAR, 0, RECEIVED) for kind in past]
+    of = {"trade": OLD}
+    asked = [EXCHANGE.history(kind, of.get(kind, LINEAR), 0, RECEIVED) for kind in past]
     used = {request.limit for request in [*polls, *asked, *EXCHANGE.instruments()]}
     assert used | {one.limit for one in asked} == {limit.name for limit in EXCHANGE.limits}
 

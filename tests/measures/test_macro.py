@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
+import pytest
 
 import plimsoll
 
@@ -38,3 +40,32 @@ def test_a_bound_after_everything_changes_nothing_of_what_is_beyond_the_market(
         other = bounded[name]
         assert (part is None) == (other is None)
         assert part is None or (other is not None and part.equals(other))
+
+
+def marks(exchange: str, yearly: float, days: int) -> pl.DataFrame:
+    """Marks of two dated futures and their index, paying so much a year."""
+    rows = []
+    for day in range(days):
+        for expiry in ("260130", "260327"):
+            date = datetime.strptime(f"{expiry}08", "%y%m%d%H").replace(tzinfo=UTC)
+            time = START + day * DAY
+            years = (date - time) / timedelta(days=365)
+            rows.append((time, f"BTC/USD:BTC-{expiry}", 60_000 * math.exp(yearly * years)))
+    named = pl.DataFrame(rows, schema=["time", "symbol", "mark_price"], orient="row")
+    return named.with_columns(exchange=pl.lit(exchange), index_price=pl.lit(60_000.0))
+
+
+def test_the_basis_of_regulated_futures_is_a_part_where_it_is_stored(tmp_path: Path) -> None:
+    marks("deribit", 0.05, 40).write_parquet(tmp_path / "mark_price_deribit.parquet")
+    elsewhere = plimsoll.open(tmp_path / "elsewhere")
+    assert elsewhere.import_files(sorted(tmp_path.glob("*.parquet"))).failed == []
+    assert elsewhere.macro("BTC")["institutional"] is None
+    marks("cme", 0.08, 40).write_parquet(tmp_path / "mark_price_cme.parquet")
+    session = plimsoll.open(tmp_path / "both")
+    assert session.import_files(sorted(tmp_path.glob("*.parquet"))).failed == []
+    found = session.macro("BTC")["institutional"]
+    assert found is not None
+    assert found["basis_gap"].to_numpy() == pytest.approx(0.03, abs=1e-9)
+    assert found["known"][-1] == 1
+    assert found["coverage"][-1] == pytest.approx(1 / 6)
+    assert found["score"].null_count() == 29

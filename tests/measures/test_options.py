@@ -82,6 +82,33 @@ def test_takers_explain_what_they_opened(session: Session) -> None:
     assert shares["ambiguous"] + shares["speculation"] == 1  # a call bought, 27 to 17 days away
 
 
+def test_blocks_are_kept_apart_and_their_share_is_told(tmp_path: Path) -> None:
+    quoted, traded = market()
+    marked = traded.with_row_index("_n").with_columns(
+        origin=pl.when(pl.col("_n") < 30).then(pl.lit("screen")).otherwise(pl.lit("block"))
+    )
+    opened = stored(tmp_path, option_quote=quoted, trade=marked.drop("_n"))
+    state = opened.options("BTC")
+    share = state.summary.row(by_predicate=pl.col("measure") == "block_share", named=True)
+    last = traded["amount"].sum() - 30  # a coin each
+    assert share["value"] == pytest.approx(last / traded["amount"].sum())
+    assert (share["coverage"], share["unit"]) == (1, "fraction traded, 30 days")
+    assert state.value("combo_share") == 0
+    assert state.intents is not None
+    assert state.intents.filter(intent="block")["share"].item() == pytest.approx(share["value"])
+    assert "not counted as bought or sold by takers" in state.said[-1]
+    # Of 49 coins 39 came, up to as many as the blocks in blocks.
+    assert (39 - last) / 49 < 0.7
+    assert state.taker_coverage == 0
+
+
+def test_where_no_trade_tells_whether_it_was_a_block_that_is_said(session: Session) -> None:
+    state = session.options("BTC")
+    share = state.summary.row(by_predicate=pl.col("measure") == "block_share", named=True)
+    assert (share["value"], share["coverage"]) == (None, 0)
+    assert "may be block trades in part" in state.said[-1]
+
+
 def test_as_of_a_moment_nothing_later_is_known(session: Session) -> None:
     early = session.options("BTC", as_of=START + 100 * HOUR)
     assert early.time == START + 96 * HOUR

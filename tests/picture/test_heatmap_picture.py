@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from plimsoll.analytics.heatmap import liquidation_map
+from plimsoll.analytics.heatmap import Parameters, liquidation_map
 from plimsoll.picture.heatmap import draw
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,6 +61,10 @@ def test_picture_says_what_it_is_and_that_it_is_an_estimate(tmp_path):
     for said in (title, source, "An estimate", "a prior, not fitted", "not scored", "UTC"):
         assert said in words
     assert "Columns of 1 h, candles of 1 h." in words
+    assert "50 % of open interest taken as liquidatable" in words
+    apart = Parameters(liquidatable_shorts=0.25)
+    words = svg(tmp_path, liquidation_map(market(), apart), title=title, source=source)
+    assert "50 % (longs) and 25 % (shorts) of open interest taken as liquidatable" in words
 
 
 def test_each_unknown_stretch_is_hatched(tmp_path):

@@ -11,6 +11,7 @@ import plimsoll
 from plimsoll.errors import NoSuchData
 from plimsoll.validation.faults import FAULTS, faults
 from plimsoll.validation.netting import netting
+from plimsoll.validation.rate_faults import FUNDING_FAULTS, RATIO_FAULTS, rate_faults
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,12 +38,29 @@ def test_each_fault_is_named_and_none_spoils_the_sum(
     for fault, said in words.iter_rows():
         assert _NAMED[fault] in said, (fault, said)
 
+    _rates_are_named(rate_faults(root, "BTC"))
+
     scored = netting(root, "BTC")
     within = dict(scored.select("exchange", "within").iter_rows())
     assert within["sim-a"] == within["sim-c"] == 1
     assert within["sim-b"] > 0.98  # its open interest is two minutes old, its trades are not
     assert scored["net"].min() > 0.98
     assert scored["width"].min() > 3  # the sum of longs and shorts is hardly known: it is said so
+
+
+def _rates_are_named(found: pl.DataFrame) -> None:
+    assert found["accused"].sum() == 0
+    funding = found.filter(pl.col("metric") == "funding", pl.col("fault") != "none")
+    named = dict(funding.group_by("fault").agg(pl.col("named").sum()).iter_rows())
+    assert named.keys() == FUNDING_FAULTS.keys()
+    surely = ("sign turned", "percent for a fraction", "another interval stated")
+    assert {named[fault] for fault in (*surely, "rate of another interval")} == {3}
+    ratios = found.filter(pl.col("metric") == "long_short", pl.col("fault") != "none")
+    named = dict(ratios.group_by("fault").agg(pl.col("named").sum()).iter_rows())
+    assert named.keys() == RATIO_FAULTS.keys()
+    # What only the others could tell is not told where they hardly move together.
+    hard = {"shorts for longs", "an hour late"}
+    assert {count for fault, count in named.items() if fault not in hard} == {9}
 
 
 _NAMED = {
@@ -62,3 +80,5 @@ def test_a_store_without_truth_has_no_figures(tmp_path: Path) -> None:
         netting(tmp_path, "BTC")
     with pytest.raises(NoSuchData):
         faults(tmp_path, "BTC")
+    with pytest.raises(NoSuchData):
+        rate_faults(tmp_path, "BTC")

@@ -130,7 +130,7 @@ class _Total:
         coverage, held = np.full((2, len(self.time)), np.nan)
         coverage[at[known]], held[at[known]] = drawn.coverage[known], drawn.open_interest_usd[known]
         standing = _standing(held, self.time, drawn.symbol)
-        share = drawn.parameters.liquidatable
+        share = float(np.mean(drawn.parameters.reachable))
         self.placed += np.nan_to_num(share * coverage * held)
         self.liquidatable += share * standing
         self.open_interest += np.nan_to_num(held)

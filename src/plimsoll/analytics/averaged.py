@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
 __all__ = ["Averaged"]
 
@@ -34,8 +35,8 @@ class Averaged:
     interval : timedelta
         The length of a bar.
     grid : Grid
-    maintenance : ndarray, shape (bars,), or None
-        As `inventory_state.rates` makes them.
+    brackets : ndarray of int, shape (bars,), or None
+        As `margins.in_force` makes them.
     """
 
     def __init__(
@@ -46,13 +47,13 @@ class Averaged:
         *,
         interval: timedelta,
         grid: Grid,
-        maintenance: Floats | None = None,
+        brackets: Ints | None = None,
     ) -> None:
         self.inventories = [
             (share, Inventory(one, interval=interval, grid=grid)) for share, one in parts
         ]
         self._bars = [believed(bars, one, interval) for _, one in parts]
-        self._crossing, self._maintenance, self._done = crossing, maintenance, 0
+        self._crossing, self._brackets, self._done = crossing, brackets, 0
 
     def advance(
         self, shown: NDArray[np.bool_], view: Grid | None = None, *, by_tier: bool = False
@@ -69,13 +70,13 @@ class Averaged:
         """
         span = slice(self._done, self._done + len(shown))
         crossing = None if self._crossing is None else self._crossing[span]
-        rates = None if self._maintenance is None else self._maintenance[span]
+        brackets = None if self._brackets is None else self._brackets[span]
         mean: Record | None = None
         for (share, inventory), bars in zip(self.inventories, self._bars, strict=True):
             record = inventory.advance(
                 bars[span],
                 crossing=crossing,
-                maintenance=rates,
+                brackets=brackets,
                 shown=shown,
                 view=view,
                 by_tier=by_tier,
@@ -86,10 +87,10 @@ class Averaged:
             raise ValueError("the mean of no inventory is asked for")
         return mean
 
-    def require(self, maintenance: float) -> None:
-        """Change the maintenance rate from now on; see `Inventory.require`."""
+    def require(self, brackets: int) -> None:
+        """Change the maintenance from now on; see `Inventory.require`."""
         for _, one in self.inventories:
-            one.require(maintenance)
+            one.require(brackets)
 
     @property
     def coverage(self) -> float:

@@ -9,10 +9,38 @@ import polars as pl
 
 from plimsoll.market.schema import TABLES
 
-__all__ = ["bars", "in_contracts", "marked", "shortest_interval", "spacing"]
+__all__ = ["bars", "in_contracts", "marked", "shortest_interval", "spacing", "within"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+
+
+def within(every: timedelta) -> pl.Expr:
+    """Return whether a candle lies inside one step of a grid, whose steps begin at its multiples.
+
+    An exchange's bar of eight hours may open at 04:00: such a one belongs to two steps of eight
+    hours, and to none.
+
+    Parameters
+    ----------
+    every : timedelta
+        The length of a step.
+
+    Returns
+    -------
+    Expr, bool
+        Over the columns `time` and `interval` of a candle.
+
+    Examples
+    --------
+    >>> opens = [datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (0, 4, 8)]
+    >>> frame = pl.DataFrame({"time": opens, "interval": 8 * 3_600})
+    >>> frame.filter(within(timedelta(days=1)))["time"].dt.hour().to_list()
+    [0, 8]
+    """
+    length = pl.col("interval").cast(pl.Int64)
+    divides = pl.lit(round(every.total_seconds())) % length == 0
+    return divides & (pl.col("time").dt.epoch("us") % (length * 1_000_000) == 0)
 
 
 def bars(
@@ -27,7 +55,8 @@ def bars(
     Parameters
     ----------
     candles : DataFrame
-        Rows of the `candle` table, of one length that divides `interval`. Where there are none,
+        Rows of the `candle` table, of one length that divides `interval`; those that reach over the
+        end of a bar are passed over. Where there are none,
         prices are those of the open interest, its value over its amount; what the price did
         between two stamps is then not seen, and the volume is unknown.
     open_interest : DataFrame
@@ -144,7 +173,8 @@ def _traded(candles: pl.DataFrame, spine: pl.DataFrame, step: int) -> pl.DataFra
     complete = pl.len() == step // length
     totals = {"volume": pl.col("volume"), "taker_buy": pl.col("taker_buy_volume")}
     joined = (
-        candles.unique("time", keep="last")
+        candles.filter(within(timedelta(microseconds=step)))
+        .unique("time", keep="last")
         .sort("time")
         .group_by(bar=begun // step)
         .agg(

@@ -2,7 +2,8 @@
 
 Long and short are of one coin, so that its price cancels and what is left are settlements of
 funding, the change of the gap between the two prices, and fees. Everything is a fraction of
-the dollars the long side cost when it was opened; margin of the short is extra.
+the dollars the long side cost when it was opened, and with an inverse short of the dollars sold.
+Margin of a linear short is extra; of an inverse one the coins are.
 """
 
 from __future__ import annotations
@@ -92,8 +93,13 @@ def carry(long: Leg, short: Leg) -> pl.DataFrame:
               \mathrm{funding}_t = \sum_{i \le t} F^S_i \frac{S_i}{L_0}
                                  - \sum_{i \le t} F^L_i \frac{L_i}{L_0}
 
-    An inverse contract keeps its dollars instead of its coins: its settlements are
-    :math:`F_i`, and the basis of a short one :math:`L_t / L_0 - S_t / S_0`.
+    An inverse contract keeps its dollars instead of its coins, and pays in coins, which are worth
+    :math:`L_t`. Of a dollar sold its settlements are :math:`F_i`, and of one coin held against
+    :math:`S_0` dollars :math:`S_0 / S_t` coins are left, so that
+
+    .. math:: \mathrm{basis}_t = \frac{L_t}{S_t} - \frac{L_0}{S_0}
+
+    and :math:`L_t / L_0 - 1 + L_t / S_t - L_t / S_0` where the long one is inverse too.
 
     Parameters
     ----------
@@ -215,10 +221,13 @@ def _valued(grid: pl.DataFrame, long: Leg, short: Leg) -> pl.DataFrame:
     """Return the position's worth at each moment, as if it were closed there."""
     lt, st = pl.col("long_price"), pl.col("short_price")
     l0, s0 = lt.first(), st.first()
-    inverse = short.kind == "inverse"
-    basis = lt / l0 - st / s0 if inverse else ((lt - st) - (l0 - s0)) / l0
-    bought = pl.lit(2.0) if long.kind == "inverse" else 1 + lt / l0
-    sold = pl.lit(2.0) if inverse else (s0 + st) / l0
+    match long.kind, short.kind:
+        case "inverse", "inverse":
+            basis, bought, sold = (lt / l0 - lt / s0) + (lt / st - 1), pl.lit(2.0), pl.lit(2.0)
+        case "spot", "inverse":
+            basis, bought, sold = lt / st - l0 / s0, l0 / s0 + lt / st, pl.lit(2.0)
+        case _:
+            basis, bought, sold = ((lt - st) - (l0 - s0)) / l0, 1 + lt / l0, (s0 + st) / l0
     sums = pl.col("rates", "funding", "settlements", "missing")
     return grid.with_columns(
         sums.forward_fill().fill_null(0),

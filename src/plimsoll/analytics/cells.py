@@ -6,8 +6,8 @@ is given, so a map earns nothing for it; that something stood there is what it h
 
 A realised liquidation belongs to the touched cell of its bar and side that is nearest to its price.
 Where the exchange tells the bankruptcy price, the price that triggered it is recovered with the
-maintenance rate. What happened in bars that touched no cell of its side is *outside*, and counted.
-Dollars are counted in *orders*: divided by their mean, and rounded.
+maintenance rate of an order of that size. What happened in bars that touched no cell of its side is
+*outside*, and counted. Dollars are counted in *orders*: divided by their mean, and rounded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from plimsoll.analytics.bars import in_contracts
 from plimsoll.analytics.flows import believed
 from plimsoll.analytics.inventory import Grid, Inventory, Parameters
 from plimsoll.analytics.inventory_laws import on_arrival
-from plimsoll.analytics.inventory_margins import stretches
 from plimsoll.analytics.inventory_numba import touched_cells
 from plimsoll.analytics.inventory_state import (
     HIGH,
@@ -35,8 +34,8 @@ from plimsoll.analytics.inventory_state import (
     VOLUME,
     marks,
     matrix,
-    rates,
 )
+from plimsoll.analytics.margins import effective_rate, in_force
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,8 +68,8 @@ class Trial:
         What the map assumes before it is fitted.
     crossing : ndarray, shape (bars, 2), or None
         As `inventory.marks` has it.
-    maintenance : ndarray, shape (bars,), or None
-        As `inventory.rates` has it.
+    brackets : ndarray of int, shape (bars,), or None
+        As `margins.in_force` has it.
     grid : Grid
     cells : ndarray of int, shape (cells, 3)
         Bar, side (0 long, 1 short) and bucket.
@@ -89,7 +88,7 @@ class Trial:
     interval: timedelta
     parameters: Parameters
     crossing: Floats | None
-    maintenance: Floats | None
+    brackets: Ints | None
     grid: Grid
     cells: Ints
     orders: Ints
@@ -155,7 +154,7 @@ class Trial:
         record = moved.advance(
             believed(self.bars if bars is None else bars, chosen, self.interval),
             crossing=self.crossing,
-            maintenance=self.maintenance,
+            brackets=self.brackets,
             shown=np.zeros(len(self.bars), dtype=np.bool_),
             touched=True,
         )
@@ -173,7 +172,7 @@ class Trial:
         crossed = moved.advance(
             believed(self.bars, self.parameters, self.interval),
             crossing=crossing,
-            maintenance=self.maintenance,
+            brackets=self.brackets,
             shown=np.zeros(len(self.bars), dtype=np.bool_),
         ).crossed.sum(axis=2)
         if self.parameters.settlement == "linear":
@@ -199,12 +198,11 @@ class Trial:
     def _arriving(self, chosen: Parameters) -> Floats:
         """Return what part of each tier is left when the price arrives; shape (cells, tiers)."""
         bar, side = self.cells[:, 0], self.cells[:, 1]
-        if self.maintenance is None:
+        if self.brackets is None:
             return on_arrival(chosen)[side]
-        runs = list(stretches(self.maintenance, len(self.bars), chosen.maintenance))
-        parts = np.stack([on_arrival(chosen, rate) for _, _, rate in runs])
-        run = np.searchsorted([start for start, _, _ in runs], bar, side="right") - 1
-        arriving: Floats = parts[run, side]
+        these, which = np.unique(self.brackets, return_inverse=True)
+        parts = np.stack([on_arrival(chosen, int(one)) for one in these])
+        arriving: Floats = parts[which[bar], side]
         return arriving
 
     def background(self) -> Floats:
@@ -215,8 +213,8 @@ class Trial:
         known = self.bars[:, OPEN_INTEREST]
         last = np.maximum.accumulate(np.where(np.isnan(known), 0, np.arange(len(known))))
         before = np.concatenate([[0.0], np.nan_to_num(known[last])[:-1]])
-        spread = before * self.parameters.liquidatable * self.grid.step / _AROUND
-        even: Floats = self.dollars(spread[self.cells[:, 0]][:, None])[:, 0]
+        spread = np.outer(before, self.parameters.reachable) * self.grid.step / _AROUND
+        even: Floats = self.dollars(spread[self.cells[:, 0], self.cells[:, 1]][:, None])[:, 0]
         return even
 
     def per_row(self, values: Floats | Ints) -> Floats:
@@ -261,7 +259,8 @@ def trial(
             "nothing is known"
         )
     interval = timedelta(microseconds=int(time[1] - time[0]))
-    prices, crossing, maintenance = matrix(bars), marks(bars), rates(bars)
+    prices, crossing = matrix(bars), marks(bars)
+    brackets = in_force(bars, parameters.maintenance)
     reach = prices[:, [LOW, HIGH]]
     if crossing is not None:
         reach = np.where(np.isnan(crossing), reach, crossing)
@@ -276,8 +275,7 @@ def trial(
         float(highs.max()) * _ROOM,  # type: ignore[arg-type]
         parameters.step,
     )
-    in_force = _in_force(maintenance, len(bars), parameters)
-    events = _triggered(liquidations, in_force, time, grid.step)
+    events = _triggered(liquidations, brackets, parameters, time)
     if unit is None:
         unit = float(events["usd"].mean()) if len(events) else 1.0  # type: ignore[arg-type]
     if not unit > 0:
@@ -289,7 +287,7 @@ def trial(
         interval=interval,
         parameters=parameters,
         crossing=crossing,
-        maintenance=maintenance,
+        brackets=brackets,
         grid=grid,
         cells=cells,
         orders=np.rint(usd / unit).astype(np.int64),
@@ -312,29 +310,36 @@ def _consistent(bars: Floats) -> None:
         )
 
 
-def _in_force(maintenance: Floats | None, bars: int, parameters: Parameters) -> Floats:
-    """Return the maintenance rate of each bar; shape (bars,), fraction of notional."""
-    runs = stretches(maintenance, bars, parameters.maintenance)
-    return np.concatenate([np.full(stop - start, rate) for start, stop, rate in runs])
-
-
 def _triggered(
-    liquidations: pl.DataFrame, maintenance: Floats, time: Ints, step: float
+    liquidations: pl.DataFrame, brackets: Ints | None, parameters: Parameters, time: Ints
 ) -> pl.DataFrame:
     """Return bar, side, bucket and dollars of liquidations inside the bars."""
     length = int(time[1] - time[0])
     bar = (pl.col("time").dt.epoch("us") - int(time[0])) // length
     inside = liquidations.filter(bar.is_between(0, len(time) - 1))
-    rate = maintenance[inside.select(bar).to_series().to_numpy()]
+    usd = pl.coalesce("value_usd", pl.col("amount") * pl.col("price"))
+    notional = usd if parameters.settlement == "linear" else usd / pl.col("price")
+    asked = inside.select(bar=bar, notional=notional)
+    rate = _rates(asked["notional"].to_numpy(), asked["bar"].to_numpy(), brackets, parameters)
     is_long = pl.col("side") == "long"
     left = pl.when(is_long).then(1 - pl.lit(rate)).otherwise(1 + pl.lit(rate))
     trigger = pl.when(pl.col("price_kind") == "bankruptcy").then(pl.col("price") / left)
     return inside.select(
         bar=bar,
         side=pl.when(is_long).then(0).otherwise(1),
-        bucket=(trigger.otherwise(pl.col("price")).log() / step).floor().cast(pl.Int64),
-        usd=pl.coalesce("value_usd", pl.col("amount") * pl.col("price")),
+        bucket=(trigger.otherwise(pl.col("price")).log() / parameters.step).floor().cast(pl.Int64),
+        usd=usd,
     ).filter(pl.col("usd") > 0)
+
+
+def _rates(notional: Floats, bar: Ints, brackets: Ints | None, parameters: Parameters) -> Floats:
+    """Return the maintenance rate of each order, at its own size and the brackets of its bar."""
+    which = np.zeros(len(bar), dtype=np.int64) if brackets is None else brackets[bar]
+    found = np.empty(len(bar))
+    for one in np.unique(which):
+        these = which == one
+        found[these] = effective_rate(notional[these], parameters.maintenance, int(one))
+    return found
 
 
 def _counted(cells: Ints, events: pl.DataFrame, bars: int) -> tuple[Floats, float]:

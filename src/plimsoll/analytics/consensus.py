@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from plimsoll.analytics import detectors
-from plimsoll.analytics.grading import GRADES, WINDOW, grades
+from plimsoll.analytics.grading import WINDOW, grades
+from plimsoll.analytics.verdict import GRADES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

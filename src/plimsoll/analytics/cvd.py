@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plimsoll.analytics.bars import within
 from plimsoll.market.symbols import Symbol
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def taken(
     DataFrame
         `time` (the bar's end), `exchange`, `symbol`, `bought`, `sold`, `volume` (base units) and
         `source`; `bought` and `sold` are null where only the volume is known. A bar with a missing
-        piece is left out; of trades nobody knows whether one is missing.
+        piece is left out; of trades nobody knows whether one is missing. Block trades were
+        arranged, not taken: of trades, they count in the volume alone. Candles do not tell them.
     """
     step = f"{round(every.total_seconds())}s"
     parts = [
@@ -46,10 +48,10 @@ def taken(
             candles.filter(pl.col("price_kind") == "trade"),
             pl.col("taker_buy_volume"),
             pl.col("volume") - pl.col("taker_buy_volume"),
-            step,
+            every,
             "candles",
         ),
-        _summed(volumes, pl.col("buy_amount"), pl.col("sell_amount"), step, "taker volume"),
+        _summed(volumes, pl.col("buy_amount"), pl.col("sell_amount"), every, "taker volume"),
         _counted(trades, step),
     ]
     best = pl.concat(parts).sort(pl.col("bought").is_null(), maintain_order=True)
@@ -57,19 +59,20 @@ def taken(
 
 
 def _summed(
-    rows: pl.DataFrame, bought: pl.Expr, sold: pl.Expr, step: str, source: str
+    rows: pl.DataFrame, bought: pl.Expr, sold: pl.Expr, every: timedelta, source: str
 ) -> pl.DataFrame:
     """Return sums of the shortest pieces that fill a bar, those first that tell the taker."""
-    seconds = int(step[:-1])
+    seconds = round(every.total_seconds())
+    step = f"{seconds}s"
     volume = pl.col("volume") if "volume" in rows.columns else bought + sold
     whole = pl.len() * pl.col("interval").first() == seconds
-    pieces = rows.filter(pl.lit(seconds) % pl.col("interval") == 0)
 
     def total(value: pl.Expr) -> pl.Expr:
         return pl.when(value.null_count() == 0).then(value.sum())
 
     return (
-        pieces.group_by(pl.col("time").dt.truncate(step).dt.offset_by(step), *_KEYS, "interval")
+        rows.filter(within(every))
+        .group_by(pl.col("time").dt.truncate(step).dt.offset_by(step), *_KEYS, "interval")
         .agg(
             total(bought).alias("bought"),
             total(sold).alias("sold"),
@@ -85,11 +88,12 @@ def _summed(
 
 def _counted(trades: pl.DataFrame, step: str) -> pl.DataFrame:
     amount, side = pl.col("amount"), pl.col("side")
+    taker = pl.col("origin").ne_missing("block")
     return (
         trades.group_by(pl.col("time").dt.truncate(step).dt.offset_by(step), *_KEYS)
         .agg(
-            amount.filter(side == "buy").sum().alias("bought"),
-            amount.filter(side == "sell").sum().alias("sold"),
+            amount.filter((side == "buy") & taker).sum().alias("bought"),
+            amount.filter((side == "sell") & taker).sum().alias("sold"),
             amount.sum().alias("volume"),
         )
         .select("time", *_KEYS, "bought", "sold", "volume", source=pl.lit("trades"))

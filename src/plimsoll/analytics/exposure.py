@@ -73,9 +73,13 @@ def taken(chain: pl.DataFrame, trades: pl.DataFrame, opening: pl.DataFrame) -> p
     DataFrame
         The chain with `taken`, base units bought less sold by takers in trades known by `at`;
         and `seen`, the least share of the open interest that was opened in them: what has come
-        since `opening`, and no more than was traded. Null where no trade of the option is known.
+        since `opening`, and no more than was traded, less all that was traded in blocks. Null
+        where no trade of the option is known. A block was arranged, so that nobody took it and
+        either side may be the one who hedges; a trade whose `origin` is unknown counts as taken.
     """
-    signed = pl.when(pl.col("side") == "buy").then(pl.col("amount")).otherwise(-pl.col("amount"))
+    block = pl.col("origin").eq_missing("block")
+    amount = pl.when(block).then(0.0).otherwise(pl.col("amount"))
+    signed = pl.when(pl.col("side") == "buy").then(amount).otherwise(-amount)
     flows = (
         trades.with_columns(at=pl.coalesce("known_at", "time"))
         .sort("at")
@@ -84,6 +88,7 @@ def taken(chain: pl.DataFrame, trades: pl.DataFrame, opening: pl.DataFrame) -> p
             "at",
             signed.cum_sum().over(_MARKET).alias("taken"),
             pl.col("amount").cum_sum().over(_MARKET).alias("_traded"),
+            (pl.col("amount") - amount).cum_sum().over(_MARKET).alias("_blocks"),
         )
     )
     known = (
@@ -94,9 +99,9 @@ def taken(chain: pl.DataFrame, trades: pl.DataFrame, opening: pl.DataFrame) -> p
     since = pl.min_horizontal(pl.col("open_interest") - pl.col("opening"), "_traded")
     return known.with_columns(
         seen=pl.when((pl.col("open_interest") > 0) & pl.col("_traded").is_not_null()).then(
-            (since / pl.col("open_interest")).clip(0, 1)
+            ((since - pl.col("_blocks")) / pl.col("open_interest")).clip(0, 1)
         )
-    ).drop("_traded", "opening")
+    ).drop("_traded", "_blocks", "opening")
 
 
 def _signed(chain: pl.DataFrame) -> dict[str, pl.Expr]:
@@ -160,7 +165,7 @@ def profile(chain: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        `price` (quote per base; the index moved by up to 60 %), rising; `unsigned_usd`,
+        `price` (quote per base; the index over and times up to 1.6), rising; `unsigned_usd`,
         `naive_usd`, `taker_usd` as in `exposure`. Without rows where nothing has a gamma.
 
     Raises

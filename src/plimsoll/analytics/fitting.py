@@ -29,6 +29,7 @@ import numpy as np
 import polars as pl
 from msgspec.structs import asdict, replace
 
+from plimsoll.analytics.inventory import ALIKE, Parameters
 from plimsoll.analytics.leverage import (
     SHAPE,
     Fit,
@@ -46,19 +47,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from plimsoll.analytics.cells import Trial
-    from plimsoll.analytics.inventory import Parameters
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = [
-    "CANDIDATES",
-    "Fitted",
-    "averaged",
-    "candidates",
-    "fitted",
-    "fitted_together",
-]
+__all__ = ["CANDIDATES", "Fitted", "averaged", "candidates", "fitted", "fitted_together"]
 
 CANDIDATES: dict[str, tuple[Any, ...]] = {
     "churn": (0.2, 0.8),
@@ -233,7 +226,8 @@ class Fitted:
 
 
 def candidates(prior: Parameters, choices: Iterable[str] = CANDIDATES) -> list[Parameters]:
-    """Return the assumptions to be tried: every combination of the named choices."""
+    """Return the assumptions to be tried: every combination of the named choices, sides alike."""
+    prior = replace(prior, **ALIKE)
     names = list(choices)
     combined = itertools.product(*(CANDIDATES[name] for name in names))
     return [replace(prior, **dict(zip(names, values, strict=True))) for values in combined]
@@ -496,4 +490,5 @@ def _put_back(prior: Parameters, mix: Floats, scales: Floats | None) -> Paramete
     liquidatable = prior.liquidatable
     if scales is not None:
         liquidatable = min(1.0, liquidatable * float(np.median(scales)))
-    return replace(prior, weights=tuple(map(float, mix / mix.sum())), liquidatable=liquidatable)
+    weights = tuple(map(float, mix / mix.sum()))
+    return replace(prior, weights=weights, liquidatable=liquidatable, **ALIKE)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plimsoll.analytics.bars import within
+
 if TYPE_CHECKING:
     from datetime import timedelta
 
@@ -25,8 +27,8 @@ def traded(candles: pl.DataFrame, every: timedelta) -> pl.DataFrame:
     Parameters
     ----------
     candles : DataFrame
-        Rows of the `candle` table, of prices in dollars; of each market the shortest candles
-        count, and of those all others than of trades are passed over.
+        Rows of the `candle` table, of prices in dollars; of each market the shortest candles that
+        lie inside one step count, and of those all others than of trades are passed over.
     every : timedelta
         The length of a step.
 
@@ -39,7 +41,7 @@ def traded(candles: pl.DataFrame, every: timedelta) -> pl.DataFrame:
         told. Only whole steps.
     """
     step = every.total_seconds()
-    rows = candles.filter((pl.col("price_kind") == "trade") & (pl.col("interval") <= step))
+    rows = candles.filter((pl.col("price_kind") == "trade") & within(every))
     finest = pl.col("interval") == pl.col("interval").min().over(_MARKET)
     at_most, high = pl.col("quote_volume"), pl.col("high")
     buy, taken = pl.col("taker_buy_volume"), pl.col("taker_buy_quote_volume")

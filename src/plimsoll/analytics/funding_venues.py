@@ -1,7 +1,9 @@
 """Funding over many markets: its mean, how far they lie apart, where two agree.
 
 Frames have the columns of the `funding` table. Nothing here looks ahead: a row counts
-from the moment it was known, and stands for two of its own intervals.
+from the moment it was known, and stands for two of its own intervals. A settlement that was
+known within a minute of its hour counts from the hour, so that of markets that settle together,
+one of which is stamped milliseconds late, the same settlement is compared.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from plimsoll.analytics.open_interest import snapshots
 __all__ = ["dispersion", "oi_weighted", "sign_agreement", "turnover", "volume_weighted"]
 
 _MARKET = ("exchange", "symbol")
+_LATE = timedelta(minutes=1)
 _REST = 5e-9  # rates are published to the eighth decimal, or finer
 
 
@@ -196,10 +199,21 @@ def _annual(funding: pl.DataFrame, every: timedelta) -> pl.DataFrame:
     """Return each market's annual rate on a grid; null when it is older than two intervals."""
     if "status" in funding.columns and funding["status"].n_unique() > 1:
         raise ValueError("settled and predicted rates are mixed: filter to one status")
-    stamped = funding.with_columns(pl.col("time").alias("_stated"))
+    stamped = _punctual(funding).with_columns(pl.col("time").alias("_stated"))
     fresh = pl.col("time") - pl.col("_stated") <= pl.duration(hours=2 * pl.col("interval_hours"))
     return snapshots(stamped, every, 2 * _longest(funding)).with_columns(
         pl.when(fresh).then(apr(pl.col("rate"), pl.col("interval_hours"))).alias("apr")
+    )
+
+
+def _punctual(funding: pl.DataFrame) -> pl.DataFrame:
+    """Return settlements known at their hour, where they were known a little later."""
+    hour = pl.col("time").dt.round("1h")
+    known = pl.coalesce("known_at", "time") if "known_at" in funding.columns else pl.col("time")
+    late = (known - hour).is_between(timedelta(0), _LATE)
+    return funding.with_columns(
+        time=pl.when(late).then(hour).otherwise("time"),
+        known_at=pl.when(late).then(hour).otherwise(known),
     )
 
 

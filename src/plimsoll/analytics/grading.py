@@ -16,6 +16,7 @@ import polars as pl
 
 from plimsoll.analytics import detectors
 from plimsoll.analytics.open_interest import listed
+from plimsoll.analytics.verdict import GRADES, Verdict, heard, last, late, middle, spread, standing
 from plimsoll.market.symbols import Symbol
 
 if TYPE_CHECKING:
@@ -25,14 +26,13 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["GRADES", "METRICS", "WINDOW", "Panel", "grades", "panel"]
+__all__ = ["METRICS", "WINDOW", "Panel", "grades", "panel"]
 
 WINDOW = timedelta(days=7)
 """Of how much history a grade is."""
 METRICS = ("open_interest", "price")
-_STALE = timedelta(hours=2)
+_STALE = 2.0
 _LONGEST_LAG = timedelta(hours=3)
-_LATE = timedelta(minutes=60)
 _BOTH_SIDES = "2 (both sides)"
 _SLIGHT = 1e-3
 _FEWEST = 12
@@ -97,7 +97,14 @@ class Panel:
             )
             for at, (exchange, symbol) in enumerate(self.markets)
         ]
-        return pl.concat(frames)
+        schema = {"exchange": pl.String, "symbol": pl.String, "value_usd": pl.Float64}
+        nothing = (
+            self.time.clear()
+            .alias("time")
+            .to_frame()
+            .with_columns(pl.lit(None, kind).alias(name) for name, kind in schema.items())
+        )
+        return pl.concat([nothing, *frames])
 
 
 def panel(
@@ -157,26 +164,6 @@ def _inverse(symbols: pl.Series) -> list[str]:
     return [one for one in symbols.unique() if Symbol.parse(one).settlement == "inverse"]
 
 
-GRADES: dict[str, Any] = {
-    "time": pl.Datetime("us", "UTC"),
-    "exchange": pl.String,
-    "symbol": pl.String,
-    "metric": pl.String,
-    "grade": pl.String,
-    "reasons": pl.List(pl.String),
-    "value_usd": pl.Float64,
-    "z": pl.Float64,
-    "reported": pl.Float64,
-    "unchanged_hours": pl.Float64,
-    "price_ratio": pl.Float64,
-    "contracts_step": pl.Int64,
-    "impossible": pl.Float64,
-    "turnover_ratio": pl.Float64,
-    "lag_minutes": pl.Float64,
-}
-"""Columns of the grades."""
-
-
 def grades(held: Panel, metrics: Sequence[str] = METRICS) -> pl.DataFrame:
     """Grade each market at the last instant, by the week before.
 
@@ -217,18 +204,6 @@ def grades(held: Panel, metrics: Sequence[str] = METRICS) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=GRADES).fill_nan(None).sort("metric", "exchange", "symbol")
 
 
-class _Verdict:
-    """The worst grade of several findings, with the words for each."""
-
-    def __init__(self) -> None:
-        self.grade = "A"
-        self.reasons: list[str] = []
-
-    def say(self, grade: str, words: str) -> None:
-        self.grade = max(self.grade, grade)
-        self.reasons.append(words)
-
-
 class _Evidence:
     """What a week of reports says of each market.
 
@@ -262,13 +237,13 @@ class _Evidence:
 
     def interest(self, at: int) -> dict[str, Any]:
         """Return the row of a market's open interest."""
-        week, verdict = self.week, _Verdict()
+        week, verdict = self.week, Verdict()
         values = week.held[:, at]
         ratio = self._ratio(at)
         found = {
             **self._of(at, "open_interest"),
             "reported": float(np.mean(~np.isnan(values))),
-            "value_usd": _last(week.usd[:, at]),
+            "value_usd": last(week.usd[:, at]),
             "z": self._z(at),
             "unchanged_hours": float(self.runs[-1, at]),
             "price_ratio": ratio,
@@ -277,19 +252,19 @@ class _Evidence:
             "turnover_ratio": self._turnover(at),
             "lag_minutes": self._lag(self.moved[:, at], week.volume[:, at]),
         }
-        _heard(verdict, values)
-        _moving(verdict, self.runs[:, at])
+        heard(verdict, values)
+        standing(verdict, self.runs[:, at], _STALE)
         self._unit(verdict, at, found)
-        _late(verdict, found["lag_minutes"])
+        late(verdict, found["lag_minutes"])
         return {**found, "grade": verdict.grade, "reasons": verdict.reasons}
 
     def price(self, at: int) -> dict[str, Any]:
         """Return the row of a market's traded price, or without trades of the one implied."""
-        traded, verdict = ~np.isnan(self.week.close[:, at]).all(), _Verdict()
+        traded, verdict = ~np.isnan(self.week.close[:, at]).all(), Verdict()
         prices = self.week.close if traded else self.week.implied
         others, stood = self._traded if traded else self._implied
         own, theirs, runs = np.log(prices[:, at]), np.log(others[:, at]), stood[:, at]
-        apart = float(np.exp(_middle(own - theirs)))
+        apart = float(np.exp(middle(own - theirs)))
         found = {
             **self._of(at, "price"),
             "reported": float(np.mean(~np.isnan(own))),
@@ -297,12 +272,12 @@ class _Evidence:
             "price_ratio": apart,
             "lag_minutes": self._lag(np.diff(own), np.diff(theirs)),
         }
-        _heard(verdict, own)
-        _moving(verdict, runs)
+        heard(verdict, own)
+        standing(verdict, runs, _STALE)
         limit = 0.05 if self.perpetual[at] else 0.25  # a future's premium is no error
         if abs(np.log(apart)) > limit:
             verdict.say("D", f"its price is {apart:.3g} times that of the others")
-        _late(verdict, found["lag_minutes"])
+        late(verdict, found["lag_minutes"])
         return {**found, "grade": verdict.grade, "reasons": verdict.reasons}
 
     @cached_property
@@ -326,12 +301,7 @@ class _Evidence:
 
     def _z(self, at: int) -> float:
         """Return the last difference to the others' change of a day, in robust deviations."""
-        apart = self.daily[:, at] - self.others[:, at]
-        known = apart[~np.isnan(apart)]
-        if len(known) < _FEWEST or np.isnan(apart[-1]):
-            return np.nan
-        spread = 1.4826 * float(np.median(np.abs(known - np.median(known))))
-        return float((apart[-1] - np.median(known)) / spread) if spread > 0 else np.nan
+        return spread(self.daily[:, at] - self.others[:, at], _FEWEST)
 
     def _ratio(self, at: int) -> float:
         """Return dollars per coin reported, over the price of trades: its own, else the others'."""
@@ -340,7 +310,7 @@ class _Evidence:
             own = self.week.implied[:, at] / self._traded[0][:, at]
         if np.isnan(own).all():
             own = self.week.implied[:, at] / self._implied[0][:, at]
-        return _middle(own[-_recent(self.week.step) :])
+        return middle(own[-_recent(self.week.step) :])
 
     def _contracts(self, at: int) -> int | None:
         lot = self.week.lots[at]
@@ -363,7 +333,7 @@ class _Evidence:
         minutes = steps * self.week.step / timedelta(minutes=1)
         return np.nan if np.isnan(correlation) else minutes
 
-    def _unit(self, verdict: _Verdict, at: int, found: dict[str, Any]) -> None:
+    def _unit(self, verdict: Verdict, at: int, found: dict[str, Any]) -> None:
         """Tell amounts that are in another unit, or that count both sides."""
         ratio, share, peers = (found[n] for n in ("price_ratio", "impossible", "turnover_ratio"))
         wrong: list[str] = []
@@ -388,20 +358,20 @@ class _Evidence:
         self._jumps(verdict, at)
 
     def _units(self, at: int) -> dict[str, float]:
-        lot, price = self.week.lots[at], _last(self.week.close[:, at])
+        lot, price = self.week.lots[at], last(self.week.close[:, at])
         units = {"the size of a contract": lot} if lot else {}
         units |= {_BOTH_SIDES: 2.0} | {f"{10**power}": 10.0**power for power in (1, 2, 3, 4, 6, 8)}
         return units if np.isnan(price) else units | {"the price": price}
 
-    def _jumps(self, verdict: _Verdict, at: int) -> None:
+    def _jumps(self, verdict: Verdict, at: int) -> None:
         """Tell a level that changed at once by more than was traded, and has not come back."""
         log = np.log(np.where(self.week.held[:, at] > 0, self.week.held[:, at], np.nan))
         steps, more = np.diff(log, prepend=np.nan), self.more[:, at]
         for where in np.flatnonzero((np.abs(np.nan_to_num(steps)) > np.log(1.6)) & (more != 0)):
-            before, after = _middle(log[max(0, where - _FEWEST) : where]), log[where:]
+            before, after = middle(log[max(0, where - _FEWEST) : where]), log[where:]
             if np.sum(~np.isnan(after)) < _FEWEST:
                 continue
-            lasts = abs(_middle(after) - before) > 0.5 * abs(steps[where])
+            lasts = abs(middle(after) - before) > 0.5 * abs(steps[where])
             factor = float(np.exp(steps[where]))
             named = detectors.nearest_unit(factor, self._units(at), tolerance=0.1)
             if lasts and (more[where] == 1 or named is not None):
@@ -416,36 +386,6 @@ class _Evidence:
 def _beyond(ratio: float, factor: float) -> bool:
     """Return whether a ratio is known, and farther from one than a factor."""
     return not np.isnan(ratio) and abs(np.log(ratio)) > np.log(factor)
-
-
-def _heard(verdict: _Verdict, values: Floats) -> None:
-    share = float(np.mean(~np.isnan(values)))
-    if np.isnan(values[-1]):
-        verdict.say("D", "silent: nothing recent is reported")
-    elif share < 0.5:
-        verdict.say("C", f"reported {share:.0%} of the week")
-    elif share < 0.95:
-        verdict.say("B", f"reported {share:.0%} of the week")
-
-
-def _moving(verdict: _Verdict, runs: Floats) -> None:
-    limit = _STALE / timedelta(hours=1)
-    if runs[-1] > limit:
-        verdict.say("D", f"stale: unchanged for {runs[-1]:.3g} h while others moved")
-        return
-    stood = float(np.mean(runs > limit))
-    if stood > 0.1:
-        verdict.say("C", f"stale {stood:.0%} of the week")
-    elif stood > 0:
-        verdict.say("B", f"stood still for {runs.max():.3g} h while others moved")
-
-
-def _late(verdict: _Verdict, minutes: float) -> None:
-    limit = _LATE / timedelta(minutes=1)
-    if minutes >= limit:
-        verdict.say("D", f"lagging: {minutes:g} minutes late")
-    elif minutes > 0:
-        verdict.say("C" if minutes >= 15 else "B", f"lagging: {minutes:g} minutes late")
 
 
 def _recent(step: timedelta) -> int:
@@ -465,16 +405,6 @@ def _mean(values: Floats) -> Floats:
     total = np.where(known, values, 0.0).sum(axis=0)
     mean: Floats = np.divide(total, count, out=np.full(values.shape[1], np.nan), where=count > 0)
     return mean
-
-
-def _middle(values: Floats) -> float:
-    known = values[~np.isnan(values)]
-    return float(np.median(known)) if len(known) else np.nan
-
-
-def _last(values: Floats) -> float:
-    known = values[~np.isnan(values)]
-    return float(known[-1]) if len(known) else np.nan
 
 
 def _share(flags: Floats) -> float:

@@ -17,8 +17,9 @@ from msgspec.structs import asdict
 from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.inventory import Parameters
-from plimsoll.analytics.inventory_margins import stretches
-from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix, rates
+from plimsoll.analytics.inventory_margins import changes
+from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
+from plimsoll.analytics.margins import described, in_force, said
 from plimsoll.analytics.tiers import Ranges, among, by_tier
 from plimsoll.analytics.windows import grids
 
@@ -89,8 +90,9 @@ class HeatMap:
     limits : ndarray of float32, shape (levels, columns, sides, rows), US dollars, or None
         What each cell holds at the levels of `bands.LEVELS`, where the mix is fitted to some.
     maintenance : DataFrame or None
-        Where an exchange changed the maintenance within these bars, warm-up included, the new rates
-        by `time` from which they were in force (with `exchange` and `symbol`, of several markets).
+        Where an exchange changed its brackets within these bars, warm-up included, the rates of the
+        first of the new by `time` from which they were in force (with `exchange` and `symbol`, of
+        several markets).
     score : dict or None
         The newest score of this market's map, from the store; None if it was never scored.
     shown : tuple of float, or None
@@ -276,6 +278,7 @@ class HeatMap:
             "absent": self.absent,
             "maintenance_changes": self._changed().to_dicts(),
             **asdict(self.parameters),
+            **described(self.parameters),
         }
 
     @property
@@ -291,6 +294,8 @@ class HeatMap:
                 fitted += ", which ask for more than all open interest: held to all of it"
         elif self.fits:
             fitted = f"leverage mix of {self.fits} markets fitted to their liquidations"
+        largest = "" if self.markets is None else " in the largest market"
+        fitted += f"; {said(self.parameters)}{largest}"
         for row in self._changed().iter_rows(named=True):
             fitted += (
                 f"; maintenance {row['maintenance']:.3g} from {row['time']:%Y-%m-%d %H:%M} on, of "
@@ -405,7 +410,8 @@ def liquidation_map(
     contracts = matrix(in_contracts(bars, parameters.settlement)), marks(bars)
     price = np.ones(len(bars)) if parameters.settlement == "inverse" else bars["open"].to_numpy()
     parts = fit.parts if fit else ((1.0, parameters),)
-    moved = partial(Averaged, parts, interval=interval, grid=window, maintenance=rates(bars))
+    known = in_force(bars, parameters.maintenance)
+    moved = partial(Averaged, parts, interval=interval, grid=window, brackets=known)
     record = moved(*contracts).advance(shown, view)
     kept = among(parameters.leverage, leverage)
     usd, limits = np.multiply(record.columns, price[shown, None, None], out=record.columns), None
@@ -424,7 +430,7 @@ def liquidation_map(
         crossed=_swept(seen, record.crossed[start:, :, kept], price[start:]),
         crossed_on_trades=_on_trades(moved, contracts, seen, price, kept),
         inconsistent=int(record.inconsistent.sum()),
-        maintenance=_changes(bars, parameters.maintenance),
+        maintenance=changes(bars, parameters),
         parameters=parameters,
         fit=fit,
         fits=int(fit is not None),
@@ -450,21 +456,13 @@ def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
     ).fill_nan(None)
 
 
-def _changes(bars: pl.DataFrame, before: float) -> pl.DataFrame | None:
-    runs = [run for run in stretches(rates(bars), len(bars), before) if run[0]]
-    since = bars["time"].gather([start for start, _, _ in runs])
-    changed = pl.DataFrame({"time": since, "maintenance": [rate for _, _, rate in runs]})
-    return changed if runs else None
-
-
 def _on_trades(
-    moved: Callable[[Floats, None], Averaged],
+    moved: Callable[..., Averaged],
     contracts: tuple[Floats, Floats | None],
     seen: pl.DataFrame,
     price: Floats,
     kept: NDArray[np.bool_],
 ) -> pl.DataFrame | None:
-    """Return what trades alone would have swept; None where no mark price tells otherwise."""
     if contracts[1] is None:
         return None
     wicks = moved(contracts[0], None)

@@ -8,7 +8,12 @@ A trade is told by its taker's side, by delta and time to expiry, and by whether
 `overwriting` a call sold
 `closing`     open interest of the option fell meanwhile: positions were closed
 `ambiguous`   everything else
+`combination` a leg of a combination: its legs have one reason, and not each its own
+`block`       arranged outside the book, where taker and maker mean little
 ============  ==================================================================
+
+The last two are told by where a trade was made and come before all others. Where the exchange does
+not tell, a trade is taken to be of the book, and how much that is of is told beside.
 """
 
 from __future__ import annotations
@@ -24,9 +29,14 @@ from plimsoll.analytics.chain import named
 if TYPE_CHECKING:
     from datetime import timedelta
 
-__all__ = ["INTENTS", "intents", "shares"]
+__all__ = ["INTENTS", "arranged", "intents", "shares"]
 
-INTENTS = ("hedge", "speculation", "overwriting", "closing", "ambiguous")
+INTENTS = (
+    *("hedge", "speculation", "overwriting", "closing", "ambiguous"),
+    *("combination", "block"),
+)
+_UNTOLD = INTENTS[4:]
+"""Whose trades may be for any reason."""
 _MARKET = ["exchange", "symbol"]
 _HEDGE_DELTA = (0.05, 0.30)
 _HEDGE_DAYS, _SPECULATION_DAYS = 30.0, 14.0
@@ -89,7 +99,11 @@ def _intent() -> pl.Expr:
     away = pl.col("delta").abs().is_between(*_HEDGE_DELTA)
     hedge = ~call & bought & away & (pl.col("days") > _HEDGE_DAYS) & (pl.col("opened") > 0)
     return (
-        pl.when(pl.col("opened") < 0)
+        pl.when(pl.col("origin") == "block")
+        .then(pl.lit("block"))
+        .when(pl.col("origin") == "combo")
+        .then(pl.lit("combination"))
+        .when(pl.col("opened") < 0)
         .then(pl.lit("closing"))
         .when(hedge)
         .then(pl.lit("hedge"))
@@ -114,16 +128,17 @@ def shares(told: pl.DataFrame) -> pl.DataFrame:
     -------
     DataFrame
         A row for each of `INTENTS`: `trades` (count), `amount` (base units), `share` (fraction of
-        the amount), `most` (what the share would be if all that is ambiguous were of it; of the
-        three reasons alone), and `coverage`, the fraction of all traded amount of which both delta
-        and the change of open interest are known. Null shares where nothing was traded.
+        the amount), `most` (what the share would be if all were of it that is ambiguous, of a
+        combination or a block; of the three reasons alone), and `coverage`, the fraction of all
+        traded amount of which both delta and the change of open interest are known. Null shares
+        where nothing was traded.
     """
     amount = pl.col("amount")
     full = pl.col("delta").is_not_null() & pl.col("opened").is_not_null()
     whole = pl.when(amount.sum() > 0).then(amount.filter(full).sum() / amount.sum())
     covered = told.select(whole).item()
     each = told.group_by("intent", maintain_order=True).agg(trades=pl.len(), amount=amount.sum())
-    doubtful = pl.col("share").filter(pl.col("intent") == "ambiguous").first()
+    doubtful = pl.col("share").filter(pl.col("intent").is_in(_UNTOLD)).sum()
     names = pl.DataFrame({"intent": pl.Series(INTENTS, dtype=pl.Enum(INTENTS))})
     return (
         names.join(each, on="intent", how="left", maintain_order="left")
@@ -136,3 +151,26 @@ def shares(told: pl.DataFrame) -> pl.DataFrame:
             coverage=pl.lit(covered, pl.Float64),
         )
     )
+
+
+def arranged(trades: pl.DataFrame) -> dict[str, float | None]:
+    """Return how much was traded in blocks and in combinations.
+
+    Parameters
+    ----------
+    trades : DataFrame
+        Rows of the `trade` table.
+
+    Returns
+    -------
+    dict of str to float or None
+        `block` and `combo`, fractions of the amount whose `origin` is known, None where that is
+        nothing; and `told`, the fraction of all amount that it is, None where nothing was traded.
+    """
+    sums = dict(trades.group_by("origin").agg(pl.col("amount").sum()).iter_rows())
+    whole, unknown = sum(sums.values()), sums.get(None, 0.0)
+    known = whole - unknown
+    shares = {
+        name: sums.get(name, 0.0) / known if known > 0 else None for name in ("block", "combo")
+    }
+    return {**shares, "told": known / whole if whole > 0 else None}

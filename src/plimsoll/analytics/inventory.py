@@ -43,6 +43,9 @@ more margin take
 of it. Nothing else changes: flows say how much was closed, not by whom; what :math:`S` takes off
 the price's way stands elsewhere, and nobody knows where.
 
+Likewise of tiers that last longer than others (`lasting`) more is shown, each side's age classes
+keeping their totals: see `inventory_columns`.
+
 Where an exchange changes the maintenance margin, what stands moves: see `inventory_margins`.
 
 A bar without open interest only crosses and ages; its range and volume join those of the next bar
@@ -58,17 +61,19 @@ References
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from msgspec import Struct
 
-from plimsoll.analytics.inventory_columns import show
+from plimsoll.analytics.grid import Grid
+from plimsoll.analytics.inventory_columns import lasting, show
 from plimsoll.analytics.inventory_laws import laws
 from plimsoll.analytics.inventory_margins import move, part, stretches
 from plimsoll.analytics.inventory_numba import advance, touched_cells
-from plimsoll.analytics.inventory_state import HIGH, LOW, Record, State, marks, matrix, rates
+from plimsoll.analytics.inventory_state import HIGH, LOW, Record, State, marks, matrix
+from plimsoll.analytics.margins import Sizes, in_force, smallest
+from plimsoll.market.instrument import Brackets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,9 +83,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
-__all__ = ["Grid", "Inventory", "Parameters", "Record"]
+__all__ = ["ALIKE", "Grid", "Inventory", "Parameters", "Record"]
 
+ALIKE: dict[str, None] = dict.fromkeys(("shorts", "liquidatable_shorts", "lasting"))
+"""What makes parameters those of both sides alike, at any age."""
 _FAR = 2**62
 
 
@@ -103,8 +111,11 @@ class Parameters(Struct, frozen=True, kw_only=True):
         a bar; low, because market makers' round trips are most of it. Judgement.
     taker : float, dimensionless, a
         How strongly takers' side leans the churn to longs; at 1, buyers only give longs 73 %.
-    maintenance : float, fraction of notional
-        Maintenance rate; the default is Binance's first bracket of BTC/USDT.
+    maintenance : float, fraction of notional, or tuple of Brackets
+        The rate of all sizes, or the brackets by rising date; those first in the tuple count before
+        their own date as well. The default is Binance's first bracket of BTC/USDT.
+    sizes : Sizes or None
+        How large positions are, for brackets; None for all as the smallest. See `margins`.
     fee : float, fraction of notional
         Closing fee, where the exchange adds it to the maintenance.
     settlement : {"linear", "inverse"}
@@ -121,11 +132,18 @@ class Parameters(Struct, frozen=True, kw_only=True):
         Which flows to believe; see `flows`.
     attrition : float, dimensionless, κ
         How positions leave as the price comes nearer, by hand or by more margin; at 0 all stay.
+    shorts : tuple of float, fraction, or None
+        The weights of shorts, where `weights` are of longs alone; None where they are of both.
+    liquidatable_shorts : float, fraction, or None
+        Of shorts, likewise.
+    lasting : tuple, shape (2, tiers, age classes), dimensionless, or None, r
+        How much more of a tier is left at an age than of others, beside what the price took, by
+        side; None where all last alike.
 
     Raises
     ------
     ValueError
-        If a value is out of range, the weights do not sum to one, or a tier's initial margin
+        If a value is out of range, weights do not sum to one, or a tier's initial margin
         1/L does not exceed maintenance and fee.
     """
 
@@ -134,7 +152,8 @@ class Parameters(Struct, frozen=True, kw_only=True):
     liquidatable: float = 0.5
     churn: float = 0.2
     taker: float = 1.0
-    maintenance: float = 0.004
+    maintenance: float | tuple[Brackets, ...] = 0.004
+    sizes: Sizes | None = None
     fee: float = 0.0
     settlement: Literal["linear", "inverse"] = "linear"
     step: float = 0.001
@@ -143,26 +162,40 @@ class Parameters(Struct, frozen=True, kw_only=True):
     memory: float = 0.0
     moves: bool = False
     attrition: float = 0.0
+    shorts: tuple[float, ...] | None = None
+    liquidatable_shorts: float | None = None
+    lasting: tuple[tuple[tuple[float, ...], ...], ...] | None = None
 
     def __post_init__(self) -> None:
         for broken, message in self._rules():
             if broken:
                 raise ValueError(message)
 
+    @property
+    def reachable(self) -> tuple[float, float]:
+        """What part of the open interest leverage can liquidate, of longs and of shorts."""
+        other = self.liquidatable_shorts
+        return self.liquidatable, self.liquidatable if other is None else other
+
     def _rules(self) -> Iterator[tuple[bool, str]]:
-        tiers, margin = self.leverage, self.maintenance + self.fee
-        yield len(tiers) != len(self.weights) or not tiers, "give one weight for each leverage"
+        tiers, rate = self.leverage, smallest(self.maintenance)
+        margin = rate + self.fee
         yield tiers != tuple(sorted(set(tiers))), f"leverage must rise from tier to tier: {tiers}"
-        yield min(self.weights) < 0, f"weights must not be negative: {self.weights}"
-        total = math.fsum(self.weights)
-        yield abs(total - 1) > 1e-9, f"weights must sum to 1; they sum to {total:.6g}"
+        for mix in (self.weights, self.shorts or self.weights):
+            yield len(tiers) != len(mix) or not mix, "give one weight for each leverage"
+            yield min(mix) < 0, f"weights must not be negative: {mix}"
+            total = math.fsum(mix)
+            yield abs(total - 1) > 1e-9, f"weights must sum to 1; they sum to {total:.6g}"
         yield (
-            self.maintenance < 0 or self.fee < 0 or tiers[0] <= 1 or 1 / tiers[-1] <= margin,
+            rate < 0 or self.fee < 0 or tiers[0] <= 1 or 1 / tiers[-1] <= margin,
             f"each leverage L needs L > 1 and 1/L > maintenance + fee, here {margin:g}: {tiers}",
         )
-        shares = {"liquidatable": self.liquidatable, "churn": self.churn}
-        for name, share in shares.items():
-            yield not 0 <= share <= 1, f"{name} is a fraction from 0 to 1; got {share}"
+        sizes = self.sizes.notional if self.sizes else (1.0,)
+        yield not sizes or min(sizes) <= 0, f"sizes of positions must be positive: {sizes}"
+        for name in ("liquidatable", "liquidatable_shorts", "churn"):
+            share = getattr(self, name)
+            wrong = share is not None and not 0 <= share <= 1
+            yield wrong, f"{name} is a fraction from 0 to 1; got {share}"
         yield not math.isfinite(self.taker), f"taker must be finite; got {self.taker}"
         yield not 0 <= self.memory < math.inf, f"memory is hours from 0; got {self.memory}"
         yield not 0 <= self.attrition < math.inf, f"attrition is from 0; got {self.attrition}"
@@ -174,71 +207,11 @@ class Parameters(Struct, frozen=True, kw_only=True):
             len(self.closing) != len(self.ages) + 1 or min(self.closing) <= 0,
             "closing needs one positive weight for each age and one for the oldest class",
         )
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A window on the absolute logarithmic grid of prices.
-
-    Attributes
-    ----------
-    step : float, log price
-        The width of a bucket.
-    first : int
-        The first row, counted in rows from price one.
-    rows : int
-    span : int
-        Buckets in a row; rows start at multiples of it.
-    """
-
-    step: float
-    first: int
-    rows: int
-    span: int = 1
-
-    @classmethod
-    def covering(cls, low: float, high: float, step: float, rows: int | None = None) -> Grid:
-        """Return the smallest window that holds both prices.
-
-        Parameters
-        ----------
-        low, high : float, quote per base
-        step : float, log price
-        rows : int or None
-            Join neighboring buckets until no more rows than this remain.
-
-        Raises
-        ------
-        ValueError
-            If not 0 < low ≤ high, or `rows` is below two.
-
-        Examples
-        --------
-        >>> Grid.covering(50_000, 100_000, 0.001, rows=400).span
-        2
-        """
-        if not 0 < low <= high < math.inf:
-            raise ValueError(f"a range of prices needs 0 < low ≤ high; got {low} to {high}")
-        if rows is not None and rows < 2:
-            raise ValueError(f"a range of prices needs two rows or more; got {rows}")
-        first, last = (math.floor(math.log(price) / step) for price in (low, high))
-        span = 1 if rows is None else max(1, (last - first) // rows)
-        while rows is not None and last // span - first // span + 1 > rows:
-            span += 1
-        return cls(step, first // span, last // span - first // span + 1, span)
-
-    @property
-    def edges(self) -> Floats:
-        """Where rows start and the last one ends; shape (rows + 1,), quote per base."""
-        edges: Floats = np.exp(
-            np.arange(self.first, self.first + self.rows + 1) * self.span * self.step
-        )
-        return edges
-
-    @property
-    def view(self) -> tuple[int, int]:
-        """The first bucket, and the buckets in a row."""
-        return self.first * self.span, self.span
+        if self.lasting is not None:
+            shape, given = (2, len(tiers), len(self.closing)), np.shape(self.lasting)
+            yield given != shape, f"lasting needs the shape {shape}; got {given}"
+            known = all(0 < ratio < math.inf for ratio in np.ravel(self.lasting))
+            yield not known, "lasting must be positive and finite"
 
 
 class Inventory:
@@ -277,7 +250,7 @@ class Inventory:
             raise ValueError(f"the grid needs span 1 and the step {parameters.step}; got {grid}")
         self.parameters = parameters
         self.grid = grid
-        self.maintenance = parameters.maintenance
+        self.brackets = 0
         self._interval = interval
         self._laws = laws(parameters, interval, grid)
         tiers, ages = len(parameters.weights), len(parameters.closing)
@@ -285,6 +258,7 @@ class Inventory:
             cells=np.zeros((2, tiers, ages, grid.rows)),
             sums=np.zeros((2, ages, grid.rows)),
             known=np.zeros((2, ages)),
+            held=np.zeros((2, tiers, ages)),
             decay=np.stack([np.eye(ages)] * 2),
             unplaced=np.zeros(2),
             frontier=np.array([-_FAR, _FAR]),
@@ -309,8 +283,9 @@ class Inventory:
             `open`, `high`, `low`, `close` (quote per base), `volume`, `taker_buy` and
             `open_interest` at the bar's end (base units); null where unknown. No bar is left out:
             one nobody knows anything of is a row of nulls. Where `mark_low` and `mark_high` are
-            there too, positions are crossed on these, as exchanges do. A `maintenance` (fraction of
-            notional) is in force from its bar's open on, for open positions as well.
+            there too, positions are crossed on these, as exchanges do. Where the brackets of the
+            parameters change, the `time` of a bar's open tells those in force, for open positions
+            as well.
         shown : ndarray of bool, shape (bars,)
             At which bars' open to write a column; by default at all.
         view : Grid
@@ -326,8 +301,9 @@ class Inventory:
         ValueError
             If a bar cannot be, or leaves the window; nothing has moved then.
         """
+        brackets = in_force(bars, self.parameters.maintenance)
         return self.advance(
-            matrix(bars), crossing=marks(bars), maintenance=rates(bars), shown=shown, view=view
+            matrix(bars), crossing=marks(bars), brackets=brackets, shown=shown, view=view
         )
 
     def advance(
@@ -335,13 +311,13 @@ class Inventory:
         bars: Floats,
         *,
         crossing: Floats | None = None,
-        maintenance: Floats | None = None,
+        brackets: Ints | None = None,
         shown: NDArray[np.bool_] | None = None,
         view: Grid | None = None,
         by_tier: bool = False,
         touched: bool = False,
     ) -> Record:
-        """Do as `update`, from the arrays that `matrix`, `marks` and `rates` make of the bars.
+        """Do as `update`, from the arrays that `matrix`, `marks` and `in_force` make of the bars.
 
         Columns are written by tier as well, and what stood in the cells that the price touched, if
         asked for.
@@ -370,30 +346,31 @@ class Inventory:
             cells=cells,
             touched=np.zeros((len(cells), tiers)),
         )
-        for start, stop, rate in stretches(maintenance, len(bars), self.maintenance):
-            self.require(rate)
+        for start, stop, which in stretches(brackets, len(bars), self.brackets):
+            self.require(which)
             run, all_of_it = slice(start, stop), stop - start == len(bars)
             written = record if all_of_it else part(record, shown, start, stop)
             advance(bars[run], reach[run], shown[run], view.view, self._laws, self._state, written)
         return record
 
-    def require(self, maintenance: float) -> None:
-        """Change the maintenance rate from now on, of open positions as well.
+    def require(self, brackets: int) -> None:
+        """Change the maintenance from now on, of open positions as well.
 
         Parameters
         ----------
-        maintenance : float, fraction of notional
+        brackets : int
+            Which of the parameters' are in force.
 
         Raises
         ------
         ValueError
-            If it forbids every leverage.
+            If they forbid every leverage.
         """
-        if maintenance == self.maintenance:
+        if brackets == self.brackets:
             return
-        fresh = laws(self.parameters, self._interval, self.grid, maintenance)
+        fresh = laws(self.parameters, self._interval, self.grid, brackets)
         move(self._state, self._laws, fresh)
-        self._laws, self.maintenance = fresh, maintenance
+        self._laws, self.brackets = fresh, brackets
 
     def column(self, price: float, view: Grid | None = None) -> Floats:
         """Return what stands now, at a price.
@@ -439,8 +416,9 @@ class Inventory:
     @property
     def coverage(self) -> float:
         """How much of what can be liquidated has a known entry; NaN where there is nothing."""
-        total = self.parameters.liquidatable * self._state.open_interest[0]
-        return float(np.minimum(1.0, self.placed / total).mean()) if total > 0 else math.nan
+        total = np.array(self.parameters.reachable) * self._state.open_interest[0]
+        known = np.minimum(1.0, self.placed[total > 0] / total[total > 0])
+        return float(known.mean()) if len(known) else math.nan
 
     @property
     def unplaced(self) -> Floats:
@@ -452,6 +430,7 @@ class Inventory:
         rows = np.arange(self.grid.rows) + self.grid.first
         away = np.abs(rows - math.floor(math.log(price) / self.grid.step))
         found, part = self.cells, self._laws.left
+        found *= np.stack([lasting(side, self._laws, self._state) for side in range(2)])[..., None]
         near = away < part.shape[2]
         found[..., near] *= part[:, :, None, away[near]]
         return found

@@ -1,7 +1,13 @@
-"""What an inventory shows of itself: compiled, and read by `inventory_numba` as it moves.
+r"""What an inventory shows of itself: compiled, and read by `inventory_numba` as it moves.
 
 What stands in a cell is what was stored there, aged and closed (see `inventory_numba`), times what
-is left of it: positions leave as the price comes nearer to where they would be liquidated.
+is left of it: positions leave as the price comes nearer to where they would be liquidated, and some
+tiers last longer than others. With ratios :math:`r_{ka}` of tier :math:`k` in class :math:`a`, and
+the masses :math:`m_{ka}` of a side on the grid and off it, shown is of a cell's mass the part
+
+.. math:: r_{ka} \frac{\sum_j m_{ja}}{\sum_j r_{ja} m_{ja}},
+
+which may exceed one, so that each side's classes keep their totals.
 """
 
 from __future__ import annotations
@@ -21,7 +27,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["bucket_of", "show", "split", "touch", "worth"]
+__all__ = ["bucket_of", "lasting", "show", "split", "touch", "worth"]
 
 
 @njit(cache=True, nogil=True)
@@ -48,8 +54,10 @@ def show(
         return
     column[:] = 0.0
     touched = bucket_of(price, laws.step)
+    alike = laws.lasting.shape[1] == 0
     for side in range(2):
         stored, factor = state.sums[side], worth(side, state.decay)
+        factors = _worth_shown(side, laws, state)
         start = max(laws.first, view[0])
         stop = min(laws.first + stored.shape[1], view[0] + view[1] * column.shape[1])
         at = view[0] + (touched - view[0]) // view[1] * view[1]  # the row the price stands in
@@ -60,12 +68,13 @@ def show(
         row, part = divmod(start - view[0], view[1])
         for place in range(start - laws.first, stop - laws.first):
             mass = 0.0
-            if abs(place + laws.first - touched) < laws.left.shape[2]:
-                for tier in range(laws.left.shape[1]):
+            away = abs(place + laws.first - touched)
+            if away < laws.left.shape[2] or not alike:
+                for tier in range(len(factors)):
                     held = 0.0
                     for age in range(len(factor)):
-                        held += factor[age] * state.cells[side, tier, age, place]
-                    mass += held * laws.left[side, tier, abs(place + laws.first - touched)]
+                        held += factors[tier, age] * state.cells[side, tier, age, place]
+                    mass += held * _left(side, tier, away, laws)
             else:
                 for age in range(len(factor)):
                     mass += factor[age] * stored[age, place]
@@ -93,7 +102,7 @@ def split(
     touched = bucket_of(price, laws.step)
     at = (touched - view[0]) // view[1]
     for side in range(2):
-        factor = worth(side, state.decay)
+        factors = _worth_shown(side, laws, state)
         start = max(laws.first, view[0])
         stop = min(laws.first + stored.shape[3], view[0] + view[1] * tiers.shape[2])
         for this in range(start, stop):
@@ -101,8 +110,8 @@ def split(
             if row < at if side == LONG else row > at:
                 for tier in range(stored.shape[1]):
                     mass = 0.0
-                    for age in range(len(factor)):
-                        mass += factor[age] * stored[side, tier, age, place]
+                    for age in range(stored.shape[2]):
+                        mass += factors[tier, age] * stored[side, tier, age, place]
                     mass *= _left(side, tier, abs(this - touched), laws)
                     tiers[side, tier, row] += max(0.0, mass)
 
@@ -112,10 +121,10 @@ def touch(cell: NDArray[np.int64], laws: Laws, state: State, mass: Floats) -> No
     """Write what stands in a cell, tier by tier; nothing does outside the window."""
     side, row = cell[1], cell[2] - laws.first
     if 0 <= row < state.cells.shape[3]:
-        factor = worth(side, state.decay)
+        factors = _worth_shown(side, laws, state)
         for tier in range(state.cells.shape[1]):
-            for age in range(len(factor)):
-                mass[tier] += factor[age] * state.cells[side, tier, age, row]
+            for age in range(state.cells.shape[2]):
+                mass[tier] += factors[tier, age] * state.cells[side, tier, age, row]
             mass[tier] = max(0.0, mass[tier] * _left(side, tier, 0, laws))
 
 
@@ -139,3 +148,42 @@ def worth(side: int, decay: Floats) -> Any:
         for stored in range(age + 1):
             total[stored] += decay[side, age, stored]
     return total
+
+
+@njit(forceinline=True)
+def _worth_shown(side: int, laws: Laws, state: State) -> Any:
+    """Return what one stored unit of each tier and class is worth where it is shown."""
+    tiers, ages = state.held.shape[1:]
+    found = np.zeros((tiers, ages))
+    if laws.lasting.shape[1] == 0:
+        factor = worth(side, state.decay)
+        for tier in range(tiers):
+            found[tier] = factor
+        return found
+    parts = lasting(side, laws, state)
+    for tier in range(tiers):
+        for age in range(ages):
+            for stored in range(age + 1):
+                found[tier, stored] += parts[tier, age] * state.decay[side, age, stored]
+    return found
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def lasting(side: int, laws: Laws, state: State) -> Any:
+    """Return by what each tier's mass of each class is multiplied where it is shown."""
+    tiers, ages = state.held.shape[1:]
+    found = np.ones((tiers, ages))
+    if laws.lasting.shape[1] == 0:
+        return found
+    for age in range(ages):
+        total = weighted = 0.0
+        for tier in range(tiers):
+            mass = 0.0
+            for stored in range(age + 1):
+                mass += state.decay[side, age, stored] * state.held[side, tier, stored]
+            total += max(0.0, mass)
+            weighted += laws.lasting[side, tier, age] * max(0.0, mass)
+        for tier in range(tiers):
+            if weighted > 0.0:
+                found[tier, age] = laws.lasting[side, tier, age] * total / weighted
+    return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from plimsoll.analytics.inventory_state import Laws
-from plimsoll.analytics.liquidation import distance_factor
+from plimsoll.analytics.margins import admitted, log_factors
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -19,15 +19,13 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["NEAR", "laws", "on_arrival", "shifts"]
+__all__ = ["NEAR", "laws", "on_arrival"]
 
 NEAR = 0.01
 """How far the price comes before attrition tells, log price."""
 
 
-def laws(
-    parameters: Parameters, interval: timedelta, grid: Grid, maintenance: float | None = None
-) -> Laws:
+def laws(parameters: Parameters, interval: timedelta, grid: Grid, brackets: int = 0) -> Laws:
     """Return what an inventory of these assumptions keeps to from bar to bar.
 
     Parameters
@@ -36,75 +34,47 @@ def laws(
     interval : timedelta
         The length of a bar.
     grid : Grid
-    maintenance : float, optional, fraction of notional
-        In the place of that of the parameters, where the exchange has changed it.
+    brackets : int
+        Which of the parameters' are in force.
 
     Raises
     ------
     ValueError
-        If it forbids every leverage.
+        If they forbid every leverage.
     """
-    shift = shifts(parameters, maintenance)
+    shift = log_factors(parameters, brackets)
     hours = np.diff([0.0, *parameters.ages])
     leaving = -np.expm1(-interval.total_seconds() / 3_600 / hours)
     return Laws(
         step=parameters.step,
         first=grid.first,
         shift=shift,
-        weight=_weight(parameters, maintenance),
-        liquidatable=float(parameters.liquidatable),
+        weight=_weight(parameters, brackets),
+        liquidatable=np.array(parameters.reachable, dtype=np.float64),
         churn=float(parameters.churn),
         taker=float(parameters.taker),
         ageing=np.append(leaving, 0.0),
         closing=np.append(parameters.closing, parameters.closing[-1]),
         left=_left(parameters, shift),
+        lasting=np.array(parameters.lasting or np.empty((2, 0, len(parameters.closing)))),
     )
 
 
-def shifts(parameters: Parameters, maintenance: float | None = None) -> Floats:
-    """Return liquidation price over entry price, log; shape (sides, tiers).
-
-    Of a leverage that another maintenance forbids, it is where those stand who have it.
-    """
-    factors = [
-        distance_factor(
-            parameters.leverage,
-            parameters.maintenance,
-            side=side,
-            settlement=parameters.settlement,
-            fee=parameters.fee,
-        )
-        for side in ("long", "short")
-    ]
-    shift: Floats = np.log(np.stack(factors))
-    if maintenance is not None and maintenance != parameters.maintenance:
-        shift += _by(parameters, maintenance)[:, None]
-    return shift
-
-
-def _by(parameters: Parameters, maintenance: float) -> Floats:
-    """Return how far another maintenance moves what stands; (long, short), log price."""
-    sides = np.array([1.0, -1.0])
-    before, after = (rate + parameters.fee for rate in (parameters.maintenance, maintenance))
-    if parameters.settlement == "linear":
-        moved: Floats = np.log((before - sides) / (after - sides))
-    else:
-        moved = np.log((after + sides) / (before + sides))
-    return moved
-
-
-def _weight(parameters: Parameters, maintenance: float | None) -> Floats:
-    """Return how new positions spread over the tiers that are allowed."""
-    weight = np.asarray(parameters.weights, dtype=np.float64)
-    if maintenance is None or maintenance == parameters.maintenance:
+def _weight(parameters: Parameters, brackets: int) -> Floats:
+    """Return how new positions spread over the tiers, as brackets allow; shape (sides, tiers)."""
+    mixes = parameters.weights, parameters.shorts or parameters.weights
+    weight = np.asarray(mixes, dtype=np.float64)
+    if brackets == 0:
         return weight
-    allowed = 1 / np.asarray(parameters.leverage) > maintenance + parameters.fee
-    total = float(weight[allowed].sum())
-    if not 0 <= maintenance < 1 or total == 0:
+    before, now = (admitted(parameters, at) for at in (0, brackets))
+    weight = weight * np.divide(now, before, out=now, where=before > 0)
+    total = weight.sum(axis=1, keepdims=True)
+    if not total.all():
         raise ValueError(
-            f"a maintenance of {maintenance:g} forbids every leverage of {parameters.leverage}"
+            f"the brackets at place {brackets} of the parameters forbid every leverage of "
+            f"{parameters.leverage}"
         )
-    found: Floats = np.where(allowed, weight / total, 0.0)
+    found: Floats = weight / total
     return found
 
 
@@ -117,8 +87,8 @@ def _left(parameters: Parameters, shift: Floats) -> Floats:
     return part
 
 
-def on_arrival(parameters: Parameters, maintenance: float | None = None) -> Floats:
+def on_arrival(parameters: Parameters, brackets: int = 0) -> Floats:
     """Return what part of each tier is left when the price arrives; shape (sides, tiers)."""
-    way = np.abs(shifts(parameters, maintenance))
+    way = np.abs(log_factors(parameters, brackets))
     part: Floats = (1.0 + way / NEAR) ** -parameters.attrition
     return part

@@ -1,15 +1,16 @@
 r"""What becomes of open positions when their exchange asks for another maintenance margin.
 
-Exchanges apply new brackets to positions that are open [1]_. A position entered at :math:`E` with
-leverage :math:`L` is then liquidated elsewhere, by a factor that depends on neither: with side
-:math:`d = \pm 1`, fee :math:`f`, and the rate :math:`m` before, :math:`m'` after,
+Exchanges apply new brackets to positions that are open [1]_. Each tier then stands where these
+liquidate it (see `margins.log_factors`): it moves by one distance on the grid, each bucket's mass
+over the two it then covers. At one rate for all sizes, :math:`m` before and :math:`m'` after, all
+of a side moves alike, with side :math:`d = \pm 1` and fee :math:`f` by
 
 .. math:: \frac{P'}{P} = \frac{m + f - d}{m' + f - d} \text{ (linear)}, \qquad
           \frac{P'}{P} = \frac{m' + f + d}{m + f + d} \text{ (inverse)}.
 
-So all of a side moves by one distance on the grid, each bucket's mass over the two it then covers.
-What comes to stand where the price is, the next bar crosses. New positions are not opened at a
-leverage whose initial margin no longer exceeds the maintenance; its weight goes to the others.
+What comes to stand where the price is, the next bar crosses. New positions are opened at a leverage
+as far as its initial margin exceeds the maintenance and the brackets allow it; the rest of its
+weight goes to the others.
 
 References
 ----------
@@ -24,40 +25,62 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from plimsoll.analytics.inventory_state import LONG, Record
+from plimsoll.analytics.margins import in_force, smallest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
+    from plimsoll.analytics.inventory import Parameters
     from plimsoll.analytics.inventory_state import Laws, State
 
     Floats = NDArray[np.float64]
+    Ints = NDArray[np.int64]
 
-__all__ = ["move", "part", "stretches"]
+__all__ = ["changes", "move", "part", "stretches"]
 
 
-def stretches(rates: Floats | None, bars: int, before: float) -> Iterator[tuple[int, int, float]]:
-    """Yield first bar, end and rate of each run of bars with one maintenance rate.
+def stretches(brackets: Ints | None, bars: int, before: int) -> Iterator[tuple[int, int, int]]:
+    """Yield first bar, end and brackets of each run of bars in which they do not change.
 
     Parameters
     ----------
-    rates : ndarray, shape (bars,), fraction of notional, or None
-        In force at each bar's open; NaN, and None, for no news.
+    brackets : ndarray of int, shape (bars,), or None
+        Which are in force at each bar's open; None for those before.
     bars : int
-    before : float
-        In force before the first.
+    before : int
     """
-    if rates is None:
+    if brackets is None:
         yield 0, bars, before
         return
-    at = np.maximum.accumulate(np.where(np.isnan(rates), -1, np.arange(bars)))
-    known = np.where(at < 0, before, rates[at])
-    starts = np.flatnonzero(np.diff(known, prepend=np.nan) != 0)
+    starts = np.flatnonzero(np.diff(brackets, prepend=-1))
     for start, stop in pairwise([*starts, bars]):
-        yield int(start), int(stop), float(known[start])
+        yield int(start), int(stop), int(brackets[start])
+
+
+def changes(bars: pl.DataFrame, parameters: Parameters) -> pl.DataFrame | None:
+    """Return when other brackets came into force within some bars.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        With `time`.
+    parameters : Parameters
+
+    Returns
+    -------
+    DataFrame or None
+        `time` and the first bracket's rate, `maintenance`; None where they do not change.
+    """
+    runs = stretches(in_force(bars, parameters.maintenance), len(bars), 0)
+    later = [(bars["time"][start], which) for start, _, which in runs if start]
+    rates = [smallest(parameters.maintenance, which) for _, which in later]
+    changed = pl.DataFrame({"time": [time for time, _ in later], "maintenance": rates})
+    return changed if later else None
 
 
 def part(record: Record, shown: NDArray[np.bool_], start: int, stop: int) -> Record:
@@ -92,15 +115,16 @@ def move(state: State, before: Laws, after: Laws) -> None:
         Of one grid.
     """
     rows = state.sums.shape[2]
-    for side in range(2):
-        by = float(after.shift[side, 0] - before.shift[side, 0]) / after.step
-        for held in (state.cells[side], state.sums[side]):
-            held[:] = _moved(held, by)
+    by = (after.shift - before.shift) / after.step
+    for side, cells in enumerate(state.cells):
+        for tier, far in enumerate(by[side]):
+            cells[tier] = _moved(cells[tier], float(far))
+        state.sums[side] = cells.sum(axis=0)
         ends = after.first, after.first + rows - 1
         if side == LONG:
-            state.frontier[side] = min(state.frontier[side] + math.ceil(by), ends[1])
+            state.frontier[side] = min(state.frontier[side] + math.ceil(by[side].max()), ends[1])
         else:
-            state.frontier[side] = max(state.frontier[side] + math.floor(by), ends[0])
+            state.frontier[side] = max(state.frontier[side] + math.floor(by[side].min()), ends[0])
 
 
 def _moved(mass: Floats, by: float) -> Floats:

@@ -174,8 +174,8 @@ def _mass(side: int, age: int, decay: Floats, known: Floats) -> Any:
 def _cover(complete: bool, laws: Laws, state: State, column: int, record: Record) -> None:
     """Write the open interest, and how much of it has a known entry."""
     record.open_interest[column] = state.open_interest[0] if complete else np.nan
-    total = laws.liquidatable * state.open_interest[0]
     for side in range(2):
+        total = laws.liquidatable[side] * state.open_interest[0]
         coverage = np.nan
         if complete and total > 0.0:
             coverage = min(1.0, _standing(side, state) / total)
@@ -200,6 +200,7 @@ def _cross(side: int, reached: int, first: int, state: State, crossed: Floats) -
                 state.sums[side, age, row] = 0.0
             crossed[tier] += factor[age] * stored
             state.known[side, age] -= stored
+            state.held[side, tier, age] -= stored
         crossed[tier] = max(0.0, crossed[tier])
     state.frontier[side] = start - 1 if side == LONG else stop
 
@@ -243,7 +244,7 @@ def _trade(
             _flush(side, state)
             _open(side, opened[side], close, laws, state)
     for side in range(2):
-        _reconcile(side, laws.liquidatable * open_interest, state)
+        _reconcile(side, laws.liquidatable[side] * open_interest, state)
     state.open_interest[0] = open_interest
     pending[HIGH] = pending[LOW] = np.nan
     pending[VOLUME] = pending[TAKER_BUY] = 0.0
@@ -266,8 +267,8 @@ def _flows(
     long_share = 1.0 / (1.0 + math.exp(-lean))
     for side in range(2):
         share = long_share if side == LONG else 1.0 - long_share
-        opened[side] = laws.liquidatable * (max(0.0, change) + share * kept)
-        closed[side] = laws.liquidatable * (max(0.0, -change) + share * kept)
+        opened[side] = laws.liquidatable[side] * (max(0.0, change) + share * kept)
+        closed[side] = laws.liquidatable[side] * (max(0.0, -change) + share * kept)
 
 
 @njit(forceinline=True)
@@ -317,6 +318,7 @@ def _flush(side: int, state: State) -> None:
     decay = state.decay[side]
     for tier in range(state.cells.shape[1]):
         _apply(decay, state.cells[side, tier])
+        _apply(decay, state.held[side, tier].reshape(-1, 1))
     _apply(decay, state.sums[side])
     _apply(decay, state.known[side].reshape(-1, 1))
     for age in range(ages):
@@ -345,10 +347,10 @@ def _open(side: int, amount: float, close: float, laws: Laws, state: State) -> N
     unit = _deposit(side, state.decay)
     cells, sums = state.cells, state.sums
     frontier, kept = state.frontier[side], 0.0
-    for tier in range(len(laws.weight)):
+    for tier in range(laws.weight.shape[1]):
         low = (lowest + laws.shift[side, tier]) / laws.step
         high = (highest + laws.shift[side, tier]) / laws.step
-        start, stop = math.floor(low), math.floor(high) + 1
+        start, stop, entered = math.floor(low), math.floor(high) + 1, 0.0
         if side == LONG:
             stop = min(stop, touched)
         else:
@@ -357,14 +359,17 @@ def _open(side: int, amount: float, close: float, laws: Laws, state: State) -> N
             share = 1.0
             if high > low:
                 share = (min(high, bucket + 1.0) - max(low, float(bucket))) / (high - low)
-            mass = amount * laws.weight[tier] * share
+            mass = amount * laws.weight[side, tier] * share
             kept += mass
+            entered += mass
             row = bucket - laws.first
             if mass > 0.0 and 0 <= row < sums.shape[2]:
                 for age in range(len(unit)):
                     cells[side, tier, age, row] += mass * unit[age]
                     sums[side, age, row] += mass * unit[age]
                 frontier = max(frontier, bucket) if side == LONG else min(frontier, bucket)
+        for age in range(len(unit)):
+            state.held[side, tier, age] += entered * unit[age]
     state.frontier[side] = frontier
     for age in range(len(unit)):
         state.known[side, age] += kept * unit[age]

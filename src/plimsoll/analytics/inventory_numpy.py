@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from plimsoll.analytics.inventory_state import Record
-from plimsoll.analytics.liquidation import distance_factor
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from plimsoll.analytics.inventory import Grid, Parameters
+    from plimsoll.market.instrument import Bracket
 
     Floats = NDArray[np.float64]
 
@@ -31,7 +31,7 @@ def replay(
     parameters: Parameters,
     interval: timedelta,
     grid: Grid,
-    maintenance: Floats | None = None,
+    brackets: NDArray[np.int64] | None = None,
 ) -> Record:
     """Return what `Inventory.advance` records of these bars, a column for each.
 
@@ -42,8 +42,8 @@ def replay(
     parameters : Parameters
     interval : timedelta
     grid : Grid
-    maintenance : ndarray, shape (bars,), optional
-        In the place of that of the parameters.
+    brackets : ndarray of int, shape (bars,), optional
+        Which of the parameters' are in force at each bar's open; by default the first.
 
     Returns
     -------
@@ -63,25 +63,24 @@ def replay(
             record.opened[t], record.closed[t] = flows
             record.inconsistent[t] = abs(bar[6] - last) > volume
         for s, side in enumerate(sides):
-            side.require(maintenance, t)
+            side.require(brackets, t)
             if known:
                 record.columns[t, s] = side.column(bar[0])
                 record.tiers[t, s] = np.where(side.touched(bar[0]), 0, side.shown(bar[0]))
-                total = parameters.liquidatable * last
+                total = parameters.reachable[s] * last
                 record.coverage[t, s] = min(1.0, side.placed / total) if total else math.nan
                 record.open_interest[t] = last
             for at in np.flatnonzero((record.cells[:, 0] == t) & (record.cells[:, 1] == s)):
                 row = record.cells[at, 2] - grid.first
                 if 0 <= row < grid.rows:
-                    record.touched[at] = (
-                        side.cells[:, :, row].sum(axis=1) * side.left(np.array([0]))[:, 0]
-                    )
+                    stood = (side.cells[:, :, row] * side.lasting()).sum(axis=1)
+                    record.touched[at] = stood * side.left(np.array([0]))[:, 0]
             if priced:
                 record.crossed[t, s] = side.cross(bar[2] if s == 0 else bar[1])
             side.age()
             if traded:
                 side.trade(record.opened[t, s], record.closed[t, s], waiting)
-                side.reconcile(parameters.liquidatable * bar[6])
+                side.reconcile(parameters.reachable[s] * bar[6])
             record.placed[t, s], record.unplaced[t, s] = side.placed, side.unplaced
         if traded:
             last, waiting = bar[6], waiting[:0]
@@ -133,56 +132,46 @@ def _flows(
     x = max(0.0, change) + share * (effective - gross)
     opened = np.array([x, effective - x + change])
     closed = np.array([x - change, effective - x])
-    return parameters.liquidatable * opened, parameters.liquidatable * closed
+    reachable = np.array(parameters.reachable)
+    return reachable * opened, reachable * closed
 
 
 class _Side:
     def __init__(self, side: str, parameters: Parameters, interval: timedelta, grid: Grid) -> None:
         self.long, self.parameters, self.grid = side == "long", parameters, grid
-        factor = distance_factor(
-            parameters.leverage,
-            parameters.maintenance,
-            side="long" if self.long else "short",
-            settlement=parameters.settlement,
-            fee=parameters.fee,
-        )
-        self.shift, self.weights = np.log(factor), np.asarray(parameters.weights)
+        mix = parameters.weights if self.long else parameters.shorts or parameters.weights
+        self.shift, self.first = _shifts(parameters, 0, long=self.long)
+        self.weights = self.mix = np.asarray(mix)
+        self.brackets = 0
         self.moving = 1 - np.exp(-interval.total_seconds() / 3600 / np.diff([0, *parameters.ages]))
         self.readiness = np.array([*parameters.closing, parameters.closing[-1]])
         ages = len(parameters.closing)
         self.buckets = np.arange(grid.first, grid.first + grid.rows)
-        self.cells = np.zeros((len(factor), ages, grid.rows))
-        self.beyond = np.zeros(ages)
+        self.cells = np.zeros((len(self.shift), ages, grid.rows))
+        self.beyond = np.zeros((len(self.shift), ages))
         self.unplaced = self.gone = 0.0
 
     @property
     def placed(self) -> float:
         return float(self.cells.sum() + self.beyond.sum())
 
-    def require(self, rates: Floats | None, t: int) -> None:
-        """Stand where another maintenance liquidates: the lowest leverage says how far that is."""
-        if rates is None:
+    def require(self, brackets: NDArray[np.int64] | None, t: int) -> None:
+        """Stand where other brackets liquidate, each tier by its own distance."""
+        if brackets is None or brackets[t] == self.brackets:
             return
-        given, maintenance = self.parameters, rates[t]
-        allowed = 1 / np.asarray(given.leverage) > maintenance + given.fee
-        weights = np.where(allowed, given.weights, 0.0)
+        shift, allowed = _shifts(self.parameters, int(brackets[t]), long=self.long)
+        weights = np.array(self.mix)
+        for tier, before in enumerate(self.first):
+            weights[tier] *= allowed[tier] / before if before else allowed[tier]
         self.weights = weights / weights.sum()
-        factor = distance_factor(
-            given.leverage[0],
-            maintenance,
-            side="long" if self.long else "short",
-            settlement=given.settlement,
-            fee=given.fee,
-        )
-        shift = float(np.log(factor))
-        by = (shift - self.shift[0]) / self.grid.step
-        self.shift = self.shift + by * self.grid.step
         edges = np.arange(self.grid.rows + 1.0)
-        for tier in self.cells:
-            for age, mass in enumerate(tier):
+        for tier, moved in enumerate(shift - self.shift):
+            by = moved / self.grid.step
+            for age, mass in enumerate(self.cells[tier]):
                 below = np.interp(edges - by, edges, np.append(0.0, np.cumsum(mass)))
-                self.beyond[age] += mass.sum() - np.diff(below).sum()
-                tier[age] = np.diff(below)
+                self.beyond[tier, age] += mass.sum() - np.diff(below).sum()
+                self.cells[tier, age] = np.diff(below)
+        self.shift, self.brackets = shift, int(brackets[t])
 
     def touched(self, price: float) -> NDArray[np.bool_]:
         reached = math.floor(math.log(price) / self.grid.step)
@@ -194,8 +183,19 @@ class _Side:
 
     def shown(self, price: float) -> Floats:
         away = np.abs(self.buckets - math.floor(math.log(price) / self.grid.step))
-        shown: Floats = self.cells.sum(axis=1) * self.left(away)
+        lasting = self.lasting()[:, :, None]
+        shown: Floats = (self.cells * lasting).sum(axis=1) * self.left(away)
         return shown
+
+    def lasting(self) -> Floats:
+        """Return by what each tier's class is multiplied where it is shown."""
+        mass = self.cells.sum(axis=2) + self.beyond
+        if self.parameters.lasting is None:
+            return np.ones_like(mass)
+        ratio = np.array(self.parameters.lasting[0 if self.long else 1])
+        kept = (ratio * mass).sum(axis=0)
+        found: Floats = ratio * np.divide(mass.sum(axis=0), kept, where=kept > 0, out=kept * 0)
+        return found
 
     def left(self, away: NDArray[np.int64]) -> Floats:
         come = np.maximum(0, np.abs(self.shift)[:, None] - away * self.grid.step)
@@ -211,7 +211,7 @@ class _Side:
 
     def age(self) -> None:
         for young in reversed(range(len(self.moving))):
-            for mass in (self.cells.swapaxes(0, 1), self.beyond):
+            for mass in (self.cells.swapaxes(0, 1), self.beyond.T):
                 moved = self.moving[young] * mass[young]
                 mass[young] -= moved
                 mass[young + 1] += moved
@@ -223,7 +223,8 @@ class _Side:
         self.gone = 0.0
 
     def close(self, amount: float) -> None:
-        mass = np.append(self.cells.sum(axis=(0, 2)) + self.beyond, self.unplaced)
+        placed = self.cells.sum(axis=(0, 2)) + self.beyond.sum(axis=0)
+        mass = np.append(placed, self.unplaced)
         leaving = np.zeros(len(mass))
         while amount > 0 and (reach := mass @ (self.readiness * (leaving < 1))) > 0:
             share = amount / reach * self.readiness
@@ -253,7 +254,7 @@ class _Side:
                 kept = max(0.0, stands) / (b - a)
             share[touched] = 0
             self.cells[tier, 0] += amount * weight * share
-            self.beyond[0] += amount * weight * (kept - share.sum())
+            self.beyond[tier, 0] += amount * weight * (kept - share.sum())
 
     def reconcile(self, total: float) -> None:
         known = self.placed
@@ -261,3 +262,64 @@ class _Side:
             self.cells *= total / known
             self.beyond *= total / known
         self.unplaced = max(0.0, total - known)
+
+
+def _shifts(parameters: Parameters, at: int, *, long: bool) -> tuple[Floats, list[float]]:
+    """Return the mean log distance of each tier, and what share of sizes is allowed there."""
+    rules, known = parameters.maintenance, parameters.sizes
+    table = rules[at].brackets if isinstance(rules, tuple) else None
+    shift, shares = [], []
+    for leverage in parameters.leverage:
+        sizes: tuple[float, ...] = (table[0].cap / 1e6 if table else 1.0,)
+        if table and known:
+            sizes = known.notional
+        allowed = [n for n in sizes if _stands(parameters, table, leverage, n)]
+        shares.append(len(allowed) / len(sizes))
+        found = [
+            _root(parameters, table, leverage, n, long=long)
+            for n in allowed or (table[0].cap / 1e6 if table else 1.0,)
+        ]
+        shift.append(math.fsum(found) / len(found))
+    return np.array(shift), shares
+
+
+def _margin(parameters: Parameters, table: tuple[Bracket, ...] | None, notional: float) -> float:
+    """Return the maintenance margin, with fee; the last bracket has no end."""
+    if not isinstance(parameters.maintenance, tuple):
+        return notional * (parameters.maintenance + parameters.fee)
+    bracket = [one for one in table or () if one.floor <= notional][-1]
+    return notional * (bracket.maintenance_rate + parameters.fee) - bracket.cum
+
+
+def _stands(
+    parameters: Parameters, table: tuple[Bracket, ...] | None, leverage: float, notional: float
+) -> bool:
+    """Return whether a position of this size may be opened."""
+    most = math.inf
+    if table and parameters.sizes:
+        most = [one for one in table if one.floor <= notional][-1].max_leverage
+    return leverage <= most and notional / leverage > _margin(parameters, table, notional)
+
+
+def _root(
+    parameters: Parameters,
+    table: tuple[Bracket, ...] | None,
+    leverage: float,
+    notional: float,
+    *,
+    long: bool,
+) -> float:
+    """Return the log of where equity is the margin, over the entry, by halving."""
+    side, linear = 1 if long else -1, parameters.settlement == "linear"
+
+    def left(log: float) -> float:
+        x = math.exp(log)
+        held, gain = (notional * x, x - 1) if linear else (notional / x, 1 - 1 / x)
+        equity = notional * (1 / leverage + side * gain)
+        return side * (equity - _margin(parameters, table, held))
+
+    low, high = -10.0, 10.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if left(middle) > 0 else (middle, high)
+    return (low + high) / 2

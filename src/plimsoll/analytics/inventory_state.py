@@ -29,7 +29,6 @@ __all__ = [
     "State",
     "marks",
     "matrix",
-    "rates",
 ]
 
 LONG, SHORT = 0, 1
@@ -49,8 +48,9 @@ class Laws(NamedTuple):
         The bucket of row 0.
     shift : ndarray, shape (sides, tiers), log price
         Liquidation price over entry price.
-    weight : ndarray, shape (tiers,), fraction
-    liquidatable, churn, taker : float
+    weight : ndarray, shape (sides, tiers), fraction
+    liquidatable : ndarray, shape (sides,), fraction
+    churn, taker : float
         See `Parameters`.
     ageing : ndarray, shape (ages,), fraction
         What moves on to the next class in one bar; zero for the last.
@@ -59,18 +59,21 @@ class Laws(NamedTuple):
     left : ndarray, shape (sides, tiers, buckets), fraction
         What part of a tier's positions is left when the price is so many buckets away from their
         liquidation; all are that are farther away.
+    lasting : ndarray, shape (sides, tiers, ages), dimensionless
+        See `Parameters`; without tiers where all last alike.
     """
 
     step: float
     first: int
     shift: Floats
     weight: Floats
-    liquidatable: float
+    liquidatable: Floats
     churn: float
     taker: float
     ageing: Floats
     closing: Floats
     left: Floats
+    lasting: Floats
 
 
 class State(NamedTuple):
@@ -84,6 +87,8 @@ class State(NamedTuple):
         `cells` summed over tiers.
     known : ndarray, shape (sides, ages)
         `cells` summed over tiers and over all buckets, off the grid as well.
+    held : ndarray, shape (sides, tiers, ages)
+        The same, tier by tier.
     decay : ndarray, shape (sides, ages, ages)
         ``B``.
     unplaced : ndarray, shape (sides,)
@@ -103,6 +108,7 @@ class State(NamedTuple):
     cells: Floats
     sums: Floats
     known: Floats
+    held: Floats
     decay: Floats
     unplaced: Floats
     frontier: NDArray[np.int64]
@@ -209,30 +215,3 @@ def marks(bars: pl.DataFrame) -> Floats | None:
     if not (np.isfinite(known).all() and (known > 0).all() and (known[:, 0] <= known[:, 1]).all()):
         raise ValueError("a bar's mark price must be positive and finite, its low at most its high")
     return np.ascontiguousarray(np.where(np.isnan(found).any(axis=1)[:, None], math.nan, found))
-
-
-def rates(bars: pl.DataFrame) -> Floats | None:
-    """Return the maintenance rate in force at each bar's open.
-
-    Parameters
-    ----------
-    bars : DataFrame
-        With `maintenance` (fraction of notional), or without.
-
-    Returns
-    -------
-    ndarray, shape (bars,), or None
-        NaN where unknown; None where nothing is.
-
-    Raises
-    ------
-    ValueError
-        If one is not from zero to one.
-    """
-    if "maintenance" not in bars.columns or bars["maintenance"].count() == 0:
-        return None
-    found: Floats = bars["maintenance"].cast(pl.Float64).fill_null(math.nan).to_numpy()
-    known = found[~np.isnan(found)]
-    if not ((known >= 0) & (known < 1)).all():
-        raise ValueError("a maintenance rate is a fraction of notional, from 0 to below 1")
-    return found

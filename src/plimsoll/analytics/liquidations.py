@@ -10,6 +10,8 @@ from datetime import timedelta
 
 import polars as pl
 
+from plimsoll.analytics.bars import within
+
 __all__ = ["LABELS", "added", "dollars", "published", "strongest", "totals", "weakest"]
 
 LABELS = ("unknown", "sampled", "throttled", "aggregated", "complete")
@@ -187,8 +189,8 @@ def published(sums: pl.DataFrame, every: timedelta) -> pl.DataFrame:
     Parameters
     ----------
     sums : DataFrame
-        Rows of the `liquidation_total` table. Buckets longer than a step are passed over:
-        when in them something was closed is not known.
+        Rows of the `liquidation_total` table. Buckets that do not lie inside one step are passed
+        over: when in them something was closed is not known.
     every : timedelta
         The length of a step.
 
@@ -199,7 +201,7 @@ def published(sums: pl.DataFrame, every: timedelta) -> pl.DataFrame:
         are counted together.
     """
     step, nothing = every.total_seconds(), pl.lit(None, pl.Int64)
-    rows = sums.filter(pl.col("interval") <= step).unique(("time", *_MARKET, "interval"))
+    rows = sums.filter(within(every)).unique(("time", *_MARKET, "interval"))
     finest = pl.col("interval") == pl.col("interval").min().over("step", *_MARKET)
     known = [
         pl.when(pl.col(f"{side}_usd").count() > 0)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ON_CHAIN",
     "PARTS",
+    "REGULATED",
+    "basis_gap",
     "chain_share",
     "commitments",
     "composite",
@@ -30,16 +32,21 @@ __all__ = [
     "regulated_share",
     "supply",
     "us_hours",
+    "volatility_slope",
     "weekends",
 ]
 
 ON_CHAIN = ("dydx", "hyperliquid")
 """Exchanges that are programs on a chain."""
+REGULATED = "cme"
+"""The exchange of regulated futures whose basis is compared."""
 PARTS: Mapping[str, int] = {
     "regulated_share": 1,
     "us_hours_share": 1,
     "coinbase_premium": 1,
     "weekend_gap": -1,
+    "basis_gap": 1,
+    "volatility_slope": 1,
 }
 """What the composite is made of, and whether more of it is more or less institutional."""
 
@@ -271,20 +278,21 @@ def us_hours(candles: pl.DataFrame, span: timedelta = 28 * _DAY) -> pl.DataFrame
     -------
     DataFrame
         `time`, by day, and `us_hours_share` (fraction): of the sum of squared hourly returns, that
-        of weekdays from nine to four in New York. Null where a day of the span is not known. Were
-        all hours alike, it would be 35 / 168.
+        of weekdays from nine to four in New York, for days that are over. Null where one of the
+        span is not known. Were all hours alike, it would be 35 / 168.
     """
     hours = _closes(candles)
-    if not hours.height:
-        return pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "us_hours_share": pl.Float64})
     local = pl.col("local").dt
     trading = (local.weekday() <= _FRIDAY) & local.hour().is_between(10, 16)
+    known = hours.filter(pl.col("square").is_not_null())
+    if not known.height:
+        return pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "us_hours_share": pl.Float64})
     daily = (
-        hours.filter(pl.col("square").is_not_null())
-        .with_columns(inside=pl.when(trading).then("square"))
+        known.with_columns(inside=pl.when(trading).then("square"))
         .group_by_dynamic("at", every="1d", closed="right", label="right")
         .agg(pl.col("square", "inside").sum())
         .upsample("at", every="1d")
+        .filter(pl.col("at") <= known["at"].max())  # of a day that is not over nothing is told
     )
     inside, whole = (pl.col(name).rolling_sum(span // _DAY) for name in ("inside", "square"))
     return daily.select(time="at", us_hours_share=pl.when(whole > 0).then(inside / whole))
@@ -348,8 +356,52 @@ def premium(dollar: pl.DataFrame, tether: pl.DataFrame, peg: pl.DataFrame) -> pl
         prices.sort("at")
         .group_by_dynamic("at", every="1d", closed="right", label="right")
         .agg(over.mean().alias("coinbase_premium"))
+        .filter(pl.col("at") <= pl.lit(prices["at"].max(), prices.schema["at"]))
         .rename({"at": "time"})
     )
+
+
+def basis_gap(curves: pl.DataFrame, regulated: str = REGULATED) -> pl.DataFrame:
+    """Return how much more regulated futures pay over spot than others do, by day.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Of `basis.structure`, at days.
+    regulated : str
+        The exchange of regulated futures.
+
+    Returns
+    -------
+    DataFrame
+        `time` and `basis_gap` (fraction per year): its log basis at 30 days less the median of the
+        curves of all others; null where either is not known.
+    """
+    month = curves.filter((pl.col("kind") == "constant") & (pl.col("maturity") == "30d"))
+    own, value = pl.col("exchange") == regulated, pl.col("log")
+    return (
+        month.group_by("time")
+        .agg(basis_gap=value.filter(own).median() - value.filter(~own).median())
+        .sort("time")
+    )
+
+
+def volatility_slope(near: pl.DataFrame, far: pl.DataFrame) -> pl.DataFrame:
+    """Return how much more volatility is implied for 90 days than for 30, by day.
+
+    Parameters
+    ----------
+    near, far : DataFrame
+        Of `volatility_index.index`, of one market at days, for 30 and for 90 days.
+
+    Returns
+    -------
+    DataFrame
+        `time` and `volatility_slope` (fraction, a year); null where either is not known. Fear is
+        dear for the near, so that a rising curve is that of a calm market.
+    """
+    both = near.select("at", "value").join(far.select("at", far="value"), on="at")
+    return both.select(time="at", volatility_slope=pl.col("far") - pl.col("value")).sort("time")
 
 
 def composite(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
@@ -363,9 +415,10 @@ def composite(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        By day on which a part is known: `time`, `score` (fraction), `known` (count of parts in
-        it), each part, and for each `…_percentile` (fraction) among its own days so far, turned
-        around where less of it is more institutional. Null before 30 days; a part that is not
+        By day on which a part is known: `time`, `score` (fraction; all parts that are known weigh
+        the same), `known` (count of them) and `coverage` (fraction of all parts), each part, and
+        for each `…_percentile` (fraction) among its own days so far, turned around where less of
+        it is more institutional. Null before 30 days; a part that is not
         given is null throughout.
     """
     given = [part.sort("time") for part in parts if part.height]
@@ -383,7 +436,8 @@ def composite(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
     known = pl.sum_horizontal(pl.col(name).is_not_null() for name in percentiles)
     return ranked.select(
         "time", pl.mean_horizontal(percentiles).alias("score"),
-        known.cast(pl.Int64).alias("known"), *PARTS, *percentiles,
+        known.cast(pl.Int64).alias("known"), (known / len(PARTS)).alias("coverage"), *PARTS,
+        *percentiles,
     )  # fmt: skip
 
 

@@ -46,9 +46,10 @@ def snapshots(frame: pl.DataFrame, every: timedelta, max_age: timedelta) -> pl.D
     Returns
     -------
     DataFrame
-        Sorted by `time`, the grid from the first row to the last, and market; one
-        row for each market from its first report on. Columns other than these
-        are those of the last row known, null where it is older than `max_age`.
+        Sorted by `time`, the grid from the first row to the last that was not too
+        old when it was known, and market; one row for each market from its first
+        report on. Columns other than these are those of the last row known, null
+        where it is older than `max_age`.
 
     Notes
     -----
@@ -59,14 +60,16 @@ def snapshots(frame: pl.DataFrame, every: timedelta, max_age: timedelta) -> pl.D
     rows = frame.with_columns(known.alias("known_at"), pl.col("time").alias("_stated")).sort(
         *_MARKET, "known_at", "time", maintain_order=True
     )
-    since, until = pl.col("known_at").min().dt.truncate(every), pl.col("known_at").max()
+    # What was known too late to stand for any present does not prolong the grid.
+    fresh = pl.col("known_at") - pl.col("_stated") <= max_age
+    last = pl.coalesce(pl.col("known_at").filter(fresh).max(), pl.col("known_at").max())
+    since, until = pl.col("known_at").min().dt.truncate(every), last
     grid = rows.select(
         pl.datetime_range(since, until, every).alias("known_at") if rows.height else "known_at"
     )
     markets = rows.group_by(_MARKET).agg(pl.col("known_at").min().alias("_first"))
     latest = rows.filter(pl.col("time") >= pl.col("time").cum_max().over(_MARKET))
     values = [name for name in frame.columns if name not in {"time", "known_at", *_MARKET}]
-    fresh = pl.col("known_at") - pl.col("_stated") <= max_age
     return (
         grid.join(markets, how="cross")
         .filter(pl.col("known_at") >= pl.col("_first"))

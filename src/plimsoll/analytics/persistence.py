@@ -154,9 +154,9 @@ def persistence(settled: pl.DataFrame, *, by_year: bool = False) -> pl.DataFrame
 
     Notes
     -----
-    Caps differ by market and change. One is read off the settlements: their largest or least
-    rate, if it was settled three times or more and is not the neutral one. `at_cap` is null
-    where there is none such.
+    Caps differ by market and change. They are read off the settlements, year by year (UTC): the
+    largest and the least rate of a year, if settled three times or more and not the neutral one.
+    `at_cap` is null where there is none such.
 
     The half-life is over settlements that follow each other at the newest interval, without
     a hole between; a distance is from the mean of those.
@@ -184,7 +184,7 @@ def _of(market: pl.DataFrame) -> dict[str, Any]:
         "positive": (signs > 0).mean(),
         "negative": (signs < 0).mean(),
         "at_neutral": _resting(market).mean(),
-        "at_cap": _capped(market),
+        "at_cap": _share_capped(market),
         "longest_streak": _longest(rates),
         **_decay(market.with_columns(apr=annual), newest),
     }
@@ -201,14 +201,20 @@ def _resting(market: pl.DataFrame) -> pl.Series:
     return market.select((pl.col("rate") - rest).abs() <= _REST).to_series()
 
 
-def _capped(market: pl.DataFrame) -> float | None:
-    """Return the share of settlements at an extreme that repeats; None if none does."""
+def _share_capped(market: pl.DataFrame) -> float | None:
+    """Return the share of settlements at a cap of their year; None if no year has any."""
+    years = market.group_by(pl.col("time").dt.year(), maintain_order=True)
+    found = sum(_capped(year) for _, year in years)
+    return found / market.height if found else None
+
+
+def _capped(market: pl.DataFrame) -> int:
+    """Return how many settlements are at an extreme that repeats."""
     resting = _resting(market).fill_null(value=False)
     annual = apr(market["rate"], market["interval_hours"]).round(6)
-    free = annual.filter(~resting)
-    at = [(annual == edge).sum() for edge in {free.max(), free.min()} if edge is not None]
-    caps = [int(count) for count in at if count >= _REPEATED]
-    return sum(caps) / market.height if caps else None
+    edges = {annual.max(), annual.min()} - {None}
+    at = [((annual == edge) & ~resting).sum() for edge in edges]
+    return sum(int(count) for count in at if count >= _REPEATED)
 
 
 def _longest(rates: pl.Series) -> int | None:

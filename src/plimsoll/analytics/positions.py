@@ -9,9 +9,12 @@ import polars as pl
 if TYPE_CHECKING:
     from datetime import timedelta
 
-__all__ = ["coverage", "held", "opened"]
+__all__ = ["coverage", "followed", "held", "opened"]
 
 _WHOSE = ("exchange", "symbol", "wallet", "side")
+_BEFORE = pl.col("amount").shift().over(_WHOSE).fill_null(0.0)
+_NEW = (pl.col("amount") > 0) & (_BEFORE == 0)
+"""Whether a row is the first of a position."""
 
 
 def held(positions: pl.DataFrame, moments: pl.Series, max_age: timedelta) -> pl.DataFrame:
@@ -64,8 +67,34 @@ def opened(positions: pl.DataFrame) -> pl.DataFrame:
     DataFrame
         The first row of each wallet and side, and the first after it had no amount.
     """
-    before = pl.col("amount").shift().over(_WHOSE).fill_null(0.0)
-    return _known(positions).filter((pl.col("amount") > 0) & (before == 0)).collect()
+    return _known(positions).filter(_NEW).collect()
+
+
+def followed(positions: pl.DataFrame, since: timedelta) -> pl.DataFrame:
+    """Return each position as often as it was seen, with when it was first.
+
+    Parameters
+    ----------
+    positions : DataFrame
+        Rows of the `position` table.
+    since : timedelta
+        Positions first seen so soon after the first look of all may be old, and are left out.
+
+    Returns
+    -------
+    DataFrame
+        All rows with an amount, with a number for each position, `spell`, and `opened`.
+    """
+    first = pl.when(_NEW).then(pl.int_range(pl.len()))
+    seen = pl.col("seen")
+    return (
+        _known(positions)
+        .with_columns(spell=first)
+        .with_columns(spell=pl.col("spell").forward_fill().over(_WHOSE))
+        .with_columns(opened=seen.min().over("spell"))
+        .filter((pl.col("amount") > 0) & (pl.col("opened") > seen.min() + since))
+        .collect()
+    )
 
 
 def _known(positions: pl.DataFrame) -> pl.LazyFrame:

@@ -15,8 +15,8 @@ from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.clusters import clusters
 from plimsoll.analytics.inventory import Grid
-from plimsoll.analytics.inventory_laws import shifts
-from plimsoll.analytics.inventory_state import marks, matrix, rates
+from plimsoll.analytics.inventory_state import marks, matrix
+from plimsoll.analytics.margins import in_force, log_factors
 from plimsoll.analytics.tiers import among
 from plimsoll.market.symbols import Symbol
 
@@ -75,8 +75,8 @@ class Standing:
     bars : DataFrame
         Those before: where the price was when.
     parameters : Parameters
-    maintenance : float or None, fraction of notional
-        In force then; None for that of the parameters.
+    brackets : int
+        Which of the parameters' were in force then.
     fit : Fitted or None
         What the leverage mix was fitted to; None where it is a prior.
     exchange, symbol : str or None
@@ -91,7 +91,7 @@ class Standing:
     open_interest_usd: float
     bars: pl.DataFrame
     parameters: Parameters
-    maintenance: float | None = None
+    brackets: int = 0
     fit: Fitted | None = None
     exchange: str | None = None
     symbol: str | None = None
@@ -180,7 +180,7 @@ class Standing:
 
     def factors(self) -> list[Floats]:
         """Return liquidation price over entry price of each leverage, of longs and of shorts."""
-        return list(np.exp(shifts(self.parameters, self.maintenance)))
+        return list(np.exp(log_factors(self.parameters, self.brackets)))
 
     def _traded(self, low: float, high: float) -> tuple[datetime | None, datetime | None, int]:
         lows, highs = (self.bars[name].to_numpy() for name in ("low", "high"))
@@ -225,18 +225,18 @@ def stands(bars: pl.DataFrame, parameters: Parameters, fit: Fitted | None = None
     parts = fit.parts if fit else ((1.0, parameters),)
     unit = 1.0 if parameters.settlement == "inverse" else price
     contracts = matrix(in_contracts(past, parameters.settlement))
-    asked = rates(bars[: last + 1])
+    asked = in_force(bars[: last + 1], parameters.maintenance)
     moved = Averaged(
         parts,
         contracts,
         crossing,
         interval=interval,
         grid=grid,
-        maintenance=None if asked is None else asked[:last],
+        brackets=None if asked is None else asked[:last],
     )
     moved.advance(np.zeros(last, dtype=np.bool_))
-    if asked is not None and not math.isnan(asked[last]):
-        moved.require(float(asked[last]))
+    if asked is not None:
+        moved.require(int(asked[last]))
     open_interest = float(contracts[-1, -1])
     return Standing(
         time=bars["time"][last],
@@ -248,7 +248,7 @@ def stands(bars: pl.DataFrame, parameters: Parameters, fit: Fitted | None = None
         open_interest_usd=open_interest * unit,
         bars=past.select("time", "low", "high", "close"),
         parameters=parameters,
-        maintenance=moved.inventories[0][1].maintenance,
+        brackets=moved.inventories[0][1].brackets,
         fit=fit,
     )
 
@@ -447,7 +447,9 @@ def _is_over(one: Standing, now: datetime) -> bool:
 
 def _coverage(standing: Sequence[Standing], fresh: Sequence[Standing]) -> float | None:
     """Return the share of what can be liquidated that has a known entry and is of now."""
-    liquidatable = [one.parameters.liquidatable * one.open_interest_usd for one in standing]
+    liquidatable = [
+        float(np.mean(one.parameters.reachable)) * one.open_interest_usd for one in standing
+    ]
     placed = [
         one.coverage * usd for one, usd in zip(standing, liquidatable, strict=True) if one in fresh
     ]

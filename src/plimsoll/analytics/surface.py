@@ -225,7 +225,11 @@ def _checks(
     columns = {"error": error, "butterfly": found[:, 0], "crossing": found[:, 2]}
     if prefix:
         columns["quoted"] = found[:, 1]
-    return {f"{prefix}{name}": _nulls(values) for name, values in columns.items()}
+    known = np.isfinite(curves).all(axis=1)
+    return {
+        f"{prefix}{name}": _nulls(np.where(known, values, np.nan))
+        for name, values in columns.items()
+    }
 
 
 def _read(slots: pl.DataFrame, curves: Floats) -> dict[str, pl.Series]:

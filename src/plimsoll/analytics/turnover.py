@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plimsoll.analytics.bars import within
+
 if TYPE_CHECKING:
     from datetime import timedelta
 
@@ -20,8 +22,8 @@ def traded(candles: pl.DataFrame, every: timedelta) -> pl.DataFrame:
     candles : DataFrame
         Rows of the `candle` table, of trades, of any markets.
     every : timedelta
-        The step of the grid; only candles that fit into it count. Where those of several lengths
-        do, the shortest that fill it.
+        The step of the grid; only candles that lie inside one step count. Where those of several
+        lengths do, the shortest that fill it.
 
     Returns
     -------
@@ -31,8 +33,7 @@ def traded(candles: pl.DataFrame, every: timedelta) -> pl.DataFrame:
     """
     seconds = round(every.total_seconds())
     step, keys = f"{seconds}s", ["time", "exchange", "symbol"]
-    fits = (pl.lit(seconds) % pl.col("interval") == 0) & (pl.col("price_kind") == "trade")
-    rows = candles.filter(fits)
+    rows = candles.filter(within(every) & (pl.col("price_kind") == "trade"))
     whole = pl.len() * pl.col("interval").first() == seconds
 
     def total(name: str) -> pl.Expr:
@@ -70,7 +71,8 @@ def turnover(
     total : DataFrame
         As `open_interest.aggregate` returns.
     futures, spot : DataFrame
-        As `traded` returns, on the grid of `total`: of the contracts, and of the spot markets.
+        As `traded` returns, on the grid of `total`: of the contracts, and of the spot markets. A
+        market with a time `since` counts from then on: when its open interest began to be told.
     every : timedelta
         The step of that grid.
     over : timedelta
@@ -109,30 +111,18 @@ def turnover(
 
 def _rolling(rows: pl.DataFrame, every: timedelta, over: timedelta, name: str) -> pl.DataFrame:
     """Return volume over the span before each instant; null where any market's is not whole."""
-    sums = (
-        rows.group_by("time")
-        .agg(pl.col("volume").sum(), pl.col("volume").count().alias("known"))
-        .sort("time")
-    )
-    if sums.is_empty():
-        return sums.select("time", pl.col("volume").alias(name))
-    grid = sums.select(pl.datetime_range(pl.col("time").min(), pl.col("time").max(), every))
-    whole = pl.when(pl.col("known") == pl.col("listed")).then(pl.col("volume"))
+    keys, time = ["exchange", "symbol"], pl.col("time")
+    if rows.is_empty():
+        return rows.select("time", pl.col("volume").alias(name))
+    grid = rows.select(pl.datetime_range(time.min(), time.max(), every))
+    since = pl.col("since" if "since" in rows.columns else "time").min().alias("since")
+    summed = pl.col("volume").rolling_sum(max(1, round(over / every)))
     return (
-        grid.join(sums, on="time", how="left", maintain_order="left")
-        .join(_listed(rows, grid, over), on="time", how="left", maintain_order="left")
-        .select("time", whole.rolling_sum(max(1, round(over / every))).alias(name))
-    )
-
-
-def _listed(rows: pl.DataFrame, grid: pl.DataFrame, over: timedelta) -> pl.DataFrame:
-    """Return how many markets have told anything within the span before each instant."""
-    keys = ["exchange", "symbol"]
-    told = rows.select("time", *keys, pl.lit(value=True).alias("told")).sort("time")
-    return (
-        grid.join(rows.select(keys).unique(), how="cross")
-        .sort("time")
-        .join_asof(told, on="time", by=keys, tolerance=over, check_sortedness=False)
+        grid.join(rows.group_by(keys).agg(since), how="cross")
+        .join(rows.select("time", *keys, "volume", told="time"), on=["time", *keys], how="left")
+        .sort(*keys, "time")
+        .with_columns(summed.over(keys), pl.col("told").forward_fill().over(keys))
+        .filter(time >= pl.col("since"), pl.col("told") >= time - over)
         .group_by("time")
-        .agg(pl.col("told").count().alias("listed"))
+        .agg(pl.when(pl.col("volume").null_count() == 0).then(pl.col("volume").sum()).alias(name))
     )

@@ -133,9 +133,9 @@ def carry(
 
     SYMBOL is a coin for every pair of its markets, or a perpetual with one
     --exchange for the path of spot held against it. All are fractions of what
-    the long side cost: funding is what settlements paid, rates their plain sum,
-    basis what the prices did. It is what was earned, not what that would come
-    to in a year.
+    the long side cost, or of the dollars that an inverse short sold: funding is
+    what settlements paid, rates their plain sum, basis what the prices did. It
+    is what was earned, not what that would come to in a year.
     """
     opened = session.open(store)
     asked = span.arguments | {"spot_fee": spot_fee, "perpetual_fee": perpetual_fee}
@@ -160,7 +160,7 @@ def carry(
         from plimsoll.picture import series  # noqa: PLC0415 (only for pictures)
 
         lines = frame.select("time", pl.col("net", "funding", "basis") * 100)
-        series.draw(lines, path, title=title, unit="% of what the spot cost, so far")
+        series.draw(lines, path, title=title, unit="% of what was opened, so far")
 
     answer(output, frame, parameters, _words(shown, title=title, last=24), picture)
 

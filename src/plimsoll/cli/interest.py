@@ -193,16 +193,16 @@ def _turnover(opened: Session, supply: float | None, asked: dict[str, Any], outp
 @flags.store
 @flags.output
 def consensus(symbol: str, *, every: str, span: Span, store: Path | None, output: Output) -> None:
-    """Show whose open interest can be believed, and the sum of those.
+    """Show whose reports can be believed, and the open interest of those.
 
     SYMBOL is a coin for all its contracts, or a unified symbol. A market is graded
-    A to D by its reports of a week, for open interest and for its price, with the
-    reasons. The sum leaves out what was graded D when it was told, and names it.
+    A to D with the reasons: by a week of open interest and prices, and by a month of
+    funding and of longs per short, each population by itself. The sum leaves out
+    what was graded D when it was told, and names it.
     """
     asked = {"symbol": symbol, "every": every, **span.arguments}
     found = session.open(store).consensus(**asked)
-    needs_rows(found.total, symbol)
-    title = f"Whose open interest can be believed, {symbol}"
+    title = f"Whose reports can be believed, {symbol}"
 
     if output.out is not None and output.out.suffix == ".png":
         from plimsoll.picture import interest  # noqa: PLC0415
@@ -215,8 +215,32 @@ def consensus(symbol: str, *, every: str, span: Span, store: Path | None, output
         "grades": found.grades.to_dicts(),
         "total": found.total.to_dict(as_series=False),
     }
-    if not give(output, body):
+    if give(output, body):
+        return
+    if found.total.height:
         _believed(found.grades, found.total, title)
+    for metric, words in _BESIDE.items():
+        _graded(found.grades.filter(metric=metric), f"{words}, {symbol}")
+
+
+_BESIDE = {
+    "funding": "Funding, a simple rate a year, beside that of the others",
+    "long_short": "Longs per short, beside the others of the same population",
+}
+
+
+def _graded(grades: pl.DataFrame, title: str) -> None:
+    """Print the grades of a metric, a row for each market and population."""
+    if grades.is_empty():
+        return
+    values = pl.col("value", "others")
+    said = values.round(3)
+    if grades["metric"][0] == "funding":
+        said = values.map_elements(percent, return_dtype=pl.String, skip_nulls=False)
+    why = pl.col("reasons").list.join("; ")
+    told = grades.select("exchange", "symbol", "population", said, "grade", why)
+    whole = told if grades["population"].count() else told.drop("population")
+    table(whole, title=title, right=("value", "others"))
 
 
 def _believed(grades: pl.DataFrame, total: pl.DataFrame, title: str) -> None:

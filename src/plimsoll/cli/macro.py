@@ -8,6 +8,7 @@ import click
 import polars as pl
 
 from plimsoll import session
+from plimsoll.analytics.macro import PARTS
 from plimsoll.cli import flags
 from plimsoll.cli.output import SAID, give, readable, table
 from plimsoll.errors import NoSuchData
@@ -48,7 +49,7 @@ def macro(coin: str, span: Span, store: Path | None, output: Output) -> None:
     def picture(path: Path) -> None:
         from plimsoll.picture import macro as drawn  # noqa: PLC0415 (matplotlib only for pictures)
 
-        drawn.draw(found["stablecoins"], found["commitments"], path, title=coin)
+        drawn.draw(found, path, title=coin)
 
     parts = {name: None if f is None else f.to_dict(as_series=False) for name, f in found.items()}
     if give(output, {"parameters": {"coin": coin, **span.arguments}, **parts}, picture):
@@ -58,6 +59,10 @@ def macro(coin: str, span: Span, store: Path | None, output: Output) -> None:
             click.echo(f"{_TITLES[name]}: not stored\n")
             continue
         table(readable(_latest(name, frame)), title=_TITLES[name], right=SAID)
+        if name == "institutional":
+            click.echo(
+                f"the score is of {frame['known'][-1]} of {len(PARTS)} parts, all weigh the same"
+            )
         click.echo()
 
 

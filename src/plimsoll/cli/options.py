@@ -113,9 +113,12 @@ def _said(state: OptionState) -> None:
     )
     right = ("percentile", "coverage", "share", "most")
     title = "Now, and its rank in the market's own history"
-    table(_percentages(state.summary), title=title, right=right)
+    table(_percentages(state.summary.drop("z")), title=title, right=right)
     click.echo()
     table(_expiries(state), title="By expiry", right=("gamma", "naive_gamma", "atm", "rr25"))
+    click.echo()
+    title = "At constant maturities, and how unusual that is among its own of 90 days"
+    table(_maturities(state), title=title, right=_SMILE)
     click.echo()
     for name in ("tenor", "moneyness"):
         table(
@@ -155,6 +158,23 @@ def _expiries(state: OptionState) -> pl.DataFrame:
         naive_gamma="naive_usd",
     )
     return _worded(shown, atm=percent, rr25=percent, gamma=dollars, naive_gamma=dollars)
+
+
+_SMILE = ("atm", "rr25", "strangle")
+
+
+def _maturities(state: OptionState) -> pl.DataFrame:
+    names = dict(zip(_SMILE, ("atm", "risk_reversal", "strangle"), strict=True))
+    told = [
+        column
+        for short, name in names.items()
+        for column in (
+            pl.col(name).alias(short),
+            pl.col(f"{name}_z").round(2).alias(f"{short}_z"),
+        )
+    ]
+    shown = state.maturities.select("days", *told, observations="atm_observations")
+    return _worded(shown, **dict.fromkeys(_SMILE, percent))
 
 
 _MONEY = ("delta_usd", "premium_usd")

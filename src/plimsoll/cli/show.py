@@ -41,8 +41,8 @@ def show(
     from; a part that is not stored is left out.
     """
     found = session.open(store).show(symbol, exchange=list(exchange) or None, as_of=as_of)
-    if all(frame is None for frame in found.values()):
-        raise NoSuchData(f"nothing is stored for {symbol}")
+    if all(frame is None for name, frame in found.items() if name != "macro"):
+        raise NoSuchData(f"nothing is stored for {symbol}; `plimsoll status` lists what is")
     parts = {name: None if f is None else f.to_dict(as_series=False) for name, f in found.items()}
     parameters = {"symbol": symbol, "exchange": exchange, "as_of": as_of}
     if give(output, {"parameters": parameters, **parts}):

@@ -17,7 +17,7 @@ from plimsoll.errors import UnknownSymbol
 from plimsoll.exchanges.base import Channel, Poll
 from plimsoll.exchanges.reading import Listing, Request, known, nanoseconds, number, positive
 from plimsoll.market import native
-from plimsoll.market.events import OptionQuote, Trade
+from plimsoll.market.events import OptionQuote, Origin, Trade
 from plimsoll.market.instrument import Instrument
 from plimsoll.market.interval import SECOND
 
@@ -51,6 +51,7 @@ NOTE = (
 )
 
 _SIZES = {"inverse": "contractSize", CATEGORY: "unit"}
+_ORIGINS: dict[str | None, Origin] = {"MARKET": "screen", "BLOCK": "block"}
 
 
 class _Fill(Struct):
@@ -60,6 +61,7 @@ class _Fill(Struct):
     q: str
     T: int
     m: bool
+    X: Literal["MARKET", "BLOCK"] | None = None
 
 
 def instruments() -> list[Request]:
@@ -128,6 +130,7 @@ def trade(decoder: Decoder, data: dict[str, Any], received: int) -> Trade:
         side="sell" if one.m else "buy",  # m: the buyer was the maker
         price=positive(one.p) / size,
         amount=positive(one.q) * size,
+        origin=_ORIGINS.get(one.X),
     )
 
 

@@ -16,8 +16,9 @@ from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, Unsupported
-from plimsoll.exchanges import books
+from plimsoll.exchanges import books, bybit_options
 from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
+from plimsoll.exchanges.bybit_options import COINS, OPTION
 from plimsoll.exchanges.reading import (
     MILLISECOND,
     Acknowledged,
@@ -41,6 +42,7 @@ from plimsoll.market.events import (
     MarkPrice,
     OpenInterest,
     OptionQuote,
+    Origin,
     Trade,
 )
 from plimsoll.market.instrument import Brackets, Instrument
@@ -56,9 +58,7 @@ __all__ = ["EXCHANGE", "Bybit"]
 NAME = "bybit"
 REST = "https://api.bybit.com/v5/market"
 SOCKET = "wss://stream.bybit.com/v5/public"
-CATEGORIES: tuple[native.Market, ...] = ("linear", "inverse", "option")
-COINS = ("BTC", "ETH", "SOL")
-"""Whose options are asked for."""
+CATEGORIES: tuple[native.Market, ...] = ("linear", "inverse", OPTION)
 LEVELS = 1_000
 """Of each side of a book, the most that is streamed."""
 BOOK = f"orderbook.{LEVELS}"
@@ -90,6 +90,12 @@ class _Print(Struct):
     v: str
     p: str
     i: str = ""
+    BT: bool | None = None
+
+    @property
+    def origin(self) -> Origin | None:
+        """Where a trade was made: of a leg of a combination it does not tell more."""
+        return None if self.BT is None else "block" if self.BT else "screen"
 
 
 class _Book(Struct):
@@ -104,7 +110,9 @@ class Bybit(Exchange):
 
     name = NAME
     offers = {
-        "trade": Offer(stream=True, checked="recorded"),
+        "trade": Offer(
+            stream=True, checked="recorded", note="each fill; of options of BTC, ETH and SOL too"
+        ),
         "liquidation": Offer(
             stream=True, checked="recorded", note="all, in batches of 500 ms; bankruptcy price"
         ),
@@ -126,19 +134,20 @@ class Bybit(Exchange):
             for category in ("linear", "inverse")
         ]
         options = [
-            _request("instrument", "instruments-info", "option", baseCoin=coin, limit="1000")
+            _request("instrument", "instruments-info", OPTION, baseCoin=coin, limit="1000")
             for coin in COINS
         ]
         limits = [_request("brackets", "risk-limit", c) for c in ("linear", "inverse")]
         return [*listed, *options, *limits]
 
     def channels(self, kind: str, listings: Sequence[Listing]) -> list[Channel]:
-        """Return one channel for each instrument."""
+        """Return one channel for each instrument, or for trades of options each coin."""
         topics = {"trade": "publicTrade", "liquidation": "allLiquidation"}
         topics |= dict.fromkeys(books.KINDS, BOOK)
         if kind not in topics:
             raise Unsupported(NAME, kind, "is not streamed")
-        return [
+        options = bybit_options.channels(SOCKET, listings) if kind == "trade" else []
+        futures = [
             Channel(
                 url=f"{SOCKET}/{listing.category}",
                 topic=f"{topics[kind]}.{listing.native}",
@@ -146,8 +155,9 @@ class Bybit(Exchange):
                 symbol=listing.symbol,
             )
             for listing in listings
-            if listing.category != "option"
+            if listing.category != OPTION
         ]
+        return [*futures, *options]
 
     def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return frames of at most ten topics each, named so that the answer tells which."""
@@ -159,15 +169,15 @@ class Bybit(Exchange):
 
     def polls(self, kind: str, listings: Sequence[Listing]) -> list[Poll]:
         """Return one request for all tickers, or one for each instrument."""
-        categories = sorted({listing.category for listing in listings} - {"option"})
+        categories = sorted({listing.category for listing in listings} - {OPTION})
         if kind in {"open_interest", "mark_price", "funding"}:
             return [Poll(request=_request(kind, "tickers", c), every=30) for c in categories]
         if kind == "option_quote":
             return [
-                Poll(request=_request(kind, "tickers", "option", baseCoin=coin), every=300)
+                Poll(request=_request(kind, "tickers", OPTION, baseCoin=coin), every=300)
                 for coin in COINS
             ]
-        futures = [listing for listing in listings if listing.category != "option"]
+        futures = [listing for listing in listings if listing.category != OPTION]
         if kind == "candle":
             return [
                 Poll(request=_of(kind, "kline", one, interval="1", limit="3"), every=60, delay=2)
@@ -274,13 +284,18 @@ class _Decoder(Decoder):
             return [Refused(frame.ret_msg.rpartition(":")[2].strip(), frame.ret_msg)]
         if frame.op in {"ping", "pong", "unsubscribe"}:
             return []
+        if frame.type == bybit_options.ANSWER:
+            return list(bybit_options.subscribed(frame.data, frame.ret_msg))
         if frame.topic.startswith(BOOK):
             return self._book(frame, received)
-        topic = frame.topic.partition(".")[0]
+        topic, _, of = frame.topic.partition(".")
         make = {"publicTrade": self._trade, "allLiquidation": self._liquidation}.get(topic)
         if make is None:
             raise ValueError(f"unknown topic {frame.topic!r}")
-        return [make(one, received) for one in convert(frame.data, list[_Print])]
+        rows = convert(frame.data, list[_Print])
+        if topic == "publicTrade" and of in COINS:
+            rows = [one for one in rows if not bybit_options.is_new(self, one.s)]
+        return [make(one, received) for one in rows]
 
     def answer(self, payload: bytes, received: int, request: Request) -> list[Any]:
         rows = _result(payload)["list"]
@@ -331,6 +346,7 @@ class _Decoder(Decoder):
             side="buy" if one.S == "Buy" else "sell",
             price=price,
             amount=self._amount(listing, one.v, price),
+            origin=one.origin,
         )
 
     def _liquidation(self, one: _Print, received: int) -> Liquidation:
@@ -384,7 +400,7 @@ class _Decoder(Decoder):
         about = self.about(listing, now, received)
         match request.kind:
             case "option_quote":
-                return [OptionQuote(**about, **picked(row, _OPTION))]
+                return [OptionQuote(**about, **bybit_options.quoted(row))]
             case "mark_price":
                 return [MarkPrice(**about, **picked(row, _MARK))]
             case "open_interest":
@@ -462,23 +478,3 @@ def _standing(row: dict[str, Any], listing: Listing, about: dict[str, Any]) -> O
 
 
 _MARK = {"mark_price": "markPrice", "index_price": "indexPrice", "last_price": "lastPrice"}
-_OPTION = {
-    "underlying_price": "underlyingPrice",
-    "index_price": "indexPrice",
-    "bid_price": "bid1Price",
-    "bid_amount": "bid1Size",
-    "ask_price": "ask1Price",
-    "ask_amount": "ask1Size",
-    "mark_price": "markPrice",
-    "last_price": "lastPrice",
-    "bid_iv": "bid1Iv",
-    "ask_iv": "ask1Iv",
-    "mark_iv": "markIv",
-    "open_interest": "openInterest",
-    "volume": "volume24h",
-    "volume_usd": "turnover24h",
-    "delta": "delta",
-    "gamma": "gamma",
-    "vega": "vega",
-    "theta": "theta",
-}

@@ -19,6 +19,7 @@ from plimsoll.errors import UnknownSymbol, Unsupported
 from plimsoll.exchanges import books, deribit_books, deribit_options
 from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
 from plimsoll.exchanges.deribit_options import INDEX, OPTION, price
+from plimsoll.exchanges.deribit_trades import Print
 from plimsoll.exchanges.reading import (
     MILLISECOND,
     Acknowledged,
@@ -86,17 +87,6 @@ class _Frame(Struct):
     id: Any = None
     result: Any = None
     error: _Failure | None = None
-
-
-class _Print(Struct):
-    instrument_name: str
-    trade_id: str
-    trade_seq: int
-    timestamp: int
-    direction: Literal["buy", "sell"]
-    price: float
-    amount: float
-    liquidation: Literal["M", "T", "MT"] | None = None
 
 
 class Deribit(Exchange):
@@ -242,7 +232,7 @@ class Deribit(Exchange):
         """Return the page after one of trades."""
         host, _, path = request.url.partition("/public/")
         start, last = int(request.about["start"]), None
-        if trades := convert(result["trades"], list[_Print]):
+        if trades := convert(result["trades"], list[Print]):
             last = max(trades, key=lambda one: one.trade_seq)
         if path == _BY_TIME and not (result["has_more"] and trades):
             # The host of old trades lacks the newest: the main host is asked after it.
@@ -323,7 +313,7 @@ class DeribitDecoder(Decoder):
         if topic == "deribit_volatility_index":
             return [deribit_options.index(self, params.data, received)]
         if topic == "trades":
-            prints = convert(params.data, list[_Print])
+            prints = convert(params.data, list[Print])
             return [event for one in prints for event in self._print(one, received)]
         if topic == "ticker":
             return self._ticker(params.data, received)
@@ -355,12 +345,12 @@ class DeribitDecoder(Decoder):
         """Return what trades of the past say of a kind."""
         if request.about["category"] == OPTION:
             return list(deribit_options.trades(self, rows, received))
-        prints = convert(rows, list[_Print])
+        prints = convert(rows, list[Print])
         events = [event for one in prints for event in self._print(one, received)]
         wanted = Liquidation if request.kind == "liquidation" else Trade
         return [event for event in events if isinstance(event, wanted)]
 
-    def _print(self, one: _Print, received: int) -> list[Trade | Liquidation]:
+    def _print(self, one: Print, received: int) -> list[Trade | Liquidation]:
         """Return a trade, and the liquidations that caused it: of the taker, the maker, both."""
         listing, price = self.listing(one.instrument_name, *FUTURES), positive(one.price)
         inverse, stated = listing.category == "inverse", positive(one.amount)
@@ -368,9 +358,8 @@ class DeribitDecoder(Decoder):
         about |= {"price": price, "amount": stated / price if inverse else stated}
         taker: list[Literal["long", "short"]] = ["long", "short"]  # one who sells was long
         sides = zip(taker if one.direction == "sell" else taker[::-1], "TM", strict=True)
-        # Of another coin than bitcoin the number has a prefix: ETH-34066.
         return [
-            Trade(**about, id=int(one.trade_id.rpartition("-")[2]), side=one.direction),
+            Trade(**about, id=one.number, side=one.direction, origin=one.origin),
             *(
                 Liquidation(
                     **about,

@@ -8,11 +8,12 @@ of the next page is in the answer.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, convert
+from msgspec import convert
 from msgspec.structs import replace
 
+from plimsoll.exchanges.deribit_trades import Print
 from plimsoll.exchanges.reading import Listing, known, nanoseconds, number, picked, positive
 from plimsoll.market import native
 from plimsoll.market.events import Trade, VolatilityIndex
@@ -48,15 +49,6 @@ _INDICES = {"btc_usd": "BTC", "eth_usd": "ETH"}
 _GREEKS = ("delta", "gamma", "vega", "theta", "rho")
 
 
-class _Print(Struct):
-    instrument_name: str
-    trade_id: str
-    timestamp: int
-    direction: Literal["buy", "sell"]
-    price: float
-    amount: float
-
-
 def indices(exchange: str, listed: Iterable[Listing]) -> list[Listing]:
     """Return the indices of volatility of those coins whose options are listed."""
     coins = {one.coin for one in listed if one.category == OPTION}
@@ -86,7 +78,7 @@ def topics(listing: Listing) -> list[tuple[str, tuple[str, ...]]]:
 def trades(decoder: Decoder, rows: Any, received: int) -> list[Trade]:
     """Return trades; those of an option listed a moment ago are passed over."""
     found = []
-    for one in convert(rows, list[_Print]):
+    for one in convert(rows, list[Print]):
         listing = decoder.listings.get((OPTION, one.instrument_name))
         if listing is None:
             symbol = native.unified(decoder.exchange, one.instrument_name)
@@ -96,10 +88,11 @@ def trades(decoder: Decoder, rows: Any, received: int) -> list[Trade]:
         found.append(
             Trade(
                 **decoder.about(listing, nanoseconds(one.timestamp), received),
-                id=int(one.trade_id.rpartition("-")[2]),  # ETH-34066
+                id=one.number,
                 side=one.direction,
                 price=positive(one.price),
                 amount=positive(one.amount),
+                origin=one.origin,
             )
         )
     return found

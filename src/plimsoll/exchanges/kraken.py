@@ -44,6 +44,7 @@ from plimsoll.market.events import (
     LongShortRatio,
     MarkPrice,
     OpenInterest,
+    Origin,
     TakerVolume,
     Trade,
 )
@@ -65,6 +66,7 @@ CATEGORIES = ("flexible_futures", "futures_inverse")
 SECOND = 1_000_000_000
 HOUR = 3600 * SECOND
 BUCKET = 300  # seconds of analytics
+_ORIGINS: dict[str, Origin] = {"fill": "screen", "liquidation": "screen", "block": "block"}
 TOGETHER, PAGE = 50, 100  # instruments in one subscription, and trades in one answer
 RECENT = "7 days, or since the matching engine started"
 ABSOLUTE = "of the running hour; the REST ticker's absolute rate is divided by the mark price"
@@ -325,7 +327,8 @@ class _Decoder(Decoder):
             contracts = positive(one.qty if one.size is None else one.size)
             amount = listing.instrument.amount(contracts, price)
             first = int(one.uid.replace("-", "")[:15], 16)
-            events.append(Trade(**about, id=first, side=one.side, price=price, amount=amount))
+            told = about | {"price": price, "amount": amount, "origin": _ORIGINS.get(one.type)}
+            events.append(Trade(**told, id=first, side=one.side))
             if one.type == "liquidation":
                 forced = Liquidation(
                     **about,

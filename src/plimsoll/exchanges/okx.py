@@ -3,7 +3,7 @@
 Traps: sizes are contracts (`ctVal` × `ctMult` of `ctValCcy`: coin, but dollars on inverse swaps and
 futures). A liquidation's ``side`` is the order's: ``sell`` closes a long; its price is the
 bankruptcy price, and one message holds several. A settled funding rate is ``realizedRate``. Taker
-volume names sales first. Prices of options are in coin, so that they are quotes and nothing else.
+volume names sales first. Prices of options are in coin.
 Position tiers are counted in contracts, brackets in money: without a price they cannot be told.
 """
 
@@ -18,8 +18,9 @@ from msgspec import Struct, convert, json
 from msgspec.structs import replace
 
 from plimsoll.errors import UnknownSymbol, Unsupported
-from plimsoll.exchanges import books, okx_books
+from plimsoll.exchanges import books, okx_books, okx_options
 from plimsoll.exchanges.base import Channel, Exchange, Limit, Offer, Ping, Poll
+from plimsoll.exchanges.okx_options import FAMILIES, OPTION
 from plimsoll.exchanges.reading import (
     MILLISECOND,
     Acknowledged,
@@ -31,7 +32,6 @@ from plimsoll.exchanges.reading import (
     known,
     nanoseconds,
     number,
-    picked,
     positive,
 )
 from plimsoll.market import native
@@ -63,8 +63,6 @@ NAME = "okx"
 REST = "https://www.okx.com/api/v5"
 SOCKET = "wss://ws.okx.com:8443/ws/v5"
 CONTRACTS = ("SWAP", "FUTURES")
-FAMILIES = ("BTC-USD", "ETH-USD")
-"""Whose options are asked for."""
 PAGE = 100
 BUCKET, BUCKETS = 300, "1,440 buckets"
 
@@ -82,7 +80,7 @@ _ALLOWED = {
     "market/candles": 40,
     **dict.fromkeys(("market/history-candles", "market/tickers", "public/instruments"), 20),
     **dict.fromkeys(("public/liquidation-orders", "public/open-interest"), 20),
-    "public/opt-summary": 20,
+    **dict.fromkeys(("public/opt-summary", okx_options.PAST), 20),
     **dict.fromkeys(("public/funding-rate", "public/funding-rate-history"), 10),
     **dict.fromkeys(("public/mark-price", _INTEREST), 10),
     **dict.fromkeys((_TAKER, *_RATIOS), 5),
@@ -94,7 +92,9 @@ _HISTORY: dict[str, tuple[str, dict[str, str]]] = {
     "taker_volume": (_TAKER, {"period": "5m", "unit": "0"}),  # in coins
     "long_short_ratio": (_RATIO, {"period": "5m"}),
 }
-_REFUSED = re.compile(r"channel:\s*([\w-]+),\s*(?:instId|instType):\s*([\w-]+)")
+_REFUSED = re.compile(
+    r"channel:\s*([\w-]+),\s*(?:instType:\s*OPTION,\s*)?(?:inst(?:Id|Family|Type)):\s*([\w-]+)"
+)
 
 
 class _Answer(Struct):
@@ -131,7 +131,12 @@ class Okx(Exchange):
 
     name = NAME
     offers = {
-        "trade": Offer(stream=True, checked="recorded", note="each fill; not of options"),
+        "trade": Offer(
+            stream=True,
+            history="3 months",
+            checked="recorded",
+            note="each fill; options: documented only, and they alone have history",
+        ),
         "liquidation": Offer(
             stream=True,
             history="hours to 7 days",
@@ -154,12 +159,12 @@ class Okx(Exchange):
     def instruments(self) -> list[Request]:
         """Return what to ask for listings."""
         path, kind = "public/instruments", "instrument"
-        asked = [{"instType": "OPTION", "instFamily": family} for family in FAMILIES]
+        asked = [{"instType": OPTION, "instFamily": family} for family in FAMILIES]
         asked += [{"instType": category} for category in (*CONTRACTS, "SPOT")]
         return [_request(kind, path, query["instType"], **query) for query in asked]
 
     def channels(self, kind: str, listings: Sequence[Listing]) -> list[Channel]:
-        """Return one channel for each instrument, or for liquidations one for each market."""
+        """Return one channel for each instrument, market (liquidations) or family (options)."""
         if kind == "liquidation":
             topics = [f"liquidation-orders:{market}" for market in _markets(listings)]
             return [Channel(url=f"{SOCKET}/public", topic=t, kinds=(kind,)) for t in topics]
@@ -168,11 +173,12 @@ class Okx(Exchange):
         if kind != "trade":
             raise Unsupported(NAME, kind, "is not streamed")
         url, start = f"{SOCKET}/business", "trades-all:"
-        return [
+        others = [
             Channel(url=url, topic=start + one.native, kinds=(kind,), symbol=one.symbol)
             for one in listings
-            if one.category != "OPTION"
+            if one.category != OPTION
         ]
+        return [*others, *okx_options.channels(f"{SOCKET}/public", listings)]
 
     def subscribe(self, channels: Sequence[Channel]) -> list[bytes]:
         """Return frames of at most a hundred topics each."""
@@ -209,6 +215,10 @@ class Okx(Exchange):
         # Both ends are exclusive: one millisecond before the first, and the first after the last.
         newer, older = str(-(-since // MILLISECOND) - 1), str(-(-until // MILLISECOND))
         page = {"before": newer, "after": older, "limit": str(PAGE)}
+        if kind == "trade" and listing.category == OPTION:
+            page = {"type": "2", "after": older, "limit": str(PAGE)}  # by time
+            made = _of(kind, okx_options.PAST, listing, **page)
+            return replace(made, about={**made.about, "newer": newer})
         if listing.category not in CONTRACTS:
             raise Unsupported(NAME, kind, f"of {listing.symbol} has no history here")
         if kind == "liquidation":
@@ -225,6 +235,8 @@ class Okx(Exchange):
 
     def following(self, request: Request, payload: bytes) -> Request | None:
         """Return the next page, older than the oldest row; then the next population of ratios."""
+        if request.kind == "trade":
+            return okx_options.older(request, _rows(payload, request))
         start, end = ("begin", "end") if "end" in request.query else ("before", "after")
         rows = _rows(payload, request) if end in request.query else []
         if not rows:
@@ -263,11 +275,11 @@ def _of(kind: str, path: str, listing: Listing, **query: str) -> Request:
 
 
 def _chains(listings: Sequence[Listing]) -> list[Request]:
-    """Return what tells the options of each family: no one request tells it all."""
-    paths = ("public/opt-summary", "market/tickers", "public/open-interest")
-    families = sorted({_family(one.native) for one in listings if one.category == "OPTION"})
-    asked = [{"instType": "OPTION", "instFamily": family} for family in families]
-    return [_request("option_quote", path, "OPTION", **one) for one in asked for path in paths]
+    """Return what tells the options of each family."""
+    families = okx_options.families(listings)
+    asked = [{"instType": OPTION, "instFamily": family} for family in families]
+    paths = okx_options.CHAIN
+    return [_request("option_quote", path, OPTION, **one) for one in asked for path in paths]
 
 
 def _markets(listings: Sequence[Listing]) -> list[str]:
@@ -281,6 +293,8 @@ def _family(name: str) -> str:
 
 def _argument(topic: str) -> dict[str, str]:
     channel, _, what = topic.partition(":")
+    if channel == okx_options.TRADES:
+        return {"channel": channel, "instType": OPTION, "instFamily": what}
     return {"channel": channel, "instType" if what in CONTRACTS else "instId": what}
 
 
@@ -318,6 +332,8 @@ class _Decoder(Decoder):
         if channel == okx_books.CHANNEL:
             (row,), listing = frame.data, self.listing(frame.arg["instId"], *CONTRACTS, "SPOT")
             return list(self._books.read(okx_books.told(row, frame.action, listing), received))
+        if channel == okx_options.TRADES:
+            return list(okx_options.trades(self, frame.data, received))
         make, rows = _CHANNELS[channel], convert(frame.data, list[dict[str, Any]])
         rows = _details(rows) if channel == "liquidation-orders" else rows
         found = [(row, self.listing(row["instId"], *CONTRACTS, "SPOT")) for row in rows]
@@ -344,8 +360,9 @@ class _Decoder(Decoder):
 def _control(frame: _Frame) -> list[Any]:
     """Return what an event says that is no data."""
     if frame.event == "subscribe":
-        what = frame.arg.get("instId") or frame.arg["instType"]
-        return [Acknowledged((f"{frame.arg['channel']}:{what}",))]
+        arg = frame.arg
+        what = arg.get("instId") or arg.get("instFamily") or arg["instType"]
+        return [Acknowledged((f"{arg['channel']}:{what}",))]
     if frame.event == "error":
         match = _REFUSED.search(frame.msg)
         topic = f"{match[1]}:{match[2]}" if match else ""
@@ -356,7 +373,7 @@ def _control(frame: _Frame) -> list[Any]:
 
 
 def _instrument(row: dict[str, Any], category: str) -> Listing | None:
-    market = {"SPOT": "spot", "OPTION": "option"}.get(category) or row["ctType"]
+    market = {"SPOT": "spot", OPTION: "option"}.get(category) or row["ctType"]
     try:
         symbol = native.unified(NAME, row["instId"], market=market)  # type: ignore[arg-type]
     except UnknownSymbol:
@@ -402,7 +419,7 @@ def _liquidation(row: Any, listing: Listing, about: dict[str, Any]) -> Liquidati
 
 def _interest(row: Any, listing: Listing, about: dict[str, Any]) -> OpenInterest | OptionQuote:
     coins = number(row["oiCcy"])
-    if listing.category == "OPTION":
+    if listing.category == OPTION:
         # The dollars documented for an option equal its coins, so that they are not believed.
         return OptionQuote(**about, open_interest=coins)
     return OpenInterest(**about, amount=coins, value_usd=known(row, "oiUsd"))
@@ -459,25 +476,6 @@ def _taken(row: Any, _listing: Listing, about: dict[str, Any]) -> TakerVolume | 
     return TakerVolume(**about, interval=BUCKET, ratio=bought / sold if sold > 0 else None)
 
 
-def _summary(row: Any, _listing: Listing, about: dict[str, Any]) -> OptionQuote:
-    # Zero means none: no option has a volatility, or a forward, of zero.
-    levels = {"bid_iv": "bidVol", "ask_iv": "askVol", "mark_iv": "markVol"}
-    levels["underlying_price"] = "fwdPx"
-    about |= {ours: number(row[theirs] or 0) or None for ours, theirs in levels.items()}
-    greeks = ("delta", "gamma", "vega", "theta")
-    # Those of Black and Scholes are in dollars; the plain ones are in coin.
-    about |= {ours: known({ours: row[f"{ours}BS"]}, ours) for ours in greeks}
-    return OptionQuote(**about)
-
-
-def _quote(row: Any, listing: Listing, about: dict[str, Any]) -> OptionQuote:
-    size = float(listing.instrument.contract_size)
-    counted = picked(row, {"bid_amount": "bidSz", "ask_amount": "askSz", "volume": "vol24h"})
-    about |= {ours: None if value is None else value * size for ours, value in counted.items()}
-    about |= picked(row, {"bid_price": "bidPx", "ask_price": "askPx", "last_price": "last"})
-    return OptionQuote(**about)
-
-
 _CHANNELS: dict[str, _Maker] = {"trades-all": _trade, "liquidation-orders": _liquidation}
 _PATHS: dict[str, _Maker] = {
     "public/open-interest": _interest,
@@ -485,8 +483,9 @@ _PATHS: dict[str, _Maker] = {
     "public/funding-rate": _predicted,
     "public/funding-rate-history": _settled,
     "public/liquidation-orders": _liquidation,
-    "public/opt-summary": _summary,
-    "market/tickers": _quote,
+    "public/opt-summary": okx_options.summary,
+    "market/tickers": okx_options.quote,
+    okx_options.PAST: okx_options.trade,
     "market/candles": _candle,
     "market/history-candles": _candle,
     _INTEREST: _interest_then,

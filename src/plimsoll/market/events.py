@@ -39,6 +39,7 @@ __all__ = [
     "OpenInterest",
     "OpenInterestTotal",
     "OptionQuote",
+    "Origin",
     "Position",
     "PriceKind",
     "Side",
@@ -73,6 +74,7 @@ Name = Annotated[str, _column("", "name")]
 
 Side = Literal["buy", "sell"]
 PositionSide = Literal["long", "short"]
+Origin = Literal["screen", "combo", "block"]
 PriceKind = Literal["fill", "bankruptcy", "mark"]
 Completeness = Literal["complete", "throttled", "sampled", "aggregated", "unknown"]
 
@@ -111,6 +113,18 @@ class Trade(Event, frozen=True, kw_only=True, tag="trade"):
         Literal["single", "aggregate"],
         _column("", "", "aggregate: fills of one order at one price, counted once"),
     ] = "single"
+    origin: (
+        Annotated[
+            Origin,
+            _column(
+                "",
+                "",
+                "screen: the order book; combo: a leg of a combination; block: arranged outside "
+                "the book; null where the exchange does not tell",
+            ),
+        ]
+        | None
+    ) = None
 
     key = ("grain", "id")
 

@@ -7,7 +7,7 @@ import types
 import typing
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 import polars as pl
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EARLIEST", "TABLES", "TIME", "Batch", "Column", "Table", "events", "flaw", "rows"]
 
+_Frame = TypeVar("_Frame", pl.DataFrame, pl.LazyFrame)
+
 TIME = pl.Datetime("us", "UTC")
 EARLIEST = pl.datetime(2009, 1, 3, time_zone="UTC")
 """The first Bitcoin block: no stamp can be older."""
@@ -28,6 +30,8 @@ LATEST = pl.datetime(2100, 1, 1, time_zone="UTC")
 """No stamp can be later: what seems to be is in another unit."""
 _LONGEST_NAME = 80
 _TEN_YEARS = 315_360_000
+_ROUNDED = 1 + 1e-6
+"""By how much a part may exceed its whole, as each is rounded by its exchange."""
 
 _KNOWN = ("nothing can be known before it happens", pl.col("known_at") >= pl.col("time"))
 _LAWS = {
@@ -41,6 +45,10 @@ _LAWS = {
             "open and close must lie between low and high",
             pl.min_horizontal("open", "close").ge(pl.col("low"))
             & pl.max_horizontal("open", "close").le(pl.col("high")),
+        ),
+        (
+            "takers cannot have bought more than was traded",
+            (pl.col("taker_buy_volume") <= pl.col("volume") * _ROUNDED).fill_null(value=True),
         ),
     ),
     "gap": (("a gap must end after it begins", pl.col("until") > pl.col("time")),),
@@ -179,6 +187,30 @@ class Table:
         )
         told = pl.max_horizontal(self._end(), "received")
         return frame.with_columns(known_at=pl.coalesce("known_at", told))
+
+    def widened(self, stored: _Frame) -> _Frame:
+        """Return stored rows with the columns that this table has gained since, null in each.
+
+        Parameters
+        ----------
+        stored : DataFrame or LazyFrame
+            Rows as they were written, with all columns that the table had then.
+
+        Returns
+        -------
+        DataFrame or LazyFrame
+            The columns in this table's order, then those that are none of its own. One that no
+            row may lack is not made up: without it, a row was never of this table.
+        """
+        found = stored.collect_schema().names()
+        gained = [c for c in self.columns if c.name not in found and not c.required]
+        if not gained:
+            return stored
+        own = {column.name for column in self.columns}
+        return stored.with_columns(pl.lit(None, c.dtype).alias(c.name) for c in gained).select(
+            *(c.name for c in self.columns if c.name in found or c in gained),
+            *(name for name in found if name not in own),
+        )
 
     def _end(self) -> pl.Expr:
         """Return when what a row tells is over: a bar is known at its close."""
@@ -339,19 +371,28 @@ def _unlawful(event: Event) -> str | None:
     if known < event.time:
         return "it is known before it happens"
     if isinstance(event, Candle):
-        if not event.low <= min(event.open, event.close) <= event.high:
-            return "open and close must lie between low and high"
-        if max(event.open, event.close) > event.high:
-            return "open and close must lie between low and high"
-        end = event.time + min(event.interval, 28 * 86_400) * SECOND
-        if event.known_at is not None and event.known_at < end:
-            return "a candle is known at its close, not before"
+        return _odd(event)
     if isinstance(event, Gap) and event.until <= event.time:
         return "a gap must end after it begins"
     return None
 
 
 @cache
+def _odd(candle: Candle) -> str | None:
+    """Return what cannot hold between the values of a candle."""
+    if not candle.low <= min(candle.open, candle.close) <= candle.high:
+        return "open and close must lie between low and high"
+    if max(candle.open, candle.close) > candle.high:
+        return "open and close must lie between low and high"
+    bought, volume = candle.taker_buy_volume, candle.volume
+    if bought is not None and volume is not None and bought > volume * _ROUNDED:
+        return "takers cannot have bought more than was traded"
+    end = candle.time + min(candle.interval, 28 * 86_400) * SECOND
+    if candle.known_at is not None and candle.known_at < end:
+        return "a candle is known at its close, not before"
+    return None
+
+
 def _ruled(event: type[Event]) -> list[tuple[str, Column]]:
     """Return the columns of an event that have rules or words."""
     table = TABLES[event.__struct_config__.tag]  # type: ignore[index]

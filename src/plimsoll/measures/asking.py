@@ -51,8 +51,20 @@ class Asked(NamedTuple):
 
 
 def asked(exchange: Exchanges, since: When, until: When, as_of: When) -> Asked:
-    """Return a question in the form the store reads it."""
-    return Asked(names(exchange), moment(since), moment(until), moment(as_of))
+    """Return a question in the form the store reads it.
+
+    Raises
+    ------
+    ValueError
+        If the span ends where it begins, or before.
+    """
+    found = Asked(names(exchange), moment(since), moment(until), moment(as_of))
+    if found.since is not None and found.until is not None and found.since >= found.until:
+        raise ValueError(
+            f"no time lies from {found.since:%Y-%m-%d %H:%M} until {found.until:%Y-%m-%d %H:%M}: "
+            "the first has to be the earlier"
+        )
+    return found
 
 
 def names(exchange: Exchanges) -> list[str]:
@@ -87,11 +99,19 @@ def rows_of(reader: Reader, kind: str, market: str, asked: Asked) -> pl.DataFram
         found = {series.symbol for series in reader.series(kind, exchanges)}
         symbols = sorted(s for s in found if market in {EVERY, s.split("/")[0]})
     if not symbols:
-        raise NoSuchData(f"no {kind} is stored for any contract of {market}")
+        raise NoSuchData(f"no {kind} is stored for any contract of {_called(reader, market)}")
     return pl.concat(
         reader.read(kind, symbol=symbol, exchanges=exchanges, since=since, until=until, as_of=as_of)
         for symbol in symbols
     )
+
+
+def _called(reader: Reader, coin: str) -> str:
+    """Return a coin that is not stored, with what to do about it."""
+    held = {series.symbol.split("/")[0] for series in reader.series()}
+    if coin.upper() in held - {coin}:
+        return f"{coin}; did you mean {coin.upper()}?"
+    return f"{coin or 'a coin without a name'}; `plimsoll status` lists what is"
 
 
 def stored(reader: Reader, kind: str, market: str, asked: Asked) -> pl.DataFrame:

@@ -71,6 +71,8 @@ def weighted_funding(
 def _settled(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
     rows = rows_of(reader, "funding", market, asked)
     settled = rows.filter(pl.col("status") == "settled")
+    if not rows.height:
+        raise NoSuchData(f"no funding of {market} is stored in that span of time")
     if not settled.height:
         raise NoSuchData(f"no settled funding is stored for {market}, only predictions")
     return settled
@@ -118,8 +120,10 @@ def arbitrage(reader: Reader, coin: str, asked: Asked, fees: dict[str, float]) -
                 names = {"long": " ".join(long), "short": " ".join(short)}
                 made = earned.carry(found(long), found(short))
                 rows.append(names | earned.outcome(made))
-    if not rows:
+    if not contracts:
         raise NoSuchData(f"no funding of a perpetual of {coin} is stored")
+    if not rows:
+        raise NoSuchData(f"a pair needs two markets of {coin}: import candles of spot, or another")
     return pl.DataFrame(rows, schema=_ARBITRAGE).sort("net", descending=True, nulls_last=True)
 
 

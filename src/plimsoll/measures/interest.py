@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextlib import closing
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from plimsoll.analytics import concentration as division
-from plimsoll.analytics import consensus as agreed
-from plimsoll.analytics import cvd, grading, positions
+from plimsoll.analytics import cvd, positions
 from plimsoll.analytics import growth as grown
 from plimsoll.analytics import open_interest as interest
 from plimsoll.analytics import quadrant as quadrants
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
     from plimsoll.store.reader import Reader
 
 __all__ = [
-    "Consensus",
     "candles",
-    "consensus",
     "divided",
     "flows",
     "growth",
@@ -37,6 +34,7 @@ __all__ = [
     "milestones",
     "open_interest",
     "position_coverage",
+    "prices",
     "quadrant",
     "turnover",
 ]
@@ -47,24 +45,6 @@ _LEARNT = timedelta(days=31)
 """How much history before it a state needs, to know what is usual."""
 
 
-class Consensus(NamedTuple):
-    """Which markets can be believed, and the sum of those.
-
-    Attributes
-    ----------
-    grades : DataFrame
-        What `analytics.grading.grades` returns: a row for each market and metric.
-    total : DataFrame
-        What `analytics.consensus.sound` returns: the sum through time, without those graded D.
-    markets : DataFrame
-        `time`, `exchange`, `symbol` and `value_usd`: what each reported, on the same grid.
-    """
-
-    grades: pl.DataFrame
-    total: pl.DataFrame
-    markets: pl.DataFrame
-
-
 def open_interest(reader: Reader, market: str, asked: Asked, step: timedelta) -> pl.DataFrame:
     """Return open interest summed over markets; see `Session.open_interest`."""
     rows = _held(reader, market, asked)
@@ -72,6 +52,14 @@ def open_interest(reader: Reader, market: str, asked: Asked, step: timedelta) ->
     spread = division.spread(rows, step, _oldest(step)).select("time", "hhi", "effective", "gini")
     known = total.join(spread, on="time", how="left", maintain_order="left")
     return since(known, asked.since)
+
+
+def prices(reader: Reader, market: str, asked: Asked, step: timedelta) -> pl.DataFrame:
+    """Return at what `price` open interest is valued, where both coins and dollars are told."""
+    both = _held(reader, market, asked).drop_nulls(["amount", "value_usd"])
+    total = interest.aggregate(both, step, _oldest(step))
+    price = pl.when(pl.col("amount") > 0).then(pl.col("value_usd") / pl.col("amount"))
+    return since(total.select("time", price=price), asked.since)
 
 
 def divided(
@@ -108,28 +96,16 @@ def turnover(
     reader: Reader, market: str, asked: Asked, step: timedelta, supply: float | None
 ) -> pl.DataFrame:
     """Return open interest against volume and coins; see `Session.turnover`."""
-    total = interest.aggregate(_held(reader, market, asked), step, _oldest(step))
+    held = _held(reader, market, asked)
+    total = interest.aggregate(held, step, _oldest(step))
     base = Symbol.parse(market).base if "/" in market else market
     volumes = traded.traded(_candles(reader, base, asked._replace(since=None)), step)
     spot = pl.col("symbol").is_in(_spot(volumes["symbol"]))
-    contracts = volumes.filter(~spot)
-    if "/" in market:
-        contracts = contracts.filter(pl.col("symbol") == market)
+    # What markets trade whose open interest nobody tells is no part of this.
+    told = held.group_by("exchange", "symbol").agg(since=pl.col("known_at").min())
+    contracts = volumes.filter(~spot).join(told, on=["exchange", "symbol"])
     ratios = traded.turnover(total, contracts, volumes.filter(spot), step, DAY, supply)
     return since(ratios, asked.since)
-
-
-def consensus(reader: Reader, market: str, asked: Asked, step: timedelta) -> Consensus:
-    """Return whose open interest can be believed, and their sum; see `Session.consensus`."""
-    every = _held(reader, market, asked)
-    last: datetime = every["time"].max()  # type: ignore[assignment]
-    start = asked.since or last - grading.WINDOW
-    recent = asked._replace(since=start - grading.WINDOW)
-    volumes = traded.traded(_candles(reader, market, recent), step)
-    rows = every.filter(pl.col("time") >= start - grading.WINDOW)
-    held = grading.panel(rows, volumes, step, _oldest(step), lots(reader, rows))
-    total = agreed.sound(held, agreed.graded(held))
-    return Consensus(grading.grades(held), since(total, start), since(held.reports(), start))
 
 
 def quadrant(

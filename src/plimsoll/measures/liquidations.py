@@ -70,7 +70,8 @@ def _told(
     if not found.height:
         longest = timedelta(seconds=sums["interval"].min())  # type: ignore[arg-type]
         raise NoSuchData(
-            f"of {market} only sums over {longest} are stored: ask for steps of that length or more"
+            f"of {market} only sums over {longest} are stored: ask for steps of that length, or a "
+            "multiple of it"
         )
     return found, rows, gaps
 

@@ -8,9 +8,13 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from plimsoll.analytics import macro as beyond
+from plimsoll.analytics import smile, volatility_index
+from plimsoll.analytics.basis import BAND
+from plimsoll.analytics.chain import looked_at
 from plimsoll.analytics.open_interest import aggregate
 from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
+from plimsoll.measures import basis, chains
 from plimsoll.measures.asking import Asked, rows_of, since, stored
 
 if TYPE_CHECKING:
@@ -23,7 +27,9 @@ __all__ = ["macro"]
 
 _DAY = timedelta(days=1)
 _FRESH = timedelta(hours=2)
+_INSTANT = timedelta(microseconds=1)
 _COINBASE = "coinbase"
+_TERMS = (30.0, 90.0)
 
 
 def macro(reader: Reader, coin: str, asked: Asked) -> dict[str, pl.DataFrame | None]:
@@ -63,7 +69,42 @@ def _institutional(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
     if reports.height and held.height:
         elsewhere = aggregate(held, _DAY, _FRESH)
         made.append(beyond.regulated_share(beyond.commitments(reports), elsewhere))
+    made += [_basis_gap(reader, coin, asked), _slope(reader, coin, asked)]
     return beyond.composite(made)
+
+
+def _basis_gap(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
+    """Return the basis of regulated futures beside others'; nothing where none are stored."""
+    anywhere = asked._replace(exchanges=[])
+    kinds = ("mark_price", "candle")
+    if not any(
+        series.symbol.startswith(f"{coin}/")
+        for kind in kinds
+        for series in reader.series(kind, [beyond.REGULATED])
+    ):
+        return pl.DataFrame()
+    return beyond.basis_gap(basis.term_structure(reader, coin, anywhere, _DAY, BAND))
+
+
+def _slope(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
+    """Return the slope of implied volatility at midnights; nothing without options."""
+    anywhere, found = asked._replace(exchanges=[]), []
+    try:
+        months, last = (
+            chains.pieces(reader, coin, anywhere),
+            chains.last_known(reader, coin, anywhere),
+        )
+    except NoSuchData:
+        return pl.DataFrame()
+    for start, end in months:
+        days = pl.datetime_range(start, end, "1d", time_unit="us", eager=True).dt.truncate("1d")
+        within = days.filter((days >= start) & (days < end) & (days <= last))
+        if len(within):
+            rows = chains.quotes(reader, coin, anywhere, within[0], within[-1] + _INSTANT)
+            largest = smile.largest(looked_at(rows, within, chains.STALE)[0])
+            near, far = (volatility_index.index(largest, term) for term in _TERMS)
+            found.append(beyond.volatility_slope(near, far))
+    return pl.concat(found) if found else pl.DataFrame()
 
 
 def _longest(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from plimsoll.analytics import exposure, intent, options, smile, surface, volatility_index
+from plimsoll.analytics import exposure, intent, options, skew, smile, surface, volatility_index
 from plimsoll.analytics.chain import BOOK, chain, looked_at
 from plimsoll.analytics.funding import percentile
 from plimsoll.errors import NoSuchData
@@ -50,6 +50,20 @@ _RANKED = {
     "stated_index": "fraction, a year",
 }
 """What a moment's measures are called, and in what they are."""
+_TRADED = "fraction traded, 30 days"
+_UNTOLD = (
+    "No option trade of 30 days tells whether it was arranged outside the book: what takers bought "
+    "and sold, and what for, may be block trades in part."
+)
+_SUMMARY = {
+    "measure": pl.String(),
+    "value": pl.Float64(),
+    "unit": pl.String(),
+    "percentile": pl.Float64(),
+    "observations": pl.Int64(),
+    "coverage": pl.Float64(),
+    "z": pl.Float64(),
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,8 @@ class OptionState:
         The index, median over the chain.
     summary : DataFrame
         `measure`, `value`, `unit`, `percentile` (fraction, in the market's own history up to
-        then), `observations` (of that history), `coverage` (fraction of what it is of).
+        then), `observations` (of that history), `coverage` (fraction of what it is of), and of
+        the smile at 30 days `z` (robust deviations, of 90 days).
     by_expiry, by_tenor, by_moneyness : DataFrame
         Open interest, ratios, leverage, gamma exposure; by expiry also `max_pain`.
     by_strike : DataFrame
@@ -80,7 +95,9 @@ class OptionState:
     term : DataFrame
         By expiry, what `analytics.surface.fit` returns of that market.
     maturities : DataFrame
-        `days`, `atm`, `risk_reversal` and `strangle` (fractions) at constant maturities.
+        `days`, `atm`, `risk_reversal` and `strangle` (fractions) at constant maturities, each
+        with its z, percentile and observations among its own of 90 days; see
+        `analytics.skew.ranked`.
     profile : DataFrame
         Gamma exposure at other prices; see `analytics.exposure.profile`.
     naive_zero, taker_zero : Level
@@ -119,7 +136,11 @@ class OptionState:
 
     @property
     def said(self) -> list[str]:
-        """What the put/call ratio can mean, in words; a level, not a signal."""
+        """What the figures can mean, in words; a level, not a signal."""
+        return [*self._of_puts(), *self._of_blocks()]
+
+    def _of_puts(self) -> list[str]:
+        """Return what the put/call ratio can mean."""
         ratio, change = self.value("put_call_open_interest"), self.value("open_interest_change")
         if ratio is None:
             return ["Puts or calls are missing, so there is no ratio of the two."]
@@ -135,6 +156,19 @@ class OptionState:
                 "calls becoming crowded rather than confidence."
             )
         return found
+
+    def _of_blocks(self) -> list[str]:
+        """Return how far trades tell whether they were made in the book."""
+        if self.intents is None:
+            return []
+        block, told = self.value("block_share"), self.summary.filter(measure="block_share")
+        known = told["coverage"].item()
+        if block is None:
+            return [_UNTOLD]
+        counted = f"Block trades are {block:.0%} of what was traded in 30 days"
+        if known < 1:
+            counted += f", not counting the {1 - known:.0%} of which it is not told"
+        return [f"{counted}. They are kept apart, and not counted as bought or sold by takers."]
 
     def describe(self) -> dict[str, Any]:
         """Return everything as plain values: tables as columns, levels with their reason."""
@@ -160,12 +194,15 @@ def state(reader: Reader, market: str, asked: Asked) -> OptionState:
     if told is not None:
         now = exposure.taken(now, told, chains.opening(reader, market, until, told))
     tables = _tables(now)
+    recent = None if told is None else _recent(told)
+    past = _levels(reader, market, until, _STEP, at, closing=True)
+    tables["maturities"] = _maturities(reader, market, until, now)
     return OptionState(
         market=market,
         time=at,
-        summary=_summary(_levels(reader, market, until, _STEP, at, closing=True), now, tables),
+        summary=pl.concat([_summary(past, now, tables), _arranged(recent)]),
         counts=counts.drop("at").row(0, named=True),
-        intents=None if told is None else _intents(reader, market, until, told),
+        intents=None if recent is None else _intents(reader, market, until, recent),
         **tables,
     )
 
@@ -191,12 +228,27 @@ def _tables(now: pl.DataFrame) -> dict[str, Any]:
         "smile": smile.quoted(largest, slices),
         "curves": smile.curves(slices),
         "term": slices.with_columns(days=pl.col("years") * 365).drop("at", *BOOK),
-        "maturities": surface.term_structure(slices).drop("at", *BOOK),
         "profile": profile,
         "naive_zero": exposure.zero_gamma(profile, "naive", price, exposed["coverage"]),
         "taker_zero": exposure.zero_gamma(profile, "taker", price, taker),
         "taker_coverage": taker,
     }
+
+
+def _maturities(reader: Reader, market: str, asked: Asked, now: pl.DataFrame) -> pl.DataFrame:
+    """Return the smile of the largest market at constant maturities, ranked among past days'."""
+    largest = smile.largest(now)
+    at: datetime = now["at"][0]
+    found = [largest]
+    for start, end in chains.pieces(reader, market, asked):
+        days = pl.datetime_range(start, end, "1d", time_unit="us", eager=True).dt.truncate("1d")
+        within = days.filter((days >= start) & (days < min(end, at)) & (days > at - skew.SPAN))
+        if len(within):
+            rows = chains.quotes(reader, market, asked, within[0], within[-1] + _INSTANT)
+            past, _ = looked_at(rows, within, STALE)
+            found.append(past.join(largest.select(BOOK).unique(), on=BOOK))
+    slices = surface.fit(pl.concat(found, how="diagonal"))
+    return skew.ranked(surface.term_structure(slices)).drop("at", *BOOK)
 
 
 def _grouped(now: pl.DataFrame, by: str) -> pl.DataFrame:
@@ -213,12 +265,26 @@ def _grouped(now: pl.DataFrame, by: str) -> pl.DataFrame:
     )
 
 
-def _intents(reader: Reader, market: str, asked: Asked, told: pl.DataFrame) -> pl.DataFrame:
-    """Return what the trades of the last days were for."""
-    start = told.select(pl.col("time").max() - RECENT).item()
-    recent = told.filter(pl.col("time") > start)
+def _recent(told: pl.DataFrame) -> pl.DataFrame:
+    """Return the trades of the last days."""
+    return told.filter(pl.col("time") > pl.col("time").max() - RECENT)
+
+
+def _intents(reader: Reader, market: str, asked: Asked, recent: pl.DataFrame) -> pl.DataFrame:
+    """Return what recent trades were for."""
+    start = recent.select(pl.col("time").max() - RECENT).item()
     around = rows_of(reader, "option_quote", market, asked._replace(since=start - STALE))
     return intent.shares(intent.intents(recent, around, STALE))
+
+
+def _arranged(recent: pl.DataFrame | None) -> pl.DataFrame:
+    """Return how much of recent trades was in blocks and in combinations, as rows of a summary."""
+    found = {} if recent is None else intent.arranged(recent)
+    rows = [
+        (f"{name}_share", found.get(name), _TRADED, None, 0, found.get("told"), None)
+        for name in ("block", "combo")
+    ]
+    return pl.DataFrame(rows, schema=_SUMMARY, orient="row")
 
 
 def glance(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
@@ -271,6 +337,8 @@ def _levels(
         within = moments.filter((moments >= start) & (moments < end) & (moments <= last))
         if len(within) and rows.height:
             found.append(_measured(rows, within, smiles=smiles))
+    if not found:
+        raise NoSuchData(f"no step of {step} begins where quotes are stored: ask for shorter ones")
     whole = pl.concat(found).rename({"at": "time"})
     seen = (pl.col("live") + pl.col("stale")).cum_sum() > 0
     changed = _changed(whole.filter(seen), step)
@@ -335,20 +403,15 @@ def _summary(past: pl.DataFrame, chain: pl.DataFrame, tables: dict[str, Any]) ->
         value = now[name]
         rank = float(percentile(past[name])[-1]) if value is not None else None
         count = past[name].count()
-        rows.append((name, value, unit, rank, count, now[of.get(name, "coverage")]))
+        rows.append((name, value, unit, rank, count, now[of.get(name, "coverage")], None))
     takers = exposure.exposure(chain).row(0, named=True)
     unit, seen = _RANKED["naive_usd"], takers["taker_coverage"]
-    rows.append(("taker_usd", takers["taker_usd"], unit, None, 0, seen))
+    rows.append(("taker_usd", takers["taker_usd"], unit, None, 0, seen, None))
     month = tables["maturities"].filter(days=_MONTH)
     for name in _SMILES:
-        value = month[name.removesuffix("_30")].first()
-        rows.append((name, value, "fraction, a year", None, 0, now["coverage"]))
-    schema = {
-        "measure": pl.String,
-        "value": pl.Float64,
-        "unit": pl.String,
-        "percentile": pl.Float64,
-        "observations": pl.Int64,
-        "coverage": pl.Float64,
-    }
-    return pl.DataFrame(rows, schema=schema, orient="row")
+        value, z, rank, count = (
+            month[name.replace("_30", end)].first()
+            for end in ("", "_z", "_percentile", "_observations")
+        )
+        rows.append((name, value, "fraction, a year", rank, count or 0, now["coverage"], z))
+    return pl.DataFrame(rows, schema=_SUMMARY, orient="row")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from plimsoll.analytics.heatmap import HeatMap
+    from plimsoll.analytics.heatmap import HeatMap, Parameters
 
     Floats = NDArray[np.float64]
 
@@ -285,11 +285,16 @@ def _words(figure: Figure, heat_map: HeatMap, title: str, source: str) -> None:
     )
     join = -(-len(heat_map) // _CANDLES)
     drawn = (
-        f"{100 * p.liquidatable:.0f} % of open interest taken as liquidatable, of which "
+        f"{_shares(p)} of open interest taken as liquidatable, of which "
         f"{100 * np.median(covered):.0f} % has a known entry (median). "
         f"Columns of {_span(heat_map.interval)}, candles of {_span(heat_map.interval * join)}."
     )
     figure.text(0.055, 0.010, f"{source}\n{drawn}".strip(), color=_FAINT, fontsize=8.5)
+
+
+def _shares(parameters: Parameters) -> str:
+    longs, shorts = (f"{100 * share:.0f} %" for share in parameters.reachable)
+    return longs if longs == shorts else f"{longs} (longs) and {shorts} (shorts)"
 
 
 def _span(interval: timedelta) -> str:

@@ -14,7 +14,9 @@ from plimsoll.picture import style
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from plimsoll.measures.interest import Consensus
+    from matplotlib.axes import Axes
+
+    from plimsoll.measures.consensus import Consensus
 
 __all__ = ["candles", "consensus", "entries", "parts", "quadrant"]
 
@@ -88,7 +90,7 @@ def parts(frame: pl.DataFrame, path: Path, *, title: str) -> None:
 
 
 def consensus(found: Consensus, path: Path, *, title: str) -> None:
-    """Draw each market's open interest since the start as an index, and the sum of the believed.
+    """Draw each market's grades, its open interest as an index, and the sum of the believed.
 
     Parameters
     ----------
@@ -96,9 +98,11 @@ def consensus(found: Consensus, path: Path, *, title: str) -> None:
     path : Path
     title : str
     """
-    page = style.figure(8.5)
-    above, below = page.subplots(2, height_ratios=(3, 2), sharex=True)
-    style.dated(style.dressed(above, title=title, unit="each market, start = 100", money=False))
+    page = style.figure(11)
+    first, above, below = page.subplots(3, height_ratios=(2, 3, 2))
+    below.sharex(above)
+    _card(first, found.grades, title)
+    style.dated(style.dressed(above, unit="open interest of each, start = 100", money=False))
     given = found.grades.filter(metric="open_interest").sort("grade", descending=True)
     for number, row in enumerate(given.iter_rows(named=True)):
         named = {"exchange": row["exchange"], "symbol": row["symbol"]}
@@ -112,13 +116,36 @@ def consensus(found: Consensus, path: Path, *, title: str) -> None:
         above.plot(style.times(one), index, line, color=color, label=name, lw=1.3)
     spread = above.get_ylim()
     above.set_ylim(max(spread[0], 0), min(spread[1], 400))
-    style.legend(above)
+    if given.height:
+        style.legend(above)
     style.dated(style.dressed(below, unit="sum of those believed, US dollars"))
     total, color = found.total, style.LINES[0]
     below.plot(style.times(total), total["value_usd"], color=color, lw=1.3)
     below.fill_between(style.times(total), total["value_usd"], color=color, alpha=0.15)
     below.set_ylim(bottom=0)
     page.savefig(path)
+
+
+def _card(axes: Axes, grades: pl.DataFrame, title: str) -> None:
+    """Draw a letter for each metric and market; nothing where it is not reported."""
+    name = pl.concat_str("metric", "population", separator=" · ", ignore_nulls=True)
+    named = grades.with_columns(
+        metric=name.str.replace_all("_", " "), market=pl.format("{} {}", "exchange", "symbol")
+    )
+    metrics = named["metric"].unique(maintain_order=True).to_list()
+    markets = named["market"].unique().sort(descending=True).to_list()
+    style.dressed(axes, title=title, money=False)
+    for metric, market, grade in named.select("metric", "market", "grade").iter_rows():
+        x, y = metrics.index(metric), markets.index(market)
+        axes.text(x, y, grade, color=_GRADES[grade], ha="center", va="center", weight="bold")
+    axes.set_xlim(-0.5, len(metrics) - 0.5)
+    axes.set_ylim(-0.5, len(markets) - 0.5)
+    axes.set_xticks(range(len(metrics)), metrics)
+    axes.set_yticks(range(len(markets)), markets)
+    axes.grid(visible=False)
+
+
+_GRADES = {"A": style.LONG, "B": style.INK, "C": style.LINES[0], "D": style.SHORT}
 
 
 def quadrant(frame: pl.DataFrame, path: Path, *, title: str) -> None:

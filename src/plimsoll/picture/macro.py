@@ -1,4 +1,4 @@
-"""What bears on a market from beyond it: stablecoins, and who holds regulated futures."""
+"""What bears on a market from beyond it, as pictures: money, regulated futures, and a score."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from plimsoll.picture import style
 from plimsoll.picture.style import FAINT, INK, LINES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -26,17 +27,13 @@ _CATEGORIES = {
 }
 
 
-def draw(
-    stablecoins: pl.DataFrame | None, commitments: pl.DataFrame | None, path: Path, *, title: str
-) -> None:
-    """Write the picture of those parts that are known.
+def draw(parts: Mapping[str, pl.DataFrame | None], path: Path, *, title: str) -> None:
+    """Write the picture of stablecoins, regulated futures and how institutional, where known.
 
     Parameters
     ----------
-    stablecoins : DataFrame or None
-        As of `analytics.macro.supply`.
-    commitments : DataFrame or None
-        As of `analytics.macro.commitments`.
+    parts : mapping of str to DataFrame or None
+        As `Session.macro` returns.
     path : Path
         Where to; the suffix says the format.
     title : str
@@ -45,21 +42,21 @@ def draw(
     Raises
     ------
     ValueError
-        If neither is known.
+        If none of the three is known.
     """
-    parts = [part for part in (stablecoins, commitments) if part is not None]
-    if not parts:
-        raise ValueError(f"{title}: neither stablecoins nor reports of the CFTC are stored to draw")
-    figure = style.figure(5.5 * len(parts))
-    axes = list(figure.subplots(len(parts), 1, squeeze=False)[:, 0])
-    if stablecoins is not None:
-        _stablecoins(axes.pop(0), stablecoins)
-    if commitments is not None:
-        _commitments(axes.pop(0), commitments, title)
+    known = ((drawn, parts[name]) for name, drawn in _DRAWN.items())
+    shown = [(drawn, frame) for drawn, frame in known if frame is not None]
+    if not shown:
+        words = "neither stablecoins, reports of the CFTC nor how institutional it is"
+        raise ValueError(f"{title}: {words} can be told of what is stored, to draw")
+    figure = style.figure(5.5 * len(shown))
+    axes = list(figure.subplots(len(shown), 1, squeeze=False)[:, 0])
+    for (drawn, frame), place in zip(shown, axes, strict=True):
+        drawn(place, frame, title)
     figure.savefig(path)
 
 
-def _stablecoins(axes: Axes, frame: pl.DataFrame) -> None:
+def _stablecoins(axes: Axes, frame: pl.DataFrame, _coin: str) -> None:
     """Draw the total and the largest coins; of one whose supply is not known, nothing."""
     newest = frame.filter(pl.col("supply_usd").is_not_null()).unique("symbol", keep="last")
     names = newest.sort("supply_usd", descending=True)["symbol"].to_list()
@@ -102,3 +99,25 @@ def _commitments(axes: Axes, frame: pl.DataFrame, coin: str) -> None:
     title = f"Regulated futures of {coin}, net, when published (CFTC)"
     style.dated(style.dressed(axes, title=title, unit=coin))
     style.legend(axes)
+
+
+def _institutional(axes: Axes, frame: pl.DataFrame, coin: str) -> None:
+    """Draw the average percentile, and how many of its parts are known beside it."""
+    axes.plot(style.times(frame), frame["score"].to_numpy(), color=INK, linewidth=1.4)
+    axes.set_ylim(0, 1)
+    title = f"How institutional {coin} is, as an average percentile of its own past"
+    style.dated(style.dressed(axes, title=title, unit="fraction", money=False))
+    beside = axes.twinx()
+    beside.fill_between(
+        style.times(frame), frame["coverage"].to_numpy(), step="post", color=LINES[1], alpha=0.15
+    )
+    beside.set_ylim(0, 1)
+    style.dressed(beside, unit="fraction of its parts known", money=False)
+    beside.grid(visible=False)
+
+
+_DRAWN: dict[str, Callable[[Axes, pl.DataFrame, str], None]] = {
+    "stablecoins": _stablecoins,
+    "commitments": _commitments,
+    "institutional": _institutional,
+}

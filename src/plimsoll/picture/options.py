@@ -207,6 +207,7 @@ def _smile(axes: Axes, state: OptionState) -> None:
 def _term(axes: Axes, state: OptionState) -> None:
     """Draw volatility at the money and the risk reversal over time to expiry."""
     rows = state.term.filter(pl.col("atm").is_not_null()).sort("days")
+    axes.set_xlabel(_unusual(state), color=FAINT, fontsize=8.5)
     _named(axes, "Term structure", "at the money; bars: 25-delta risk reversal")
     if not rows.height:
         return
@@ -230,6 +231,16 @@ def _term(axes: Axes, state: OptionState) -> None:
     beside.tick_params(colors=_SKY, labelsize=8.5, length=0)
     for spine in beside.spines.values():
         spine.set_visible(False)
+
+
+def _unusual(state: OptionState) -> str:
+    """Return how far the smile at 30 days is from its own of 90 days, in words."""
+    words = {"atm": "at the money", "risk_reversal": "risk reversal", "strangle": "strangle"}
+    known = state.maturities.filter(days=30.0).select(
+        pl.col(f"{column}_z").alias(name) for column, name in words.items()
+    )
+    said = [f"{one.name} {one[0]:+.1f}" for one in known if one.count()]
+    return f"30 d, robust z of 90 days: {', '.join(said)}" if said else ""
 
 
 def _gamma(axes: Axes, state: OptionState) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.heatmap import HeatMap
     from plimsoll.analytics.measured import Measured
-    from plimsoll.measures.interest import Consensus
+    from plimsoll.measures.consensus import Consensus
     from plimsoll.measures.options import OptionState
     from plimsoll.totals import Market
 

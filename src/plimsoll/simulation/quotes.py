@@ -72,6 +72,7 @@ def option_trades(market: Market, chunk: Chunk) -> tuple[str, pl.DataFrame]:
             "price": np.maximum(np.round(rows["price"], 6), _TICK),
             "amount": scaled(np.abs(rows["lots"]), float(market.law.option_lot)),
             "grain": pl.repeat("single", len(rows), eager=True),
+            "origin": pl.repeat("screen", len(rows), eager=True),
         }
     )
     return "trade", frame.sort("time", "id")

@@ -147,7 +147,7 @@ def _check(
             "sources --again"
         )
     try:
-        frame = parquet.read(path)
+        frame = parquet.read(path, table)
     except parquet.UNREADABLE as error:
         return 0, f"it cannot be read ({error})"
     return frame.height, _check_rows(table, frame, item)

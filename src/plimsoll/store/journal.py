@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pyarrow as pa
 
+from plimsoll.market.schema import TABLES
 from plimsoll.store.layout import sync_folder
 
 if TYPE_CHECKING:
@@ -195,7 +196,8 @@ def _resume(data: bytes, at: int) -> Iterator[int]:
 def _unpack(payload: bytes) -> tuple[str, pl.DataFrame]:
     table = pa.ipc.open_stream(payload).read_all()
     kind = (table.schema.metadata or {})[b"kind"].decode()
-    return kind, pl.DataFrame(pl.from_arrow(table.replace_schema_metadata(None)))
+    rows = pl.DataFrame(pl.from_arrow(table.replace_schema_metadata(None)))
+    return kind, TABLES[kind].widened(rows) if kind in TABLES else rows
 
 
 def is_finished(path: Path) -> bool:

@@ -38,8 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "Layout", "Series", "months", "put_text", "sync_folder"]
 
-FORMAT = 1
-"""The format this version writes, and the newest it reads."""
+FORMAT = 2
+"""The format this version writes, and the newest it reads; of a table gaining a column, one more.
+
+1 : trades did not tell where they were made.
+"""
 
 
 @dataclass(frozen=True, order=True)
@@ -202,7 +205,10 @@ class Layout:
         return (self.root / "plimsoll.json").is_file()
 
     def create(self) -> None:
-        """Make the folders of an empty store; leave an existing one as it is.
+        """Make the folders of an empty store; of an existing one, write down the new format.
+
+        Rows of an older format stay as they are written. What is written now, an older version
+        would read without all of its columns, so that from here on it refuses the store.
 
         Raises
         ------
@@ -211,14 +217,12 @@ class Layout:
         StoreTooNew
             If a newer version made the store.
         """
-        if self.exists():
-            self.check()
+        known = self.check() if self.exists() else 0
         try:
             for folder in (self.journal, self.staged, self.sources, self.rejects):
                 folder.mkdir(parents=True, exist_ok=True)
-            marker = self.root / "plimsoll.json"
-            if not marker.exists():
-                put_text(marker, json.dumps({"format": FORMAT}) + "\n")
+            if known < FORMAT:
+                put_text(self.root / "plimsoll.json", json.dumps({"format": FORMAT}) + "\n")
         except OSError as error:
             raise StoreUnusable(
                 self.root,
@@ -227,8 +231,8 @@ class Layout:
             ) from error
         self.check()
 
-    def check(self) -> None:
-        """Refuse a store that a newer version made.
+    def check(self) -> int:
+        """Return a store's format; refuse one that a newer version made.
 
         Raises
         ------
@@ -246,3 +250,4 @@ class Layout:
             ) from error
         if not isinstance(found, int) or found > FORMAT:
             raise StoreTooNew(self.root, found=found, known=FORMAT)
+        return found

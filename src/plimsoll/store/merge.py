@@ -122,7 +122,7 @@ def combine(
     for since, until in _slices(inputs, whole=table.snap is not None):
         parts = []
         for rank, item in inputs:
-            lazy = item.lazy() if isinstance(item, pl.DataFrame) else parquet.scan(item)
+            lazy = item.lazy() if isinstance(item, pl.DataFrame) else parquet.scan(item, table)
             if since is not None:
                 lazy = lazy.filter(pl.col("time") >= since)
             if until is not None:

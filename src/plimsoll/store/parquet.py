@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from plimsoll.market.schema import Table
+
 __all__ = [
     "FLOAT",
     "ROW_GROUP",
@@ -132,14 +134,15 @@ def decode(frame: pl.DataFrame | pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def scan(path: Path) -> pl.LazyFrame:
-    """Return a file lazily, decimals as floats."""
-    return decode(pl.scan_parquet(path, glob=False))
+def scan(path: Path, table: Table | None = None) -> pl.LazyFrame:
+    """Return a file lazily, decimals as floats; columns its table has gained since are null."""
+    rows = decode(pl.scan_parquet(path, glob=False))
+    return rows if table is None else table.widened(rows)
 
 
-def read(path: Path) -> pl.DataFrame:
-    """Return a file, decimals as floats."""
-    return scan(path).collect()
+def read(path: Path, table: Table | None = None) -> pl.DataFrame:
+    """Return a file, as `scan` does."""
+    return scan(path, table).collect()
 
 
 def decimals(path: Path) -> dict[str, int]:

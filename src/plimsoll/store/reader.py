@@ -175,8 +175,9 @@ class Reader:
     def revisions(self, series: Series) -> pl.DataFrame:
         """Return the rows that contradict kept ones, with `source`, the checksum of their file."""
         base = self.layout.root / "revisions" / series.folder
-        frames = [parquet.read(path) for path in sorted(base.glob("????-??.parquet"))]
-        empty = pl.DataFrame(schema={**TABLES[series.kind].schema, "source": pl.String})
+        table = TABLES[series.kind]
+        frames = [parquet.read(path, table) for path in sorted(base.glob("????-??.parquet"))]
+        empty = pl.DataFrame(schema={**table.schema, "source": pl.String})
         return pl.concat([empty, *frames])
 
     def sealed_files(self, kind: str) -> list[Path]:
@@ -307,8 +308,8 @@ def _month(
     """Return a month's facts, each in its version in force."""
     revise = revisions.exists()
     if not pending and not revise:
-        return asked.of(parquet.scan(place))
-    revised = parquet.read(revisions) if revise else pl.DataFrame(schema=table.schema)
+        return asked.of(parquet.scan(place, table))
+    revised = parquet.read(revisions, table) if revise else pl.DataFrame(schema=table.schema)
     if pending:
         first: list[tuple[int, Path | pl.DataFrame]] = [(0, place)] if place.exists() else []
         inputs = [*first, *((rank, item) for rank, item in enumerate(pending, 1))]
@@ -316,7 +317,7 @@ def _month(
         kept = asked.of(pl.concat(merge.combine(table, inputs, merged)))
         revised = pl.concat([revised, merged.revisions], how="diagonal")
     else:
-        kept = asked.of(parquet.scan(place)).collect()
+        kept = asked.of(parquet.scan(place, table)).collect()
     return in_force(table, kept, asked.of(revised.select(*table.schema))).lazy()
 
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from plimsoll.market.events import Event
     from plimsoll.market.instrument import Brackets, Instrument
+    from plimsoll.market.schema import Table
 
 __all__ = ["Writer"]
 
@@ -270,7 +271,7 @@ class Writer:
         if place.exists():
             inputs = [(0, place), *inputs]
         aside, revised = place.with_suffix(".new"), self.layout.revisions(series, month)
-        known = parquet.read(revised) if revised.exists() else None
+        known = parquet.read(revised, TABLES[series.kind]) if revised.exists() else None
         merged = _merge(series, inputs, aside, known)
         merged.added.pop(0, None)
         if merged.added:
@@ -308,7 +309,7 @@ class Writer:
         met = revisions.with_columns(
             pl.col(RANK).replace_strict(names, return_dtype=pl.String).alias("source"),
         ).drop(RANK)
-        known = [parquet.read(place)] if place.exists() else []
+        known = [parquet.read(place, TABLES[series.kind])] if place.exists() else []
         together = pl.concat([*known, met])
         aside = place.with_suffix(".new")
         writer = parquet.TableWriter(aside, parquet.scales(together))
@@ -364,7 +365,7 @@ def _merge(
     known: pl.DataFrame | None,
 ) -> merge.Merged:
     """Write the merge of all inputs; again, with other decimals, if some row needs them."""
-    decimals = _decimals(inputs)
+    decimals = _decimals(TABLES[series.kind], inputs)
     while True:
         merged = merge.Merged(known=known)
         writer = parquet.TableWriter(aside, decimals)
@@ -383,8 +384,9 @@ def _merge(
             raise
 
 
-def _decimals(inputs: list[tuple[int, Path]]) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _decimals(table: Table, inputs: list[tuple[int, Path]]) -> dict[str, int]:
+    """Return what carries the numbers of all inputs; a column that none has needs no decimals."""
+    found = {name: 0 for name, dtype in table.schema.items() if dtype.is_float()}
     for _, path in inputs:
         for name, scale in parquet.decimals(path).items():
             both = (found.get(name, scale), scale)

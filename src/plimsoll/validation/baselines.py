@@ -34,7 +34,7 @@ from msgspec.structs import replace
 
 from plimsoll.analytics.fitting import candidates
 from plimsoll.analytics.flows import believed, moves
-from plimsoll.analytics.inventory import Inventory
+from plimsoll.analytics.inventory import ALIKE, Inventory
 from plimsoll.analytics.inventory_state import (
     CLOSE,
     HIGH,
@@ -44,7 +44,7 @@ from plimsoll.analytics.inventory_state import (
     TAKER_BUY,
     VOLUME,
 )
-from plimsoll.analytics.liquidation import distance_factor
+from plimsoll.analytics.margins import log_factors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,7 +93,7 @@ def exposures(trial: Trial) -> dict[str, list[Floats]]:
         each is the covered range, the map's background.
     """
     prior, tiers = trial.parameters, len(trial.parameters.weights)
-    alike = replace(prior, weights=(1 / tiers,) * tiers)
+    alike = replace(prior, weights=(1 / tiers,) * tiers, **ALIKE)
     churns = candidates(replace(prior, memory=0.0, moves=False), ["churn", "closing", "attrition"])
     still, moved = (_without(trial, seeded) for seeded in (np.ones(len(trial.bars)), _moves(trial)))
     made = {
@@ -191,19 +191,9 @@ def _profile(trial: Trial) -> Floats:
 
 def _shift(trial: Trial) -> list[int]:
     """Return how many buckets a position of one leverage is liquidated above its entry, by side."""
-    parameters = trial.parameters
-    leverage = min(_GENERIC, parameters.leverage[-1])
-    factors = [
-        distance_factor(
-            [leverage],
-            parameters.maintenance,
-            side=side,
-            settlement=parameters.settlement,
-            fee=parameters.fee,
-        )
-        for side in ("long", "short")
-    ]
-    return [round(float(np.log(factor[0])) / trial.grid.step) for factor in factors]
+    leverage = min(_GENERIC, trial.parameters.leverage[-1])
+    log = log_factors(replace(trial.parameters, leverage=(leverage,), weights=(1.0,), sizes=None))
+    return [round(float(one) / trial.grid.step) for one in log[:, 0]]
 
 
 def _swings(trial: Trial) -> Floats:
@@ -238,7 +228,7 @@ def _held(trial: Trial, hours: int, back: int) -> Floats:
         columns = moved.advance(
             bars[part],
             crossing=None if trial.crossing is None else trial.crossing[part],
-            maintenance=None if trial.maintenance is None else trial.maintenance[part],
+            brackets=None if trial.brackets is None else trial.brackets[part],
             shown=shown,
             by_tier=True,
         ).tiers
@@ -259,7 +249,9 @@ def _never_closed(trial: Trial) -> Floats:
     )
     bars[known, OPEN_INTEREST] = bars[known[:1], OPEN_INTEREST] + np.cumsum(rises)
     tiers = len(trial.parameters.weights)
-    fixed = replace(trial.parameters, weights=(1 / tiers,) * tiers, liquidatable=1.0, churn=0.0)
+    fixed = replace(
+        trial.parameters, weights=(1 / tiers,) * tiers, liquidatable=1.0, churn=0.0, **ALIKE
+    )
     stood: Floats = trial.stood(bars, fixed).sum(axis=1, keepdims=True)
     return stood
 

@@ -4,11 +4,11 @@ Each midnight of a simulation, the liquidation prices of all open positions are 
 dollars are put into bands around the mark price, and so are those of a map made from what was
 published until then; `analytics.matching` has the two figures that compare them.
 
-Maps with five mixes of leverage are compared: with that which traders really open with; with equal
+Maps with six mixes of leverage are compared: with that which traders really open with; with equal
 weights; with the priors; with the distances of the positions measured in the first week, where some
-exchange of the coin shows any; and one that knows no flows at all, the mean of the truth itself, by
-distance from the price, over the midnights before. The last is a baseline no real market offers: it
-has seen the truth.
+exchange of the coin shows any, and with those of both sides and all ages together; and one that
+knows no flows at all, the mean of the truth itself, by distance from the price, over the midnights
+before. The last is a baseline no real market offers: it has seen the truth.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from msgspec import structs
 
-from plimsoll import maps
+from plimsoll import brackets, maps
 from plimsoll.analytics.distances import distances
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.matching import banded, overlap, rank_correlation
@@ -41,7 +42,15 @@ if TYPE_CHECKING:
 
 __all__ = ["MAPS", "mixes", "recovery"]
 
-MAPS = ("true mix", "equal weights", "prior", "measured distances", "distance only")
+MAPS = (
+    "true mix",
+    "equal weights",
+    "prior",
+    "measured distances",
+    "pooled distances",
+    "distance only",
+)
+_BAR = timedelta(minutes=5)
 _WARM = 7
 """Midnights passed over at first, while the map fills and the baseline learns."""
 
@@ -160,12 +169,21 @@ def _models(
     reader: Reader, venue: dict[str, Any], symbol: str, first: datetime
 ) -> dict[str, Parameters | None]:
     """Return the models whose maps are compared; None is the default prior."""
-    made: dict[str, Parameters | None] = {**mixes(venue), "prior": None}
+    seen = first - maps.WARM_UP, first, None
+    prior = brackets.priors(reader, (venue["name"], symbol), (first, first), seen)
+    required = {"maintenance": prior.maintenance, "sizes": prior.sizes}
+    made: dict[str, Parameters | None] = {"prior": None}
+    for name, mix in mixes(venue).items():
+        made[name] = structs.replace(mix, **required)
     with suppress(NoSuchData):
         asked = Asked([], None, first, first)
         positions = rows_of(reader, "position", Symbol.parse(symbol).base, asked)
-        even = mixes(venue)["equal weights"]
-        made["measured distances"] = distances(positions, even).parameters
+        even = made["equal weights"] or prior
+        span = (None, first, first)
+        known = maps.history(reader, symbol, venue["name"], span=span, interval=_BAR)
+        learnt = brackets.measured(reader, positions, (venue["name"], symbol), even)
+        found = distances(learnt, even, known.bars)
+        made["measured distances"], made["pooled distances"] = found.parameters, found.pooled
     return made
 
 
@@ -177,7 +195,7 @@ def _map(
         symbol,
         [exchange],
         span=(since, None, None),
-        interval=timedelta(minutes=5),
+        interval=_BAR,
         rows=None,
         parameters=parameters,
     )
@@ -189,7 +207,7 @@ def _column(drawn: HeatMap, midnight: datetime, mark: float) -> Floats | None:
     at = int(np.searchsorted(drawn.time, wanted))
     if at == len(drawn.time):
         at -= 1  # the last midnight ends the last bar: its column is the newest there is
-    if abs(drawn.time[at] - wanted) > np.timedelta64(5, "m") or not drawn.known[at]:
+    if abs(drawn.time[at] - wanted) > np.timedelta64(_BAR) or not drawn.known[at]:
         return None
     middle = np.sqrt(drawn.edges[:-1] * drawn.edges[1:])
     return banded(middle, drawn.long_usd[at] + drawn.short_usd[at], mark)

@@ -309,7 +309,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Return whose open interest can be believed, and the sum of those */
+        /** Return whose reports can be believed, and the open interest of those */
         get: {
             parameters: {
                 query: {

@@ -13,6 +13,7 @@ export interface Grade {
   exchange: string;
   symbol: string;
   metric: string;
+  population: string;
   grade: string;
   reasons: string;
   value_usd: number;
@@ -39,6 +40,7 @@ function read(table: Table): Grade[] {
     exchange: word("exchange", row),
     symbol: word("symbol", row),
     metric: word("metric", row),
+    population: word("population", row),
     grade: grade ?? "",
     reasons: ((table.value("reasons", row) as string[] | null) ?? []).join("; "),
     value_usd: table.at("value_usd", row),
@@ -52,6 +54,7 @@ const TONES: Record<string, string> = { A: "good", B: "", C: "warn", D: "bad" };
 export function gradeColumns(): Column<Grade>[] {
   const titles = say().data.columns;
   const metrics = say().data.metrics as Record<string, string>;
+  const populations = say().data.populations as Record<string, string>;
   const word = (key: "exchange" | "symbol" | "metric" | "reasons"): Column<Grade> => ({
     key,
     title: titles[key],
@@ -74,7 +77,11 @@ export function gradeColumns(): Column<Grade>[] {
     },
     word("exchange"),
     word("symbol"),
-    { ...word("metric"), show: ({ metric }) => metrics[metric] ?? metric },
+    {
+      ...word("metric"),
+      show: ({ metric, population }) =>
+        [metrics[metric] ?? metric, populations[population] ?? population].filter(Boolean).join(" · "),
+    },
     number("value_usd", dollars),
     number("z", (value) => ratio(value, 1)),
     number("lag_minutes", (value) => ratio(value, 0)),

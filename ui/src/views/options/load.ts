@@ -9,6 +9,7 @@ import { coinOf, markets } from "../../state/markets";
 export interface Measured {
   value: number;
   percentile: number;
+  z: number;
   unit: string;
 }
 
@@ -48,6 +49,7 @@ export async function loadChain(coin: string, signal: AbortSignal): Promise<Chai
     {
       value: summary.at("value", row),
       percentile: summary.at("percentile", row),
+      z: summary.at("z", row),
       unit: summary.words("unit")[row] ?? "",
     },
   ]);

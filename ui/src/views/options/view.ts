@@ -158,13 +158,14 @@ class OptionsView implements View {
     const figure = (name: keyof typeof words.figures, key: string, show: (value: number) => string): HTMLElement => {
       const found = chain.summary.get(key);
       const rank = found && Number.isFinite(found.percentile) ? words.rank(percent(found.percentile, 0)) : words.unranked;
+      const unusual = found && Number.isFinite(found.z) ? ` · z ${ratio(found.z, 1)}` : "";
       const [title, note] = words.figures[name];
       return h(
         "div",
         { class: "figure", title: note ?? null },
         h("h3", {}, title ?? ""),
         h("p", { class: "figure-value" }, show(found?.value ?? Number.NaN)),
-        h("p", { class: "figure-note" }, rank),
+        h("p", { class: "figure-note" }, rank + unusual),
       );
     };
     fill(
@@ -175,7 +176,11 @@ class OptionsView implements View {
       figure("far", "beyond_90", (value) => percent(value, 0)),
       figure("leverage", "leverage", (value) => `${ratio(value, 1)}×`),
       figure("index", "index_30", (value) => percent(value, 0)),
+      figure("atm", "atm_30", (value) => percent(value, 0)),
+      figure("reversal", "risk_reversal_30", (value) => percent(value, 1)),
+      figure("strangle", "strangle_30", (value) => percent(value, 1)),
       figure("gamma", "naive_usd", (value) => dollars(value)),
+      figure("blocks", "block_share", (value) => percent(value, 0)),
     );
     this.#figures.ready();
   }
