@@ -405,8 +405,7 @@ def liquidation_map(
     if every < 1 or seen.is_empty():
         raise ValueError(f"nothing to show from {since} on, every {every} bars")
     view, window = grids(bars, seen, parameters.step, low, high, rows)
-    at = np.arange(len(bars)) - start
-    shown = (at >= 0) & (at % every == 0)
+    shown = np.isin(np.arange(len(bars)), np.arange(start, len(bars), every))
     contracts = matrix(in_contracts(bars, parameters.settlement)), marks(bars)
     price = np.ones(len(bars)) if parameters.settlement == "inverse" else bars["open"].to_numpy()
     parts = fit.parts if fit else ((1.0, parameters),)
