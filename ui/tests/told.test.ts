@@ -23,7 +23,7 @@ describe("what the server says", () => {
 
   it("is Chinese where that is chosen, with the same figures", () => {
     choose("zh");
-    expect(stated([late, { code: "reported", figure: 0.42 }])).toBe("滞后：晚 15 分钟；一周中只报告了 42%");
+    expect(stated([late, { code: "reported", figure: 0.42, named: "week" }])).toBe("滞后：晚 15 分钟；近一周只报告了 42%");
     expect(stated([score])).toContain("+0.12（−0.05 至 +0.30），共 12 天");
     expect(pricesFrom("open interest, its value over its amount")).toBe("持仓量；价值除以数量");
     expect(pricesFrom("okx BTC/USDT:USDT, candles of 1:00:00")).toBe("okx BTC/USDT:USDT；1:00:00 的 K 线");

@@ -74,6 +74,9 @@ MAPPED = {
     "not_scored": "not scored",
     "score": "skill over the same map without open interest {skill:+.2f} ({low:+.2f} to "
     "{high:+.2f}) on {days} days",
+    "only_tiers": "only leverage {tiers} of it",
+    "score_of_whole": "the whole fitted map's skill over the same map without open interest "
+    "{skill:+.2f} ({low:+.2f} to {high:+.2f}) on {days} days",
     "score_of_fitted": "the fitted map's skill over the same map without open interest "
     "{skill:+.2f} ({low:+.2f} to {high:+.2f}) on {days} days",
 }

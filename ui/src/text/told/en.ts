@@ -49,6 +49,8 @@ export const told = {
     maintenance: "maintenance {rate} from {since} on, of open positions too",
     not_scored: "not scored",
     score: "skill over the same map without open interest {skill} ({low} to {high}) on {days} days",
+    only_tiers: "only leverage {tiers} of it",
+    score_of_whole: "the whole fitted map's skill over the same map without open interest {skill} ({low} to {high}) on {days} days",
     score_of_fitted:
       "the fitted map's skill over the same map without open interest {skill} ({low} to {high}) on {days} days",
   },

@@ -50,6 +50,8 @@ export const told: typeof en = {
     maintenance: "自 {since} 起维持保证金率为 {rate}，已有仓位同样适用",
     not_scored: "未评分",
     score: "相对于不用持仓量的同一张图，技能分 {skill}（{low} 至 {high}），共 {days} 天",
+    only_tiers: "仅显示杠杆为 {tiers} 的部分",
+    score_of_whole: "完整拟合图相对于不用持仓量的同一张图，技能分 {skill}（{low} 至 {high}），共 {days} 天",
     score_of_fitted: "拟合图相对于不用持仓量的同一张图，技能分 {skill}（{low} 至 {high}），共 {days} 天",
   },
   estimate: "估计值：{said}",

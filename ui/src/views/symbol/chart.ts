@@ -24,7 +24,8 @@ import type { Address, Pane } from "../../state/address";
 import { type Gestures, gestures } from "./gestures";
 import { type Burst, BurstMarks } from "./bursts";
 import { type Bubble, type Label, Marks } from "./marks";
-import { DRAWN, Grid, type Lines } from "./panes";
+import { endOf } from "./load";
+import { DRAWN, Grid, type Lines, type Point } from "./panes";
 
 /** What lies under the pointer. */
 export interface Pointed {
@@ -47,6 +48,8 @@ export interface PaneState {
   lines: Lines;
   /** What the sums of each bar cover, where they are sums. */
   completeness: Map<number, string>;
+  /** Where what is stored of it ends, if that is a day or more before the map does; else null. */
+  ends: number | null;
 }
 
 export class MarketChart {
@@ -152,7 +155,7 @@ export class MarketChart {
   }
 
   /** Draw the panes anew. */
-  showPanes(tables: [Pane, Table][]): void {
+  showPanes(tables: [Pane, Table][], symbol: string): void {
     for (const series of this.#series) this.chart.removeSeries(series);
     this.#series = [];
     while (this.chart.panes().length > 1) this.chart.removePane(this.chart.panes().length - 1);
@@ -164,9 +167,15 @@ export class MarketChart {
       const drawn = DRAWN[pane];
       if (!drawn) continue;
       const lines = drawn.lines(table, grid);
-      this.panes.push({ pane, lines, completeness: drawn.completeness?.(table, grid) ?? new Map() });
+      this.panes.push({
+        pane,
+        lines,
+        completeness: drawn.completeness?.(table, grid) ?? new Map(),
+        ends: endOf(pane, symbol, map.time.at(-1) ?? 0),
+      });
       const place = this.panes.length;
-      [...lines].forEach(([name, points], index) => {
+      const empty: [string, Point[]][] = [["", []]]; // a pane needs a line to be one
+      [...(lines.size ? lines : empty)].forEach(([name, points], index) => {
         const series = drawn.make(this.chart, place, name, index);
         series.applyOptions({ priceFormat: { type: "custom", formatter: drawn.format, minMove: 1e-6 } });
         series.priceScale().applyOptions({ scaleMargins: { top: 0.22, bottom: 0.08 } });

@@ -91,7 +91,17 @@ export class Legend {
 function paneLine(state: MarketChart["panes"][number], map: HeatMap, column: number): HTMLElement {
   const { pane } = state;
   const parts = pane === "liquidations" ? forcedParts(state, map.time[column]!) : lineParts(state, map.time[column]!);
-  return h("div", { class: "legend" }, h("b", {}, say().symbol.panes[pane]), ...parts);
+  const words = say().symbol;
+  const { ends } = state;
+  const until = ends === null ? null : known(ends) ? words.ends(moment(ends)) : words.neverStored;
+  const empty = ![...state.lines.values()].some((points) => points.length);
+  return h(
+    "div",
+    { class: "legend" },
+    h("b", {}, words.panes[pane]),
+    ...(empty ? [] : parts),
+    until ? h("span", { class: "ends" }, until) : empty ? h("span", { class: "ends" }, words.notHere) : null,
+  );
 }
 
 function lineParts({ pane, lines }: MarketChart["panes"][number], time: number): HTMLElement[] {
