@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from plimsoll.errors import NoSuchData
 from plimsoll.market.interval import duration
 from plimsoll.market.symbols import Symbol
-from plimsoll.measures.asking import asked, moment, names
+from plimsoll.measures.asking import asked, moment
 from plimsoll.streams import Streams
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
 
     import polars as pl
 
+    from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.heatmap import HeatMap
     from plimsoll.analytics.inventory import Parameters
     from plimsoll.analytics.measured import Measured
     from plimsoll.analytics.provenance import Standing
     from plimsoll.analytics.tiers import Leverages
-    from plimsoll.maps import Chosen, Market, Span
+    from plimsoll.maps import Chosen, Market
     from plimsoll.measures.asking import Asked, Exchanges, When
     from plimsoll.validation.heatmap_score import HeatmapScore
+
+    Learnt = TypeVar("Learnt", Fitted, Distances)
 
 __all__ = ["Estimates"]
 
@@ -104,7 +108,7 @@ class Estimates(Streams):
         chosen = ranges(leverage)
 
         what = asked(exchange, since, until, as_of)
-        length = duration(interval) if interval else None
+        length = _length(interval)
         return maps.heatmap(
             self._reader,
             symbol,
@@ -151,9 +155,10 @@ class Estimates(Streams):
         NoSuchData, ValueError
             As `heatmap`.
         """
-        span = (moment(since), moment(until), moment(as_of))
-        length = duration(interval) if interval else None
-        return list(self._fits(symbol, exchange, span, length).values())
+        from plimsoll import fits  # noqa: PLC0415 (brings numba)
+
+        what, length = asked(exchange, since, until, as_of), _length(interval)
+        return list(self._learnt(fits.fit, symbol, what, length).values())
 
     def score(
         self,
@@ -200,7 +205,7 @@ class Estimates(Streams):
             symbol,
             exchange,
             span=(moment(since), moment(until), moment(as_of)),
-            interval=duration(interval) if interval else None,
+            interval=_length(interval),
             every=every,
         )
 
@@ -278,8 +283,10 @@ class Estimates(Streams):
         symbol: str,
         *,
         exchange: Exchanges = None,
+        since: When = None,
         until: When = None,
         as_of: When = None,
+        interval: str | None = None,
         reach: float = 0.10,
         width: float = 0.005,
         parameters: Parameters | None = None,
@@ -296,7 +303,11 @@ class Estimates(Streams):
             dollars.
         exchange : str or list of str, optional
             All that are stored if left out.
-        until, as_of : datetime or str, optional
+        since, until, as_of : datetime or str, optional
+            From `since` on, and the 30 days before it, what is `fitted` or `measured` is learnt;
+            with the arguments of `heatmap` it is the same. By default the last 30 days.
+        interval : str, optional
+            The length of a bar; see `heatmap`.
         reach : float, fraction of the price
             How far off a cluster may begin.
         width : float, log price
@@ -322,9 +333,9 @@ class Estimates(Streams):
         """
         from plimsoll.analytics import provenance  # noqa: PLC0415 (brings numba)
 
-        what = asked(exchange, None, until, as_of)
-        chosen = self._chosen(symbol, what, None, parameters, fitted, measured)
-        found, absent = self._standing(symbol, what, chosen, leverage)
+        what = asked(exchange, since, until, as_of)
+        chosen = self._chosen(symbol, what, _length(interval), parameters, fitted, measured)
+        found, absent = self._standing(symbol, what, chosen, leverage, _length(interval))
         return provenance.peaks(found, reach=reach, width=width, absent=absent)
 
     def provenance(
@@ -334,8 +345,10 @@ class Estimates(Streams):
         high: float,
         *,
         exchange: Exchanges = None,
+        since: When = None,
         until: When = None,
         as_of: When = None,
+        interval: str | None = None,
         parameters: Parameters | None = None,
         fitted: bool = False,
         measured: bool = False,
@@ -352,8 +365,10 @@ class Estimates(Streams):
             Liquidation prices.
         exchange : str or list of str, optional
             All that are stored if left out.
-        until, as_of : datetime or str, optional
-            `until` chooses the column: the last before it.
+        since, until, as_of : datetime or str, optional
+            `until` chooses the column: the last before it; for `since` see `clusters`.
+        interval : str, optional
+            The length of a bar; see `heatmap`.
         parameters : Parameters, optional
         fitted, measured : bool
             Of the model; see `heatmap`.
@@ -374,9 +389,9 @@ class Estimates(Streams):
         """
         from plimsoll.analytics import provenance  # noqa: PLC0415 (brings numba)
 
-        what = asked(exchange, None, until, as_of)
-        chosen = self._chosen(symbol, what, None, parameters, fitted, measured)
-        found, _ = self._standing(symbol, what, chosen, leverage)
+        what = asked(exchange, since, until, as_of)
+        chosen = self._chosen(symbol, what, _length(interval), parameters, fitted, measured)
+        found, _ = self._standing(symbol, what, chosen, leverage, _length(interval))
         return provenance.provenance(found, low, high)
 
     def entries(
@@ -420,7 +435,12 @@ class Estimates(Streams):
         return entries.entries(found, width)
 
     def _standing(
-        self, symbol: str, what: Asked, parameters: Chosen, leverage: Leverages = None
+        self,
+        symbol: str,
+        what: Asked,
+        parameters: Chosen,
+        leverage: Leverages = None,
+        interval: timedelta | None = None,
     ) -> tuple[list[Standing], tuple[str, ...]]:
         from plimsoll import maps  # noqa: PLC0415 (brings numba)
         from plimsoll.analytics.tiers import ranges  # noqa: PLC0415 (brings numba)
@@ -430,7 +450,7 @@ class Estimates(Streams):
             symbol,
             what.exchanges,
             span=(None, what.until, what.as_of),
-            interval=None,
+            interval=interval,
             parameters=parameters,
             leverage=ranges(leverage),
         )
@@ -451,13 +471,21 @@ class Estimates(Streams):
             return parameters
         from plimsoll import fits  # noqa: PLC0415 (brings numba)
 
-        find = fits.fit if fitted else fits.distances
+        if fitted:
+            return self._learnt(fits.fit, symbol, what, interval)
+        return self._learnt(fits.distances, symbol, what, interval)
+
+    def _learnt(
+        self,
+        find: Callable[..., dict[Market, Learnt]],
+        symbol: str,
+        what: Asked,
+        interval: timedelta | None,
+    ) -> dict[Market, Learnt]:
+        """Return what `fits.fit` or `fits.distances` finds of each market."""
         span = (what.since, what.until, what.as_of)
         return find(self._reader, symbol, what.exchanges, span=span, interval=interval)
 
-    def _fits(
-        self, symbol: str, exchange: Exchanges, span: Span, interval: timedelta | None
-    ) -> dict[Market, Fitted]:
-        from plimsoll import fits  # noqa: PLC0415 (brings numba)
 
-        return fits.fit(self._reader, symbol, names(exchange), span=span, interval=interval)
+def _length(interval: str | None) -> timedelta | None:
+    return duration(interval) if interval else None

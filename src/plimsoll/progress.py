@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Stage", "heard", "staged"]
+__all__ = ["Stage", "heard", "listener", "staged"]
 
 T = TypeVar("T")
 
@@ -64,6 +64,11 @@ def heard(listener: Callable[[tuple[Stage, ...]], None]) -> Iterator[None]:
         _STAGES.reset(stages)
 
 
+def listener() -> Callable[[tuple[Stage, ...]], None]:
+    """Return who hears of the work done here; one who does not care where nobody does."""
+    return _LISTENER.get(None) or (lambda _stages: None)
+
+
 def staged(name: str, items: Iterable[T], of: int | None = None) -> Iterator[T]:
     """Yield items one by one, and tell the listener before each how many are done.
 
@@ -76,8 +81,8 @@ def staged(name: str, items: Iterable[T], of: int | None = None) -> Iterator[T]:
     of : int, optional
         How many there are, where they do not know it themselves.
     """
-    listener = _LISTENER.get(None)
-    if listener is None:
+    hears = _LISTENER.get(None)
+    if hears is None:
         yield from items
         return
     around, total = _STAGES.get(), length_hint(items) if of is None else of
@@ -85,7 +90,7 @@ def staged(name: str, items: Iterable[T], of: int | None = None) -> Iterator[T]:
         for done, item in enumerate(items):
             stages = (*around, Stage(name, done, total))
             _STAGES.set(stages)  # what is done with the item is a part of this
-            listener(stages)
+            hears(stages)
             yield item
     finally:
         if isinstance(items, Generator):

@@ -17,12 +17,14 @@ import pytest
 
 import plimsoll
 from fakes.client import read_columns
+from plimsoll.market.events import OpenInterest
 from plimsoll.progress import staged
 from plimsoll.server import page as pages
 from plimsoll.server.app import create_app
 from plimsoll.server.forms import ARROW, COLUMNS
 from plimsoll.server.service import Limits, Settings
 from plimsoll.session import offers
+from plimsoll.store.writer import Writer
 from plimsoll.totals import together
 
 if TYPE_CHECKING:
@@ -458,3 +460,38 @@ def test_what_was_counted_is_told(ask) -> None:
     text = ask("/metrics").text
     assert "# TYPE plimsoll_server_answers_made_total counter" in text
     assert "plimsoll_server_streams 0\n" in text
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_market_that_ended_long_ago_is_bounded_by_its_own_end(
+    tmp_path: Path, sealed: bool
+) -> None:
+    session = plimsoll.open(tmp_path / "store")
+    start, step = datetime(2025, 1, 1, tzinfo=UTC), timedelta(minutes=5)
+    moments = [start + number * step for number in range(600)]
+    with Writer(session.path) as writer:
+        writer.append([interest("SOL", when, 100 + number) for number, when in enumerate(moments)])
+        writer.append([interest("ETH", start + timedelta(days=365), 100)])
+        if sealed:
+            writer.seal()
+    ask = Caller(create_app(session, Settings(hosts=("localhost",), limits=MANY)))
+    asked = {"since": "2025-01-01", "interval": "5m"}
+    ended = ask(f"{API}/heatmap", params={"symbol": "SOL", **asked})
+    assert ended.status_code == 200  # of 600 steps; to the newest of all there are 105,000
+    assert len(ended.json()["columns"]["time"]) == 599  # of what stands a price tells when it ends
+    refused = ask(f"{API}/heatmap", params={"symbol": "ETH", **asked})
+    assert refused.status_code == 413
+    assert "about 105,120 steps" in refused.json()["detail"]
+
+
+def interest(coin: str, when: datetime, amount: float) -> OpenInterest:
+    nanoseconds = int(when.timestamp()) * 1_000_000_000
+    return OpenInterest(
+        exchange="sim-a",
+        symbol=f"{coin}/USDT:USDT",
+        time=nanoseconds,
+        received=nanoseconds,
+        known_at=nanoseconds,
+        amount=amount,
+        value_usd=100 * amount,
+    )

@@ -1,6 +1,7 @@
 /** Numbers and times as they are read. What is unknown is a dash, never a zero. */
 
 import { address } from "./state/address";
+import { say } from "./text";
 
 export const UNKNOWN = "–";
 const MINUS = "−";
@@ -105,10 +106,11 @@ export function clock(seconds: Maybe, withSeconds = false): string {
 export function lasting(seconds: Maybe): string {
   if (!known(seconds)) return UNKNOWN;
   const size = Math.abs(seconds);
-  if (size < 120) return `${Math.round(size)} s`;
-  if (size < 7_200) return `${Math.round(size / 60)} min`;
-  if (size < 172_800) return `${Math.round(size / 3_600)} h`;
-  return `${Math.round(size / 86_400)} d`;
+  const { lengths } = say();
+  if (size < 120) return lengths.seconds(Math.round(size));
+  if (size < 7_200) return lengths.minutes(Math.round(size / 60));
+  if (size < 172_800) return lengths.hours(Math.round(size / 3_600));
+  return lengths.days(Math.round(size / 86_400));
 }
 
 function sign(value: number): string {

@@ -10,6 +10,7 @@ import polars as pl
 from plimsoll import session
 from plimsoll.cli import flags
 from plimsoll.cli.output import SAID, answer, dollars, percent, readable, table
+from plimsoll.cli.underway import underway
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,18 +57,19 @@ def heatmap(
     the map goes with it (plimsoll score heatmap). Each column is what stood before its
     bar, from what was known then. With --leverage it shows some tiers of the same map.
     """
-    drawn = session.open(store).heatmap(
-        symbol,
-        exchange=list(exchange) or None,
-        since=since,
-        until=until,
-        as_of=as_of,
-        interval=interval,
-        rows=rows,
-        fitted=fit,
-        measured=measured,
-        leverage=leverage,
-    )
+    with underway():
+        drawn = session.open(store).heatmap(
+            symbol,
+            exchange=list(exchange) or None,
+            since=since,
+            until=until,
+            as_of=as_of,
+            interval=interval,
+            rows=rows,
+            fitted=fit,
+            measured=measured,
+            leverage=leverage,
+        )
     parameters = {"since": since, "until": until, "as_of": as_of, **drawn.describe()}
     title = f"Predicted liquidations, {symbol} on {drawn.exchange}"
 
@@ -94,8 +96,10 @@ def heatmap(
 @click.command()
 @click.argument("symbol")
 @click.option("--exchange", multiple=True, help="Only this exchange (repeatable).")
+@click.option("--since", help="What a fit learns from (else the last 30 days).")
 @click.option("--until", help="As it stood before this time.")
 @click.option("--as-of", help="With what was known by then.")
+@click.option("--interval", help="The length of a bar (else the shortest the data allow).")
 @click.option(
     "--reach", default=0.10, show_default=True, help="How far off, as a fraction of the price."
 )
@@ -111,8 +115,10 @@ def clusters(
     symbol: str,
     *,
     exchange: tuple[str, ...],
+    since: str | None,
     until: str | None,
     as_of: str | None,
+    interval: str | None,
     reach: float,
     width: float,
     fit: bool,
@@ -132,15 +138,18 @@ def clusters(
     """
     asked = {
         "exchange": list(exchange) or None,
+        "since": since,
         "until": until,
         "as_of": as_of,
+        "interval": interval,
         "reach": reach,
         "width": width,
         "fitted": fit,
         "measured": measured,
         "leverage": leverage,
     }
-    found = session.open(store).clusters(symbol, **asked)  # type: ignore[arg-type]
+    with underway():
+        found = session.open(store).clusters(symbol, **asked)  # type: ignore[arg-type]
 
     def words() -> None:
         if found.is_empty():

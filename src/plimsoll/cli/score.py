@@ -11,6 +11,7 @@ from plimsoll import session
 from plimsoll.cli import flags
 from plimsoll.cli.heatmap import swept
 from plimsoll.cli.output import answer, dollars, give, percent, table
+from plimsoll.cli.underway import underway
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,14 +52,15 @@ def leverage(
     tenths of the posterior. A tier that liquidations do not tell of keeps its
     prior, and is not identified.
     """
-    made = session.open(store).leverage(
-        symbol,
-        exchange=list(exchange) or None,
-        since=since,
-        until=until,
-        as_of=as_of,
-        interval=interval,
-    )
+    with underway():
+        made = session.open(store).leverage(
+            symbol,
+            exchange=list(exchange) or None,
+            since=since,
+            until=until,
+            as_of=as_of,
+            interval=interval,
+        )
     frame = pl.concat(
         one.mix().select(
             pl.lit(one.exchange).alias("exchange"), pl.lit(one.symbol).alias("symbol"), pl.all()

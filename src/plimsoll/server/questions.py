@@ -39,6 +39,8 @@ CELLS = 10_000
 """Columns of a map that may be asked for."""
 STEPS = 200_000
 """Steps of time that may be asked for otherwise."""
+_MAPPED = "open_interest"
+"""What a map has its columns of."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Question:
         Steps of time that may be asked for.
     fixed : mapping
         Arguments that the path decides.
+    over : str or None
+        The kind whose rows its steps go through; None for any.
     """
 
     path: str
@@ -84,6 +88,7 @@ class Question:
     answer: Callable[[Any], Answer] = answers.of_frame
     most: int = STEPS
     fixed: Mapping[str, Any] | None = None
+    over: str | None = None
 
     @property
     def told(self) -> Told:
@@ -154,13 +159,13 @@ QUESTIONS = (
     Question("/arbitrage", "arbitrage"),
     Question("/options", "options", answers.of_options),
     Question("/option-history", "option_history"),
-    Question("/heatmap", "heatmap", answers.of_map, CELLS),
-    Question("/heatmap/profile", "heatmap", answers.of_profile, CELLS),
-    Question("/heatmap/coinglass", "heatmap", answers.of_coinglass, CELLS),
+    Question("/heatmap", "heatmap", answers.of_map, CELLS, over=_MAPPED),
+    Question("/heatmap/profile", "heatmap", answers.of_profile, CELLS, over=_MAPPED),
+    Question("/heatmap/coinglass", "heatmap", answers.of_coinglass, CELLS, over=_MAPPED),
     Question("/clusters", "clusters"),
     Question("/entries", "entries"),
     Question("/provenance", "provenance"),
-    Question("/leverage", "leverage", answers.of_fits, CELLS),
+    Question("/leverage", "leverage", answers.of_fits, CELLS, over=_MAPPED),
     Question("/measured", "measured", answers.of_measured),
     Question("/score", "last_score", answers.of_score),
 )

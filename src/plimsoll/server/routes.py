@@ -263,7 +263,7 @@ def bounded(service: Service, question: Question, given: Mapping[str, Any]) -> N
         return
     now = datetime.now(tz=UTC)
     length = min([duration(step) for step in steps_given], default=_SHORTEST)
-    first, last = service.stored()
+    first, last = service.stored(question.over, given.get("symbol") or given.get("coin"))
     since = instant(given["since"], now) if "since" in given else first
     until = instant(given["until"], now) if "until" in given else last
     steps = (min(until, last) - max(since, first)) / length

@@ -9,9 +9,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from plimsoll.server.desk import Desk
+from plimsoll.server.sharing import Sharing
 from plimsoll.store.layout import Layout
 from plimsoll.store.reader import Reader
-from plimsoll.store.tail import extent, state
+from plimsoll.store.tail import extents, state
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -22,7 +23,7 @@ __all__ = ["Limits", "Service", "Settings"]
 
 MIB = 1024 * 1024
 _FRESH = 2.0
-"""How long the times of the first and the last row hold, seconds."""
+"""How long the times of the first and the last rows hold, seconds."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Service:
 
     def __init__(self, session: Session, settings: Settings) -> None:
         limits = settings.limits
-        self.session, self.settings = session, settings
+        self.session, self.settings = Sharing(session), settings
         self.layout = Layout(session.path)
         self.desk = Desk(
             self.state,
@@ -113,7 +114,7 @@ class Service:
         )
         self.began = datetime.now(tz=UTC)
         self.counted: Counter[str] = Counter()
-        self._spans: tuple[float, tuple[datetime, datetime]] | None = None
+        self._spans: tuple[float, dict[tuple[str, str], tuple[datetime, datetime]]] | None = None
 
     def state(self) -> Hashable:
         """Return what changes when the store does."""
@@ -124,16 +125,37 @@ class Service:
         reader = Reader(self.session.path)
         return reader.span(kind, given.get("exchange") or (), given.get("symbol"))
 
-    def stored(self) -> tuple[datetime, datetime]:
+    def stored(
+        self, kind: str | None = None, market: str | None = None
+    ) -> tuple[datetime, datetime]:
         """Return the times of the first and the last row stored; reads files.
 
-        What says more of calendars than of now, such as an expiry, does not count. Of an empty
-        store both are this moment.
+        What says more of calendars than of now, such as an expiry, does not count.
+
+        Parameters
+        ----------
+        kind : str, optional
+        market : str, optional
+            A symbol, or a coin for all its contracts.
+
+        Returns
+        -------
+        tuple of datetime
+            Of all that is stored where nothing of that kind and market is, or neither is given; of
+            an empty store both are this moment.
         """
+        times = self._extents()
+        meant = [
+            span
+            for (of, symbol), span in times.items()
+            if kind in (None, of) and market in (None, symbol, symbol.split("/", maxsplit=1)[0])
+        ] or list(times.values())
+        now = datetime.now(tz=UTC)
+        first = min((first for first, _ in meant), default=now)
+        return first, max((last for _, last in meant), default=now)
+
+    def _extents(self) -> dict[tuple[str, str], tuple[datetime, datetime]]:
         now = monotonic()
-        held = self._spans
-        if held is not None and now < held[0]:
-            return held[1]
-        found = extent(self.layout)
-        self._spans = (now + _FRESH, found)
-        return found
+        if self._spans is None or now >= self._spans[0]:
+            self._spans = now + _FRESH, extents(self.layout)
+        return self._spans[1]

@@ -13,12 +13,15 @@ from plimsoll.store.catalogue import Catalogue
 from plimsoll.store.journal import batches, read_segment
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterator
     from pathlib import Path
 
     from plimsoll.store.layout import Layout
 
-__all__ = ["Tail", "extent", "state"]
+    _Extent = tuple[str, str, datetime, datetime]
+    """Kind, symbol, and the times of the first and the last row."""
+
+__all__ = ["Tail", "extents", "state"]
 
 _CLOCKS = ("open_interest", "mark_price", "candle", "trade", "liquidation")
 """Kinds whose times are of what happened, none of them to come."""
@@ -89,29 +92,43 @@ def state(layout: Layout) -> Hashable:
     return segments, tuple(_stamp(path) for path in (*folders, *files))
 
 
-def extent(layout: Layout) -> tuple[datetime, datetime]:
+def extents(layout: Layout) -> dict[tuple[str, str], tuple[datetime, datetime]]:
     """Return the times of the first and the last row stored of what happens on markets.
 
-    Of a store without any, both are now.
+    By kind and symbol, all exchanges together.
     """
-    times: list[datetime] = []
+    found: dict[tuple[str, str], tuple[datetime, datetime]] = {}
+    for kind, symbol, first, last in (*_sealed(layout), *_unsealed(layout)):
+        before = found.get((kind, symbol), (first, last))
+        found[kind, symbol] = min(first, before[0]), max(last, before[1])
+    return found
+
+
+def _sealed(layout: Layout) -> Iterator[_Extent]:
     if layout.catalogue.exists():
         with closing(Catalogue(layout, read_only=True)) as catalogue:
             for item in catalogue.sealed():
                 if item.series.kind in _CLOCKS:
-                    times += [_moment(item.first), _moment(item.last)]
+                    one = item.series
+                    yield one.kind, one.symbol, _moment(item.first), _moment(item.last)
+
+
+def _unsealed(layout: Layout) -> Iterator[_Extent]:
     for kind in _CLOCKS:
         for path in layout.staged.glob(f"[!.]*/{kind}/*/*/*.parquet"):
             with suppress(OSError, pl.exceptions.PolarsError):  # sealed meanwhile
-                ends = pl.scan_parquet(path).select(first=pl.min("time"), last=pl.max("time"))
-                times += [time for time in ends.collect().row(0) if time is not None]
+                yield from _ends(kind, pl.scan_parquet(path))
     for path, _ in _segments(layout):
         with suppress(FileNotFoundError):
             for kind, frame in read_segment(path).batches:
-                if kind in _CLOCKS and frame.height:
-                    times += frame.select(pl.min("time"), last=pl.max("time")).row(0)
-    now = datetime.now(tz=UTC)
-    return min(times, default=now), max(times, default=now)
+                if kind in _CLOCKS:
+                    yield from _ends(kind, frame.lazy())
+
+
+def _ends(kind: str, rows: pl.LazyFrame) -> list[_Extent]:
+    ends = pl.min("time").alias("first"), pl.max("time").alias("last")
+    found = rows.group_by("symbol").agg(*ends).collect()
+    return [(kind, *row) for row in found.iter_rows()]
 
 
 def _moment(text: str) -> datetime:

@@ -261,10 +261,14 @@ export interface paths {
                     symbol: string;
                     /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
                     /** @description Before this time, `time < until`; written as `since`. */
                     until?: string;
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
+                    /** @description The length of a bar; see `heatmap`. */
+                    interval?: string;
                     /** @description How far off a cluster may begin. Unit: fraction of the price. */
                     reach?: number;
                     /** @description Over which the mass is smoothed. Unit: log price. */
@@ -1563,10 +1567,14 @@ export interface paths {
                     high: number;
                     /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
                     /** @description Before this time, `time < until`; written as `since`. */
                     until?: string;
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
+                    /** @description The length of a bar; see `heatmap`. */
+                    interval?: string;
                     /** @description Of the model; see `heatmap`. */
                     fitted?: boolean;
                     /** @description Of the model; see `heatmap`. */

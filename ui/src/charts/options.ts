@@ -32,7 +32,7 @@ export function chartOptions(): DeepPartial<ChartOptions> {
     },
     grid: { vertLines: grid, horzLines: grid },
     crosshair: { mode: CrosshairMode.Normal, vertLine: cross, horzLine: cross },
-    rightPriceScale: { borderVisible: false, minimumWidth: 74 },
+    rightPriceScale: { borderVisible: false, minimumWidth: 74, entireTextOnly: true },
     timeScale: {
       borderVisible: false,
       timeVisible: true,

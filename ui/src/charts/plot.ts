@@ -68,7 +68,7 @@ function configuration(options: PlotOptions, size: { width: number; height: numb
   const { lines, time = false } = options;
   return {
     ...size,
-    padding: [22, 34, 0, 0],
+    padding: [head, 34, 0, 0],
     scales: {
       x: { time: false, ...(lines.some(({ kind }) => kind === "bars") ? { range: roomy(options) } : {}) },
       y: options.zero ? { range: (made, low, high) => withZero(...(options.cut ? most(made) : [low, high] as const)) } : {},
@@ -95,6 +95,11 @@ function configuration(options: PlotOptions, size: { width: number; height: numb
     ],
     hooks: { draw: [(made) => marks(made, options)] },
   };
+}
+
+/** Room for the names above the lines, pixels. */
+function head(made: uPlot): number {
+  return Math.max(22, (made.root.querySelector<HTMLElement>(".u-legend")?.offsetHeight ?? 0) + 6);
 }
 
 function series(line: Line, format: (value: number) => string): uPlot.Series {

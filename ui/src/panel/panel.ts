@@ -76,7 +76,7 @@ export class Panel {
     this.body.inert = false;
   }
 
-  empty(what: string, todo = ""): void {
+  empty(what: string, todo: string | HTMLElement = ""): void {
     this.#show("empty", h("p", {}, what), todo ? h("p", { class: "dim" }, todo) : null);
   }
 

@@ -21,6 +21,8 @@ export interface Address {
   /** Exchanges asked; none means all. */
   exchanges: string[];
   range: Range;
+  /** Where the range ends, in seconds; null at the newest that is stored. */
+  end: number | null;
   /** The visible span in seconds; null shows all of the range. */
   span: [number, number] | null;
   /** The visible prices; null fits them. */
@@ -53,6 +55,7 @@ export const START: Address = {
   symbol: "BTC",
   exchanges: [],
   range: "7d",
+  end: null,
   span: null,
   prices: null,
   log: false,
@@ -93,6 +96,7 @@ const READERS: Record<keyof Address, Reader> = {
   symbol: (text) => (/^[\w./:-]{1,64}$/.test(text) ? text : undefined),
   exchanges: words,
   range: one(RANGES),
+  end: positive,
   span: pair,
   prices: pair,
   log: flag,
@@ -159,6 +163,8 @@ export const address = new Cell<Address>(START);
 /** Show something else; `step` makes it one that "back" returns from. */
 export function go(change: Partial<Address>, step = false): void {
   const next = { ...address.value, ...change };
+  // Where the data of one market end says nothing of another's.
+  if (next.symbol !== address.value.symbol && change.end === undefined) next.end = null;
   const query = write(next);
   if (query !== location.search) {
     history[step ? "pushState" : "replaceState"](null, "", query || location.pathname);

@@ -50,16 +50,26 @@ export function isStored(kind: string, symbol?: string): boolean {
 
 /** The newest row of a kind, of a coin or symbol if one is named, in seconds; NaN where there is none. */
 export function lastOf(kind: string, symbol?: string): number {
+  return Math.max(...timesOf("last", kind, symbol));
+}
+
+/** The oldest row of a kind of a coin or symbol, in seconds; NaN where there is none. */
+export function firstOf(kind: string, symbol: string): number {
+  return Math.min(...timesOf("first", kind, symbol));
+}
+
+function timesOf(end: "first" | "last", kind: string, symbol?: string): number[] {
   const { status } = markets.value;
   const kinds = status.words("kind");
   const symbols = status.words("symbol");
-  let last = Number.NaN;
-  status.times("last").forEach((time, row) => {
+  const details = status.words("detail");
+  const found = Array.from(status.times(end)).filter((time, row) => {
     const name = symbols[row] ?? "";
-    const meant = kinds[row] === kind && (symbol === undefined || name === symbol || coinOf(name) === symbol);
-    if (meant && !(time <= last)) last = time;
+    const meant = symbol === undefined || name === symbol || coinOf(name) === symbol;
+    // No view shows what funding was predicted to be.
+    return kinds[row] === kind && meant && details[row] !== "predicted" && Number.isFinite(time);
   });
-  return last;
+  return found.length ? found : [Number.NaN];
 }
 
 /** The symbols meant by a coin or symbol for which a kind of fact is stored. */

@@ -137,6 +137,12 @@ export const zh: Words = {
     lastKnown: (day: string) => `最后已知：${day}`,
     emptyTodo: "请导入文件、录制交易所数据，或运行 plimsoll demo。",
   },
+  lengths: {
+    seconds: (count) => `${count} 秒`,
+    minutes: (count) => `${count} 分钟`,
+    hours: (count) => `${count} 小时`,
+    days: (count) => `${count} 天`,
+  },
   symbol: {
     title: (symbol) => `${symbol} · 预测强平`,
     toolbar: "显示内容",
@@ -204,6 +210,9 @@ export const zh: Words = {
     profileSaid: (longs, shorts, coverage) =>
       `各价位的预测强平：下方多头 ${longs}，上方空头 ${shorts}；可强平持仓的 ${coverage} 有对应价位。`,
     ends: (time: string) => `已存数据止于 ${time}`,
+    goThere: "显示止于该处的时段",
+    until: (time) => `截至 ${time}`,
+    toNewest: "回到最新（End）",
     neverStored: "没有存储",
     notHere: "此时段内没有",
     keyTitle: "如何阅读热力图",
@@ -412,6 +421,7 @@ export const zh: Words = {
       ["Shift ↑ ↓", "收窄或放宽价格"],
       ["0", "显示全部"],
       ["[ ]", "更短或更长的范围"],
+      ["End", "回到最新"],
       ["l", "线性或对数价格"],
       ["m b c", "热力图、强平、聚集区"],
       ["x", "选择杠杆档位"],

@@ -8,7 +8,7 @@ import type { Column } from "../../panel/table";
 import { markets } from "../../state/markets";
 import { say } from "../../text";
 import { type Statement, stated } from "../../text/told";
-import { begin } from "../symbol/load";
+import { spanOf } from "../symbol/load";
 
 export interface Grade {
   exchange: string;
@@ -29,7 +29,7 @@ export async function loadGrades(signal: AbortSignal): Promise<Grade[]> {
   const coins = markets.value.coins.slice(0, MOST);
   const found: Grade[] = [];
   for (const symbol of coins) {
-    const since = begin(symbol, "7d");
+    const { since } = spanOf({ symbol, range: "7d", end: null });
     found.push(...read((await askOrEmpty("/consensus", { symbol, since }, signal)).inner("grades")));
   }
   return found;

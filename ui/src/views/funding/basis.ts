@@ -6,10 +6,11 @@ import type { Line, PlotOptions } from "../../charts/plot";
 import { day, lasting, percent, price, ratio, tone } from "../../format";
 import type { Column } from "../../panel/table";
 import type { Address } from "../../state/address";
-import { coinOf, isStored } from "../../state/markets";
+import { coinOf, isStored, markets } from "../../state/markets";
 import { say } from "../../text";
 import { fixed } from "../../text/told";
-import { begin } from "../symbol/load";
+import { spanOf } from "../symbol/load";
+import { isFunded } from "./load";
 
 const COLOURS = ["series", "series-2", "series-3", "series-4", "long", "short"];
 
@@ -20,15 +21,26 @@ export function loadBasis(shown: Address, signal: AbortSignal): Promise<Table> {
 }
 
 export function loadDispersion(shown: Address, signal: AbortSignal): Promise<Table> {
-  if (!isStored("funding", shown.symbol)) return Promise.resolve(Table.empty);
-  const since = begin(shown.symbol, shown.range);
-  return askOrEmpty("/funding-dispersion", { symbol: coinOf(shown.symbol), since }, signal);
+  if (!isFunded(shown)) return Promise.resolve(Table.empty);
+  return askOrEmpty("/funding-dispersion", { symbol: coinOf(shown.symbol), ...spanOf(shown) }, signal);
 }
 
 export function loadArbitrage(shown: Address, signal: AbortSignal): Promise<Table> {
-  if (!isStored("funding", shown.symbol)) return Promise.resolve(Table.empty);
-  const since = begin(shown.symbol, shown.range);
-  return askOrEmpty("/arbitrage", { coin: coinOf(shown.symbol), since }, signal);
+  if (!isFunded(shown) || !isPaired(coinOf(shown.symbol))) return Promise.resolve(Table.empty);
+  return askOrEmpty("/arbitrage", { coin: coinOf(shown.symbol), ...spanOf(shown) }, signal);
+}
+
+/** Whether a coin has two markets to hold against each other: perpetuals, or one and spot. */
+function isPaired(coin: string): boolean {
+  const { status } = markets.value;
+  const [exchanges, symbols] = [status.words("exchange"), status.words("symbol")];
+  const found = new Set<string>();
+  status.words("kind").forEach((kind, row) => {
+    const symbol = symbols[row] ?? "";
+    const spot = kind === "candle" && !symbol.includes(":");
+    if (coinOf(symbol) === coin && (spot || kind === "funding")) found.add(`${exchanges[row]} ${symbol}`);
+  });
+  return found.size > 1;
 }
 
 /** Rows of a table of a kind. */

@@ -3,8 +3,7 @@
 import { askOrEmpty } from "../../api/client";
 import { Table } from "../../api/columns";
 import type { Address } from "../../state/address";
-import { isStored } from "../../state/markets";
-import { LENGTH, begin } from "../symbol/load";
+import { LENGTH, spanOf, within } from "../symbol/load";
 
 /** A market's settlements, and the last of them. */
 export interface Market {
@@ -24,11 +23,16 @@ export interface Market {
 
 const LAST = ["apr", "rate", "interval_hours", "excess", "cumulative", "streak", "percentile"] as const;
 
+/** Whether funding is stored of the range. */
+export function isFunded(shown: Address): boolean {
+  return within("funding", shown.symbol, spanOf(shown));
+}
+
 export async function loadMarkets(shown: Address, signal: AbortSignal): Promise<Market[]> {
-  if (!isStored("funding", shown.symbol)) return [];
+  if (!isFunded(shown)) return [];
   const table = await askOrEmpty(
     "/funding",
-    { symbol: shown.symbol, exchange: shown.exchanges, since: begin(shown.symbol, shown.range) },
+    { symbol: shown.symbol, exchange: shown.exchanges, ...spanOf(shown) },
     signal,
   );
   return markets(table);
@@ -52,11 +56,11 @@ function markets(table: Table): Market[] {
 }
 
 export function loadWeighted(shown: Address, signal: AbortSignal): Promise<Table> {
-  if (!isStored("funding", shown.symbol)) return Promise.resolve(Table.empty);
+  if (!isFunded(shown)) return Promise.resolve(Table.empty);
   const every = LENGTH[shown.range] > 90 * 86_400 ? "1d" : "8h";
   return askOrEmpty(
     "/weighted-funding",
-    { symbol: shown.symbol, exchange: shown.exchanges, since: begin(shown.symbol, shown.range), every },
+    { symbol: shown.symbol, exchange: shown.exchanges, ...spanOf(shown), every },
     signal,
   );
 }

@@ -3,14 +3,16 @@
 import { Table } from "../../api/columns";
 import { type PlotOptions, plot, plotHost } from "../../charts/plot";
 import { h } from "../../dom";
-import { count, moment, percent, tone } from "../../format";
+import { count, day, moment, percent, tone } from "../../format";
 import { Panel } from "../../panel/panel";
 import type { Sheet } from "../../panel/export";
 import { type Column, place, sheetOf, table } from "../../panel/table";
 import { type Address, RANGES, address, go } from "../../state/address";
-import { coinOf, markets } from "../../state/markets";
+import { coinOf, lastOf, markets } from "../../state/markets";
 import { say } from "../../text";
 import { Loader } from "../loader";
+import { wayBack, wayTo } from "../symbol/ends";
+import { spanOf } from "../symbol/load";
 import { type View, changed } from "../view";
 import {
   basisColumns,
@@ -90,7 +92,7 @@ class FundingView implements View {
   }
 
   follow(now: Address, before: Address): void {
-    if (!changed(now, before, "symbol", "range", "exchanges")) return;
+    if (!changed(now, before, "symbol", "range", "end", "exchanges")) return;
     this.#showBar();
     this.#loader.start();
   }
@@ -148,7 +150,7 @@ class FundingView implements View {
     all: Column<Row>[],
   ): void {
     if (!rows.length) {
-      panel.empty(say().panel.nothing);
+      this.#empty(panel);
       return;
     }
     const sort = this.#sorts[key];
@@ -162,13 +164,20 @@ class FundingView implements View {
 
   #showPlot(panel: Panel, options: PlotOptions): void {
     if (!options.x.length) {
-      panel.empty(say().panel.nothing);
+      this.#empty(panel);
       return;
     }
     const host = plotHost(230);
     panel.body.replaceChildren(host);
     panel.ready();
     this.#undo.push(plot(host, options));
+  }
+
+  /** Say that there is nothing; of funding, where it ends. */
+  #empty(panel: Panel): void {
+    const last = panel === this.#basis || panel === this.#curve ? Number.NaN : lastOf("funding", address.value.symbol);
+    const past = last < Date.parse(spanOf(address.value).since) / 1000;
+    panel.empty(say().panel.nothing, past ? wayTo(last, say().market.lastKnown(day(last))) : "");
   }
 
   /** The mean as steps over each market's own settlements. */
@@ -222,6 +231,7 @@ class FundingView implements View {
           h("button", { class: "button", "aria-pressed": String(one === range), onClick: () => go({ range: one }) }, one),
         ),
       ),
+      wayBack() ?? "",
     );
   }
 }

@@ -158,7 +158,7 @@ class OptionsView implements View {
     const figure = (name: keyof typeof words.figures, key: string, show: (value: number) => string): HTMLElement => {
       const found = chain.summary.get(key);
       const rank = found && Number.isFinite(found.percentile) ? words.rank(percent(found.percentile, 0)) : words.unranked;
-      const unusual = found && Number.isFinite(found.z) ? ` · z ${ratio(found.z, 1)}` : "";
+      const unusual = found && Number.isFinite(found.z) ? ` · z\u00a0${ratio(found.z, 1)}` : "";
       const [title, note] = words.figures[name];
       return h(
         "div",

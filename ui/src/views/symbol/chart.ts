@@ -116,6 +116,8 @@ export class MarketChart {
       priceFormat: { type: "custom", formatter: priced, minMove: 10 ** -decimals },
     });
     const range = this.chart.timeScale().getVisibleLogicalRange();
+    // What panes hold of another range would stay on the scale of time until they are drawn anew.
+    if (!this.#fitted) for (const series of this.#series) series.setData([]);
     this.candles.setData(bars);
     this.look(shown, look);
     this.candles.priceScale().applyOptions({

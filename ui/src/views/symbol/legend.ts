@@ -9,11 +9,12 @@ import { say } from "../../text";
 import { type Statement, estimated, pricesFrom } from "../../text/told";
 import type { MarketChart, Pointed } from "./chart";
 import { type Burst, burstAt, burstSaid } from "./bursts";
+import { wayTo } from "./ends";
 import { COLOURS, DRAWN } from "./panes";
 
 /** The lines of numbers over the panes. */
 export class Legend {
-  readonly element = h("div", { class: "legends", "aria-hidden": "true" });
+  readonly element = h("div", { class: "legends" });
   readonly tip = h("div", { class: "tip", hidden: true });
   /** Which liquidations are drawn as bubbles, where not all are. */
   bubbles = "";
@@ -93,15 +94,19 @@ function paneLine(state: MarketChart["panes"][number], map: HeatMap, column: num
   const parts = pane === "liquidations" ? forcedParts(state, map.time[column]!) : lineParts(state, map.time[column]!);
   const words = say().symbol;
   const { ends } = state;
-  const until = ends === null ? null : known(ends) ? words.ends(moment(ends)) : words.neverStored;
   const empty = ![...state.lines.values()].some((points) => points.length);
   return h(
     "div",
     { class: "legend" },
     h("b", {}, words.panes[pane]),
     ...(empty ? [] : parts),
-    until ? h("span", { class: "ends" }, until) : empty ? h("span", { class: "ends" }, words.notHere) : null,
+    ends !== null ? ended(ends) : empty ? h("span", { class: "ends" }, words.notHere) : null,
   );
+}
+
+function ended(last: number): HTMLElement {
+  const words = say().symbol;
+  return known(last) ? wayTo(last, words.ends(moment(last))) : h("span", { class: "ends" }, words.neverStored);
 }
 
 function lineParts({ pane, lines }: MarketChart["panes"][number], time: number): HTMLElement[] {

@@ -4,7 +4,7 @@ import { Refusal, type Told, ask, askOrEmpty } from "../../api/client";
 import { Table } from "../../api/columns";
 import { HeatMap } from "../../charts/heatmap/data";
 import type { Address, Pane, Range } from "../../state/address";
-import { coinOf, isStored, lastOf, markets, symbolsOf } from "../../state/markets";
+import { coinOf, firstOf, lastOf, markets, symbolsOf } from "../../state/markets";
 
 const MINUTE = 60;
 const HOUR = 3_600;
@@ -34,18 +34,30 @@ const STEPS: Record<Range, [string, number][]> = {
 };
 const ROWS = 480;
 
+type Question = Record<string, string | number | boolean | string[]>;
+
 export interface Span {
   since: string;
+  /** Left out at the newest that is stored. */
+  until?: string;
   /** Of a bar, as it is asked for. */
   step: string;
 }
 
-/** Where a range begins: counted back from what is stored, not from today. */
-export function begin(symbol: string, range: Range): string {
-  const last = lastOf("open_interest", symbol);
-  const end = Number.isFinite(last) ? last : Date.now() / 1000;
-  const from = Math.floor((end - LENGTH[range]) / HOUR) * HOUR;
-  return new Date(from * 1000).toISOString();
+/** The range in the server's words: counted back from its end, or from what is stored, not from today. */
+export function spanOf({ symbol, range, end }: Pick<Address, "symbol" | "range" | "end">): { since: string; until?: string } {
+  const last = end ?? lastOf("open_interest", symbol);
+  const from = Math.floor(((Number.isFinite(last) ? last : Date.now() / 1000) - LENGTH[range]) / HOUR) * HOUR;
+  return { since: moment(from), ...(end === null ? {} : { until: moment(end) }) };
+}
+
+function moment(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
+}
+
+/** Where the range has to end to show what is stored until a moment; null where there is no map to show it with. */
+export function endAt(symbol: string, last: number): number | null {
+  return firstOf("open_interest", symbol) < last - DAY ? Math.floor(last / HOUR) * HOUR + HOUR : null;
 }
 
 /** Ask for the map, in the shortest bars that the data allow. */
@@ -54,12 +66,12 @@ export async function loadMap(
   signal: AbortSignal,
   told?: Told,
 ): Promise<{ map: HeatMap; span: Span }> {
-  const since = begin(shown.symbol, shown.range);
+  const span = spanOf(shown);
   const steps = STEPS[shown.range];
   for (const [index, [step]] of steps.entries()) {
     try {
-      const table = await ask("/heatmap", question(shown, since, step), signal, told);
-      return { map: new HeatMap(table), span: { since, step } };
+      const table = await ask("/heatmap", question(shown, { ...span, step }), signal, told);
+      return { map: new HeatMap(table), span: { ...span, step } };
     } catch (error) {
       const tooShort = error instanceof Refusal && error.status === 422;
       if (!tooShort || index === steps.length - 1) throw error;
@@ -68,12 +80,12 @@ export async function loadMap(
   throw new Refusal(404, "no-such-data", "no map");
 }
 
-function question(shown: Address, since: string, interval: string): Record<string, string | number | boolean | string[]> {
+function question(shown: Address, { step, ...span }: Span): Question {
   return {
     symbol: shown.symbol,
     exchange: shown.exchanges,
-    since,
-    interval,
+    ...span,
+    interval: step,
     rows: ROWS,
     ...modelOf(shown),
   };
@@ -86,7 +98,8 @@ export function loadPane(
   span: Span,
   signal: AbortSignal,
 ): Promise<Table> {
-  const asked = { symbol: shown.symbol, exchange: shown.exchanges, since: span.since };
+  const { step: _, ...times } = span;
+  const asked = { symbol: shown.symbol, exchange: shown.exchanges, ...times };
   switch (pane) {
     case "interest":
       return askOrEmpty("/open-interest/candles", { ...asked, interval: span.step, every: finer(span.step) }, signal);
@@ -95,13 +108,13 @@ export function loadPane(
         ? askOrEmpty("/weighted-funding", asked, signal)
         : Promise.resolve(Table.empty);
     case "ratio":
-      return rowsOf("long_short_ratio", shown, span.since, signal);
+      return rowsOf("long_short_ratio", shown, times, signal);
     case "liquidations":
-      return within("liquidation", shown.symbol, span) || summed(shown.symbol, span)
+      return within("liquidation", shown.symbol, span) || summed("liquidation_total", shown.symbol, span)
         ? askOrEmpty("/liquidations", { ...asked, every: span.step, by: "all" }, signal)
         : Promise.resolve(Table.empty);
     case "cvd":
-      return flowing(shown.symbol)
+      return flowing(shown.symbol, span)
         ? askOrEmpty("/flow", { ...asked, every: span.step }, signal)
         : Promise.resolve(Table.empty);
     case "basis":
@@ -130,21 +143,22 @@ export function endOf(pane: Pane, symbol: string, end: number): number | null {
   return last < end - DAY ? last : null;
 }
 
-/** Whether a kind goes on into a span. */
-function within(kind: string, symbol: string, { since }: Span): boolean {
-  return lastOf(kind, symbol) >= Date.parse(since) / 1000;
+/** Whether some of a kind may be stored of a span. */
+export function within(kind: string, symbol: string, { since, until }: Omit<Span, "step">): boolean {
+  const goesOn = lastOf(kind, symbol) >= Date.parse(since) / 1000;
+  return goesOn && !(until !== undefined && firstOf(kind, symbol) >= Date.parse(until) / 1000);
 }
 
-/** Whether sums of liquidations are published in steps as short as a span's. */
-function summed(symbol: string, span: Span): boolean {
+/** Whether what a kind tells of lengths of time is told in steps as short as a span's. */
+function summed(kind: string, symbol: string, span: Span): boolean {
   const { status } = markets.value;
-  const meant = new Set<string | null>(symbolsOf("liquidation_total", symbol));
-  const [symbols, lengths] = [status.words("symbol"), status.words("detail")];
-  const short = status.words("kind").some((kind, row) => {
-    const fits = seconds(lengths[row] ?? "") <= seconds(span.step);
-    return fits && kind === "liquidation_total" && meant.has(symbols[row] ?? null);
+  const meant = new Set<string | null>(symbolsOf(kind, symbol));
+  const [kinds, symbols] = [status.words("kind"), status.words("symbol")];
+  const short = status.words("detail").some((length, row) => {
+    const fits = seconds(length?.split(" ")[0] ?? "") <= seconds(span.step);
+    return fits && kinds[row] === kind && meant.has(symbols[row] ?? null);
   });
-  return short && within("liquidation_total", symbol, span);
+  return short && within(kind, symbol, span);
 }
 
 /** Seconds of a length such as 8h; NaN of anything else. */
@@ -163,8 +177,8 @@ function coarser(step: string): string {
   return step.endsWith("m") ? "1h" : step;
 }
 
-function flowing(symbol: string): boolean {
-  return ["candle", "taker_volume", "trade"].some((kind) => isStored(kind, symbol));
+function flowing(symbol: string, span: Span): boolean {
+  return within("trade", symbol, span) || ["candle", "taker_volume"].some((kind) => summed(kind, symbol, span));
 }
 
 /** Whether a coin has dated futures or options, of which alone there is a basis. */
@@ -193,14 +207,16 @@ export async function loadForced(
   signal: AbortSignal,
 ): Promise<Forced> {
   const since = newestSince(bars, MOST);
-  const from = since === null ? span.since : new Date(since * 1000).toISOString();
+  const { step: _, ...times } = span;
+  const from = since === null ? times : { ...times, since: moment(since) };
   return { rows: await rowsOf("liquidation", shown, from, signal), since };
 }
 
 /** Ask for the bursts of liquidations; none where none is stored of the span. */
 export function loadBursts(shown: Address, span: Span, signal: AbortSignal): Promise<Table> {
+  const { step: _, ...times } = span;
   return within("liquidation", shown.symbol, span)
-    ? askOrEmpty("/bursts", { symbol: shown.symbol, exchange: shown.exchanges, since: span.since }, signal)
+    ? askOrEmpty("/bursts", { symbol: shown.symbol, exchange: shown.exchanges, ...times }, signal)
     : Promise.resolve(Table.empty);
 }
 
@@ -219,12 +235,12 @@ export function newestSince(bars: Table, most: number): number | null {
 async function rowsOf(
   kind: "liquidation" | "long_short_ratio",
   shown: Address,
-  since: string,
+  times: { since: string; until?: string },
   signal: AbortSignal,
 ): Promise<Table> {
   const symbols = symbolsOf(kind, shown.symbol);
   const tables = await Promise.all(
-    symbols.map((symbol) => pagesOf(kind, { symbol, exchange: shown.exchanges, since, limit: MOST }, signal)),
+    symbols.map((symbol) => pagesOf(kind, { symbol, exchange: shown.exchanges, ...times, limit: MOST }, signal)),
   );
   return Table.joined(tables.flat());
 }
@@ -242,18 +258,23 @@ async function pagesOf(
   return found;
 }
 
-export function loadClusters(shown: Address, signal: AbortSignal, told: Told): Promise<Table> {
-  return askOrEmpty("/clusters", { symbol: shown.symbol, exchange: shown.exchanges, ...modelOf(shown) }, signal, told);
+export function loadClusters(shown: Address, span: Span, signal: AbortSignal, told: Told): Promise<Table> {
+  return askOrEmpty("/clusters", nowOf(shown, span), signal, told);
 }
 
 export function loadProvenance(
   shown: Address,
+  span: Span,
   [low, high]: [number, number],
   signal: AbortSignal,
   told: Told,
 ): Promise<Table> {
-  const asked = { symbol: shown.symbol, exchange: shown.exchanges, low, high };
-  return ask("/provenance", { ...asked, ...modelOf(shown) }, signal, told);
+  return ask("/provenance", { ...nowOf(shown, span), low, high }, signal, told);
+}
+
+/** The map's last column, of the same bars and learnt from the same span. */
+function nowOf(shown: Address, { step, ...times }: Span): Question {
+  return { symbol: shown.symbol, exchange: shown.exchanges, ...times, interval: step, ...modelOf(shown) };
 }
 
 /** Where the leverage comes from, and which of it: the same for the map and for what is said of it. */

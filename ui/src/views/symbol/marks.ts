@@ -64,7 +64,7 @@ export class Marks implements ISeriesPrimitive<Time> {
     if (!attached) return;
     target.useMediaCoordinateSpace(({ context, mediaSize }) => {
       this.#drawBubbles(context, attached);
-      this.#drawLabels(context, mediaSize.width, attached);
+      this.#drawLabels(context, mediaSize, attached);
     });
   }
 
@@ -94,7 +94,7 @@ export class Marks implements ISeriesPrimitive<Time> {
 
   #drawLabels(
     context: CanvasRenderingContext2D,
-    width: number,
+    { width, height }: { width: number; height: number },
     at: SeriesAttachedParameter<Time>,
   ): void {
     context.font = `500 11px ${token("font")}`;
@@ -113,7 +113,8 @@ export class Marks implements ISeriesPrimitive<Time> {
         context.fillRect(0, top, width, Math.max(2, bottom - top));
         context.globalAlpha = 1;
       }
-      if (taken.some((other) => Math.abs(other - y) < 18)) continue;
+      const cut = y < 9 || y > height - 9;
+      if (cut || taken.some((other) => Math.abs(other - y) < 18)) continue;
       taken.push(y);
       const text = `${label.side === "long" ? "▼" : "▲"} ${dollars(label.usd)}  ${priced(label.price)}`;
       const wide = context.measureText(text).width + 12;

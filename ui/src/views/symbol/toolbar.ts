@@ -15,6 +15,7 @@ import {
 } from "../../state/address";
 import { coinOf, exchangesOf, symbolsOf } from "../../state/markets";
 import { say } from "../../text";
+import { wayBack } from "./ends";
 import { DRAWN } from "./panes";
 
 /** What a menu may need, pixels. */
@@ -45,6 +46,7 @@ export function toolbar(share: () => void, drawn: Drawn): Toolbar {
       group(say().symbol.range, RANGES.map((range) =>
         press(`range-${range}`, range, shown.range === range, () => go({ range, span: null, prices: null })),
       )),
+      wayBack(),
       exchangeChoice(shown),
       modelChoice(shown),
       leverageChoice(shown, drawn.facts()),

@@ -22,7 +22,7 @@ import { clusterList, labels, provenance } from "./side";
 import { toolbar } from "./toolbar";
 
 /** What makes the data, as against how they are looked at. */
-const ASKED = ["symbol", "exchanges", "range", "model", "leverage"] as const;
+const ASKED = ["symbol", "exchanges", "range", "end", "model", "leverage"] as const;
 
 /** Names a question about the map. */
 function asked(shown: Address): string {
@@ -50,6 +50,8 @@ class SymbolView implements View {
   });
   readonly #chart: MarketChart;
   readonly #loader = new Loader((signal) => this.#load(signal));
+  /** Panes stand elsewhere once the chart has another size, and their numbers with them. */
+  readonly #sized = new ResizeObserver(() => requestAnimationFrame(() => this.#legend.update(this.#chart, null)));
   #tables = new Map<Pane, Table>();
   #forced: Forced = { rows: Table.empty, since: null };
   #bursts = Table.empty;
@@ -84,7 +86,7 @@ class SymbolView implements View {
       moved: () => this.#moved(),
     });
     this.#loader.start();
-    void this.#openCell(address.value);
+    this.#sized.observe(this.#host);
   }
 
   get keys(): NonNullable<View["keys"]> {
@@ -104,6 +106,7 @@ class SymbolView implements View {
       "0": () => move.refit(),
       "[": () => range(-1),
       "]": () => range(1),
+      End: () => go({ end: null, span: null, prices: null }),
       l: () => go({ log: !address.value.log, prices: null }),
       m: () => go({ map: !address.value.map }),
       b: () => go({ bubbles: !address.value.bubbles }),
@@ -117,7 +120,7 @@ class SymbolView implements View {
   follow(now: Address, before: Address): void {
     this.#bar.update();
     if (changed(now, before, ...ASKED)) {
-      if (changed(now, before, "symbol", "range")) this.#chart.refit();
+      if (changed(now, before, "symbol", "range", "end")) this.#chart.refit();
       this.#clusters = null;
       this.#panel.element.querySelector("h2")!.textContent = say().symbol.title(now.symbol);
       this.#loader.start();
@@ -125,7 +128,7 @@ class SymbolView implements View {
     else if (changed(now, before, "palette", "threshold", "top")) this.#look();
     if (changed(now, before, "panes")) void this.#loadPanes(now.panes.filter((pane) => !this.#tables.has(pane)));
     if (changed(now, before, "bubbles", "clusters", "cell")) this.#mark();
-    if (changed(now, before, "cell", "symbol", "exchanges", "model", "leverage")) void this.#openCell(now);
+    if (changed(now, before, "cell") && !changed(now, before, ...ASKED)) void this.#openCell(now);
     if (changed(now, before, "zone")) this.#legend.update(this.#chart, null);
   }
 
@@ -136,6 +139,7 @@ class SymbolView implements View {
   dispose(): void {
     this.#loader.dispose();
     clearTimeout(this.#moving);
+    this.#sized.disconnect();
     this.#chart.dispose();
   }
 
@@ -155,6 +159,7 @@ class SymbolView implements View {
       this.#take(map, span, shown);
       this.#progress.hide();
       this.#tables.clear();
+      void this.#openCell(address.value);
       await Promise.all([this.#loadPanes(address.value.panes), this.#loadClusters(signal)]);
     } catch (error) {
       if (!signal.aborted) this.#panel.failed(error, () => this.#loader.start());
@@ -222,7 +227,8 @@ class SymbolView implements View {
   }
 
   async #loadClusters(signal: AbortSignal): Promise<void> {
-    const found = await loadClusters(address.value, signal, (stages) => {
+    if (!this.#span) return;
+    const found = await loadClusters(address.value, this.#span, signal, (stages) => {
       if (signal.aborted || this.#clusters) return;
       this.#waiting = stageWords(stages);
       this.#sideNow();
@@ -303,13 +309,14 @@ class SymbolView implements View {
   }
 
   async #openCell(shown: Address): Promise<void> {
-    this.#drawer.hidden = shown.cell === null;
-    if (!shown.cell) return;
     const { cell } = shown;
+    const span = this.#span;
+    this.#drawer.hidden = cell === null || span === null;
+    if (!cell || !span) return;
     provenance(this.#drawer, cell, null, null);
     this.#drawer.focus({ preventScroll: true });
     try {
-      const table = await loadProvenance(shown, cell, this.#loader.signal, (stages) => {
+      const table = await loadProvenance(shown, span, cell, this.#loader.signal, (stages) => {
         if (address.value.cell === cell) provenance(this.#drawer, cell, null, null, stageWords(stages));
       });
       if (address.value.cell === cell) provenance(this.#drawer, cell, table, null);
