@@ -7,6 +7,7 @@ const elsewhere: Address = {
   symbol: "BTC/USDT:USDT-250328",
   exchanges: ["binance", "okx"],
   range: "90d",
+  end: 1_736_557_200,
   span: [1_700_000_000, 1_700_086_400],
   prices: [80_000.5, 120_000],
   log: true,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { count, dollars, lasting, moment, percent, price, ratio, short, tone } from "../src/format";
+import { START, address } from "../src/state/address";
 
 describe("numbers", () => {
   it.each([
@@ -35,5 +36,8 @@ describe("numbers", () => {
 
   it("tell lengths of time in one unit", () => {
     expect([45, 600, 7_200, 90_000, 200_000].map(lasting)).toEqual(["45 s", "10 min", "2 h", "25 h", "2 d"]);
+    address.set({ ...START, language: "zh" });
+    expect([45, 600, 7_200, 200_000].map(lasting)).toEqual(["45 秒", "10 分钟", "2 小时", "2 天"]);
+    address.set(START);
   });
 });

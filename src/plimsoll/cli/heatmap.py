@@ -162,11 +162,7 @@ def clusters(
         click.echo(f"entries are known of {percent(covered)} of what can be liquidated")
         if absent:
             click.echo(f"without a map now: {', '.join(absent)}")
-        mix = "a prior, not fitted"
-        if fit:
-            mix = "fitted where liquidations are stored, else a prior"
-        elif measured:
-            mix = "from the liquidation distances of measured positions"
+        mix = _mix(fit=fit, measured=measured)
         alone = f", only leverage {leverage} shown" if leverage else ""
         click.echo(f"an estimate: leverage mix is {mix}{alone}")
 
@@ -184,6 +180,14 @@ def swept(said: dict[str, Any]) -> str:
         return f"predicted as liquidated: {traded}, on trades, wicks included: no mark price stored"
     marked = both(said["crossed_usd"])
     return f"predicted as liquidated: {marked}, on the mark price; wicks of trades make it {traded}"
+
+
+def _mix(*, fit: bool, measured: bool) -> str:
+    if fit:
+        return "fitted where liquidations are stored, else a prior"
+    if measured:
+        return "from the liquidation distances of measured positions"
+    return "a prior, not fitted"
 
 
 def _cluster_words(found: pl.DataFrame) -> pl.DataFrame:
