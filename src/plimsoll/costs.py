@@ -231,12 +231,12 @@ class Costs(Streams):
             `long` and `short` (exchange and symbol) and what `analytics.carry.outcome` says of
             them, what earned most first. It is what the span brought, not what that would come
             to in a year: `days` says how long it is for each. A perpetual without a stored
-            price has a row that says so.
+            price has a row that says so; one without a settlement in the span has none.
 
         Raises
         ------
         NoSuchData
-            If no funding of the coin is stored.
+            If no funding of the coin is stored in the span.
         """
         what, fees = asked(exchange, since, until, as_of), _fees(spot_fee, perpetual_fee)
         return carry.arbitrage(self._reader, coin, what, fees)

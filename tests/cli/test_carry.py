@@ -126,6 +126,25 @@ def test_arbitrage_tells_each_pair_and_what_has_no_price(session):
     assert row["reason"] == "no price of it is stored"
 
 
+def test_a_perpetual_whose_funding_ended_before_is_in_no_pair(tmp_path):
+    made = {
+        "candle_spot": candles("binance", "BTC/USDT", lambda hour: 50_000.0 + hour),
+        "candle_linear": candles("binance", LINEAR, lambda hour: 50_000.0 + hour),
+        "candle_inverse": candles("binance", INVERSE, lambda hour: 50_000.0 + hour),
+        "funding_linear": rows("binance", LINEAR, rate=[0.0001] * 31),
+        "funding_inverse": rows("binance", INVERSE, rate=[0.0002] * 31).head(10),  # to 4 January
+    }
+    for name, frame in made.items():
+        frame.write_parquet(tmp_path / f"{name}.parquet")
+    session = plimsoll.open(tmp_path / "store")
+    session.import_files(sorted(tmp_path.glob("*.parquet")))
+    shorts = [f"binance {LINEAR}", f"binance {INVERSE}"]
+    assert set(session.arbitrage("BTC")["short"]) == set(shorts)
+    assert session.arbitrage("BTC", since="2026-01-05")["short"].to_list() == shorts[:1]
+    with pytest.raises(NoSuchData, match="in that span of time"):
+        session.arbitrage("BTC", since="2026-02-05")
+
+
 def test_what_cannot_be_carried_says_why(session):
     with pytest.raises(NoSuchData, match="no spot market of BTC in dollars is stored on gate"):
         session.carry(LINEAR, "gate")

@@ -471,7 +471,7 @@ def test_a_market_that_ended_long_ago_is_bounded_by_its_own_end(
     moments = [start + number * step for number in range(600)]
     with Writer(session.path) as writer:
         writer.append([interest("SOL", when, 100 + number) for number, when in enumerate(moments)])
-        writer.append([interest("ETH", start + timedelta(days=365), 100)])
+        writer.append([interest("ETH", start + timedelta(days=day), 100) for day in (0, 365)])
         if sealed:
             writer.seal()
     ask = Caller(create_app(session, Settings(hosts=("localhost",), limits=MANY)))

@@ -121,23 +121,33 @@ def arbitrage(reader: Reader, coin: str, asked: Asked, fees: dict[str, float]) -
                 made = earned.carry(found(long), found(short))
                 rows.append(names | earned.outcome(made))
     if not contracts:
-        raise NoSuchData(f"no funding of a perpetual of {coin} is stored")
+        raise NoSuchData(f"no funding of a perpetual of {coin} is stored in that span of time")
     if not rows:
         raise NoSuchData(f"a pair needs two markets of {coin}: import candles of spot, or another")
     return pl.DataFrame(rows, schema=_ARBITRAGE).sort("net", descending=True, nulls_last=True)
 
 
 def _perpetuals(reader: Reader, coin: str, asked: Asked) -> list[tuple[tuple[str, str], bool]]:
-    """Return exchange and symbol of each perpetual with funding, and whether it has prices."""
+    """Return exchange and symbol of each perpetual that pays, and whether it has prices."""
     found = []
     for series in reader.series("funding", asked.exchanges):
         if not series.symbol.startswith(f"{coin}/"):
             continue
-        if Symbol.parse(series.symbol).settlement != "quanto":
+        pays = _pays(reader, (series.exchange, series.symbol), asked)
+        if pays and Symbol.parse(series.symbol).settlement != "quanto":
             kinds = ("candle", "mark_price")
             held = any(reader.series(k, [series.exchange], series.symbol) for k in kinds)
             found.append(((series.exchange, series.symbol), held))
     return found
+
+
+def _pays(reader: Reader, market: tuple[str, str], asked: Asked) -> bool:
+    """Return whether a settlement of a market is stored in that span."""
+    exchange, symbol = market
+    try:
+        return _settled(reader, symbol, asked._replace(exchanges=[exchange])).height > 0
+    except NoSuchData:
+        return False
 
 
 def _leg(reader: Reader, market: tuple[str, str], asked: Asked, fees: dict[str, float]) -> Leg:

@@ -26,21 +26,27 @@ export function loadDispersion(shown: Address, signal: AbortSignal): Promise<Tab
 }
 
 export function loadArbitrage(shown: Address, signal: AbortSignal): Promise<Table> {
-  if (!isFunded(shown) || !isPaired(coinOf(shown.symbol))) return Promise.resolve(Table.empty);
+  if (!isFunded(shown) || !isPaired(shown)) return Promise.resolve(Table.empty);
   return askOrEmpty("/arbitrage", { coin: coinOf(shown.symbol), ...spanOf(shown) }, signal);
 }
 
-/** Whether a coin has two markets to hold against each other: perpetuals, or one and spot. */
-function isPaired(coin: string): boolean {
+/** Whether a coin has two markets to hold against each other in a range: perpetuals, or one and spot. */
+function isPaired(shown: Address): boolean {
   const { status } = markets.value;
   const [exchanges, symbols] = [status.words("exchange"), status.words("symbol")];
+  const [details, first, last] = [status.words("detail"), status.times("first"), status.times("last")];
+  const { since, until } = spanOf(shown);
+  const [from, to] = [Date.parse(since) / 1000, until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until) / 1000];
   const found = new Set<string>();
+  let pays = false;
   status.words("kind").forEach((kind, row) => {
     const symbol = symbols[row] ?? "";
-    const spot = kind === "candle" && !symbol.includes(":");
-    if (coinOf(symbol) === coin && (spot || kind === "funding")) found.add(`${exchanges[row]} ${symbol}`);
+    const settled = kind === "funding" && details[row] === "settled" && first[row]! < to && last[row]! >= from;
+    if (coinOf(symbol) !== coinOf(shown.symbol) || !(settled || (kind === "candle" && !symbol.includes(":")))) return;
+    pays ||= settled;
+    found.add(`${exchanges[row]} ${symbol}`);
   });
-  return found.size > 1;
+  return pays && found.size > 1;
 }
 
 /** Rows of a table of a kind. */

@@ -108,6 +108,7 @@ class FundingView implements View {
 
   async #load(signal: AbortSignal): Promise<void> {
     const { value } = address;
+    for (const panel of this.#panels) panel.loading();
     try {
       const [found, weighted, basis, spread, earned] = await Promise.all([
         loadMarkets(value, signal),
