@@ -204,9 +204,10 @@ class _Side:
 
     def cross(self, extreme: float) -> Floats:
         touched = self.touched(extreme)
-        crossed: Floats = self.cells[:, :, touched].sum(axis=(1, 2))
+        mass = self.cells[:, :, touched].sum(axis=2)
+        crossed: Floats = (mass * self.lasting()).sum(axis=1) * self.left(np.array([0]))[:, 0]
         self.cells[:, :, touched] = 0.0
-        self.gone += float(crossed.sum())
+        self.gone += float(mass.sum())
         return crossed
 
     def age(self) -> None:
