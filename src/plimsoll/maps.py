@@ -176,9 +176,9 @@ def standing(
         held = _held(reader, one, (None, until, as_of))
         stored = _stored(reader, one, held, (_last(held) - _REACH, until, as_of))
         known = stored.history(reader, interval)
-        chosen, fit, _ = _model(known, parameters)
+        chosen, fit, told = _model(known, parameters)
         found = stands(known.bars, chosen, fit)
-        return replace(found, exchange=known.exchange, symbol=known.symbol)
+        return replace(found, exchange=known.exchange, symbol=known.symbol, distances=told)
 
     wanted = _markets(reader, market, exchanges)
     made = _each(wanted, stand)

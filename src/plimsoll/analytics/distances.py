@@ -98,7 +98,7 @@ class Distances:
         where = ", ".join(self.exchanges)
         sides = "by side"
         if few := self.sides.filter(pl.col("effective") < LEAST)["side"].to_list():
-            sides = f"of both sides together (too few {few[0]}s)"
+            sides = f"of both sides together (too few {'s and '.join(few)}s)"
         elif not (self.sides["own"] > 0).any():
             sides = "of both sides alike"
         age = "of any age"

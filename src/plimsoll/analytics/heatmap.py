@@ -19,9 +19,10 @@ from plimsoll.analytics.bands import LEVELS, bands
 from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.inventory_margins import changes
-from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
+from plimsoll.analytics.inventory_state import OPEN_INTEREST, covered, marks, matrix
 from plimsoll.analytics.margins import described, in_force, said
 from plimsoll.analytics.windows import grids
+from plimsoll.analytics.words import leverage_mix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -85,7 +86,7 @@ class HeatMap:
     fit : Fitted or None
         What the leverage mix was fitted to; None where it is not, and of several markets.
     fits : int
-        How many markets' mixes are fitted.
+        How many markets' mixes are fitted to liquidations.
     distances : Distances or None
         The measured distances that its leverage mix is from; None where it is not from any. Of
         several markets, those of the largest.
@@ -281,16 +282,7 @@ class HeatMap:
     @property
     def said(self) -> str:
         """What must be said wherever the map is shown."""
-        fitted = "leverage mix is a prior, not fitted"
-        if self.distances is not None:
-            fitted = self.distances.said
-        if self.fit is not None:
-            known = "" if self.fit.identified.any() else ", which tell nothing: it is the prior"
-            fitted = f"leverage mix fitted to {self.fit.orders} orders liquidated{known}"
-            if self.fit.clamped:
-                fitted += ", which ask for more than all open interest: held to all of it"
-        elif self.fits:
-            fitted = f"leverage mix of {self.fits} markets fitted to their liquidations"
+        fitted = leverage_mix(self.fit, self.distances, self.fits)
         largest = "" if self.markets is None else " in the largest market"
         fitted += f"; {said(self.parameters)}{largest}"
         for row in self._changed().iter_rows(named=True):
@@ -414,14 +406,14 @@ def liquidation_map(
         close=candles["close"].to_numpy(),
         volume_usd=candles["volume_usd"].to_numpy(),
         open_interest_usd=_published(contracts[0], shown, record) * price[shown],
-        coverage=record.coverage.mean(axis=1),
+        coverage=covered(record.coverage, parameters.reachable),
         crossed=_swept(seen, record.crossed[start:], price[start:]),
         crossed_on_trades=_on_trades(moved, contracts, seen, price),
         inconsistent=int(record.inconsistent.sum()),
         maintenance=changes(bars, parameters),
         parameters=parameters,
         fit=fit,
-        fits=int(fit is not None),
+        fits=int(fit is not None and fit.orders > 0),
         limits=_limits(fit, moved(*contracts), shown, view, price) if fit and fit.orders else None,
     )
 

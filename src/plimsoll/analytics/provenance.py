@@ -16,7 +16,8 @@ from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.clusters import clusters
 from plimsoll.analytics.inventory import Grid
 from plimsoll.analytics.inventory_state import marks, matrix
-from plimsoll.analytics.margins import in_force, log_factors
+from plimsoll.analytics.margins import in_force, log_factors, said
+from plimsoll.analytics.words import leverage_mix
 from plimsoll.market.symbols import Symbol
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.inventory import Parameters
 
@@ -76,7 +78,9 @@ class Standing:
     brackets : int
         Which of the parameters' were in force then.
     fit : Fitted or None
-        What the leverage mix was fitted to; None where it is a prior.
+        What the leverage mix was fitted to; None where it is not.
+    distances : Distances or None
+        The measured distances that its leverage mix is from; None where it is not from any.
     exchange, symbol : str or None
     """
 
@@ -91,6 +95,7 @@ class Standing:
     parameters: Parameters
     brackets: int = 0
     fit: Fitted | None = None
+    distances: Distances | None = None
     exchange: str | None = None
     symbol: str | None = None
 
@@ -313,8 +318,8 @@ def peaks(
         `exchanges`, `leverages` and `ages`, lists of structs; of the `leverage` that holds most in
         the first of these markets: `entry_low`, `entry_high`, and when that market's price was
         there, `traded_first` and `traded_last`;
-        and for all rows alike the `time` of the newest market, `coverage` of all of them, and
-        which are left out, `absent`.
+        and for all rows alike the `time` of the newest market, `coverage` of all of them, which are
+        left out, `absent`, and what the map assumes, `said`.
     """
     newest = max(one.time for one in standing)
     standing, fresh = _of_now(standing, newest)
@@ -332,6 +337,7 @@ def peaks(
             "time": newest,
             "coverage": _coverage(standing, fresh),
             "absent": [*absent, *behind],
+            "said": _said(fresh, largest),
         }
         for row in found.iter_rows(named=True)
     ]
@@ -420,6 +426,15 @@ def _limits(fresh: list[Standing], moved: list[float], row: dict[str, Any]) -> d
     return {"value_usd_p10": float(low), "value_usd_p90": float(high)}
 
 
+def _said(fresh: Sequence[Standing], largest: Standing) -> str:
+    """Return what must be said wherever these clusters are shown, of several the largest's."""
+    several = len(fresh) > 1
+    fits = sum(one.fit is not None and one.fit.orders > 0 for one in fresh)
+    mix = leverage_mix(None if several else largest.fit, largest.distances, fits)
+    where = " in the largest market" if several else ""
+    return f"an estimate: {mix}; {said(largest.parameters)}{where}"
+
+
 def _basis(one: Standing, largest: Standing) -> float:
     """Return a future's price over the largest market's, in whole rows; one for a perpetual."""
     if _expiry(one) is None:
@@ -474,4 +489,5 @@ _PEAKS: dict[str, Any] = {
     "time": pl.Datetime("us", "UTC"),
     "coverage": pl.Float64,
     "absent": pl.List(pl.String),
+    "said": pl.String,
 }

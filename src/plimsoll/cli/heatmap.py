@@ -140,19 +140,15 @@ def clusters(
         if found.is_empty():
             click.echo(f"nothing stands within {percent(reach)} of the price of {symbol}")
             return
-        time, covered, absent = found.select(pl.col("time", "coverage", "absent").first()).row(0)
+        facts = pl.col("time", "coverage", "absent", "said").first()
+        time, covered, absent, said = found.select(facts).row(0)
         title = f"Clusters of predicted liquidations, {symbol}, {time:%Y-%m-%d %H:%M} UTC"
         table(_cluster_words(found), title=title, right=("distance", "in σ", "dollars"))
         click.echo("σ: a day's volatility; entered: most of the largest market in it")
         click.echo(f"entries are known of {percent(covered)} of what can be liquidated")
         if absent:
             click.echo(f"without a map now: {', '.join(absent)}")
-        mix = "a prior, not fitted"
-        if fit:
-            mix = "fitted where liquidations are stored, else a prior"
-        elif measured:
-            mix = "from the liquidation distances of measured positions"
-        click.echo(f"an estimate: leverage mix is {mix}")
+        click.echo(said)
 
     answer(output, found, {"symbol": symbol, **asked}, words)
 
