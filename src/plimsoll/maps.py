@@ -21,6 +21,7 @@ from plimsoll.analytics.windows import price_range
 from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
+from plimsoll.measures.asking import called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
@@ -289,8 +290,8 @@ def _markets(reader: Reader, market: str, exchanges: list[str]) -> list[Market]:
         reader.read("open_interest", exchanges=exchanges, symbol=market)  # which says what is
     if not found:
         raise NoSuchData(
-            f"no open interest is stored of a linear or inverse contract of {market} in dollars; "
-            "`plimsoll status` lists what is"
+            "no open interest is stored of a linear or inverse contract in dollars of "
+            f"{called(reader, market)}"
         )
     return sorted(found)
 

@@ -295,6 +295,10 @@ def test_of_several_markets_one_that_cannot_be_fitted_is_left_out(run, tmp_path)
     for name in ("open_interest_okx", "candles_okx"):
         assert run("import", str(tmp_path / f"{name}.parquet")).code == 0
     session = plimsoll.open()
+    said = run("heatmap", SYMBOL, "--exchange", "okx").out
+    # 240 stamps are the ends of 239 bars, the first of which has none before it.
+    assert "in 238 bars open interest changed by more than was traded" in said
+    assert "more than was traded" not in run("heatmap", SYMBOL, "--exchange", "binance").out
     with pytest.raises(ValueError, match="both must be in one unit"):
         session.leverage(SYMBOL, exchange="okx")
     found = session.leverage("BTC")
@@ -319,7 +323,8 @@ def test_a_map_follows_dated_brackets_and_says_so(run, store):
     # It came into force within a bar, so that it counts from the next.
     (change,) = told["maintenance_changes"]
     assert change == {"time": "2026-01-06T01:00:00Z", "maintenance": 0.008}
-    assert "maintenance 0.008 from 2026-01-06 01:00 on, of open positions too" in run(*words).out
+    told = "other brackets from 2026-01-06 01:00 on, of open positions too, their first 0.008"
+    assert told in run(*words).out
     both = run("heatmap", SYMBOL, "--json").document["parameters"]["maintenance_changes"]
     assert both == [change | {"exchange": "binance", "symbol": SYMBOL}]
     before = run(*words, "--until", "2026-01-06", "--json").document["parameters"]

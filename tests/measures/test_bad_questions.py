@@ -78,8 +78,9 @@ def test_a_span_that_ends_before_it_begins_is_refused(session, question):
 
 
 def test_a_coin_that_is_not_stored_is_told_how_to_find_one(session):
-    with pytest.raises(NoSuchData, match="did you mean BTC"):
-        session.funding("btc")
+    for ask in (session.funding, session.heatmap, session.clusters):
+        with pytest.raises(NoSuchData, match="did you mean BTC"):
+            ask("btc")
     with pytest.raises(NoSuchData, match="plimsoll status"):
         session.open_interest("NOPE")
 

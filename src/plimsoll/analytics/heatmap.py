@@ -287,8 +287,8 @@ class HeatMap:
         fitted += f"; {said(self.parameters)}{largest}"
         for row in self._changed().iter_rows(named=True):
             fitted += (
-                f"; maintenance {row['maintenance']:.3g} from {row['time']:%Y-%m-%d %H:%M} on, of "
-                "open positions too"
+                f"; other brackets from {row['time']:%Y-%m-%d %H:%M} on, of open positions too, "
+                f"their first {row['maintenance']:.3g}"
             )
         if self.score is None:
             return f"an estimate: {fitted}; not scored"

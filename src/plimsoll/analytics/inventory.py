@@ -360,11 +360,6 @@ class Inventory:
         ----------
         brackets : int
             Which of the parameters' are in force.
-
-        Raises
-        ------
-        ValueError
-            If they forbid every leverage.
         """
         if brackets == self.brackets:
             return

@@ -163,7 +163,7 @@ class _Side:
         weights = np.array(self.mix)
         for tier, before in enumerate(self.first):
             weights[tier] *= allowed[tier] / before if before else allowed[tier]
-        self.weights = weights / weights.sum()
+        self.weights = weights / (weights.sum() or 1.0)
         edges = np.arange(self.grid.rows + 1.0)
         for tier, moved in enumerate(shift - self.shift):
             by = moved / self.grid.step

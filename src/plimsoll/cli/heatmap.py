@@ -83,6 +83,11 @@ def heatmap(
             click.echo(f"without a map: {', '.join(drawn.absent)}")
         click.echo("dollars that would be liquidated within that distance of the last price")
         click.echo(swept(drawn.swept()))
+        if drawn.inconsistent > len(drawn) / 2:
+            click.echo(
+                f"in {drawn.inconsistent} bars open interest changed by more than was traded: are "
+                "both in one unit? Check the contract's size"
+            )
         click.echo(f"{drawn.said}; --out map.png")
 
     answer(output, drawn.to_frame(), parameters, words, picture)

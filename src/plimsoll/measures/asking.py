@@ -21,6 +21,7 @@ __all__ = [
     "Exchanges",
     "When",
     "asked",
+    "called",
     "moment",
     "names",
     "rows_of",
@@ -99,15 +100,15 @@ def rows_of(reader: Reader, kind: str, market: str, asked: Asked) -> pl.DataFram
         found = {series.symbol for series in reader.series(kind, exchanges)}
         symbols = sorted(s for s in found if market in {EVERY, s.split("/")[0]})
     if not symbols:
-        raise NoSuchData(f"no {kind} is stored for any contract of {_called(reader, market)}")
+        raise NoSuchData(f"no {kind} is stored for any contract of {called(reader, market)}")
     return pl.concat(
         reader.read(kind, symbol=symbol, exchanges=exchanges, since=since, until=until, as_of=as_of)
         for symbol in symbols
     )
 
 
-def _called(reader: Reader, coin: str) -> str:
-    """Return a coin that is not stored, with what to do about it."""
+def called(reader: Reader, coin: str) -> str:
+    """Return a coin of which nothing of a kind is stored, with what to do about it."""
     held = {series.symbol.split("/")[0] for series in reader.series()}
     if coin.upper() in held - {coin}:
         return f"{coin}; did you mean {coin.upper()}?"
