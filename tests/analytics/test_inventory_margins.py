@@ -164,10 +164,7 @@ def test_the_map_says_that_brackets_changed_and_where_positions_were_entered():
     frame, chosen = still(4), replace(TIERS, maintenance=(flat(0.004), flat(0.01, CHANGE)))
     drawn = liquidation_map(frame, chosen, low=50.0, high=200.0)
     assert drawn.maintenance.rows() == [(CHANGE, 0.01)]
-    assert (
-        "other brackets from 2026-01-01 02:00 on, of open positions too, their first 0.01"
-        in drawn.said
-    )
+    assert "maintenance 0.01 from 2026-01-01 02:00 on, of open positions too" in drawn.said
     assert drawn.describe()["maintenance_changes"] == drawn.maintenance.to_dicts()
     assert liquidation_map(frame, TIERS).maintenance is None
     found = stands(frame, chosen)

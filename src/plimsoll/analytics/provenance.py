@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,9 @@ from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.clusters import clusters
 from plimsoll.analytics.inventory import Grid
 from plimsoll.analytics.inventory_state import marks, matrix
-from plimsoll.analytics.margins import in_force, log_factors, said
-from plimsoll.analytics.words import leverage_mix
+from plimsoll.analytics.margins import in_force, log_factors, statement
+from plimsoll.analytics.statements import LARGEST, english, leverage_mix
+from plimsoll.analytics.tiers import among
 from plimsoll.market.symbols import Symbol
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.inventory import Parameters
+    from plimsoll.analytics.tiers import Ranges
 
     Floats = NDArray[np.float64]
 
@@ -81,6 +83,8 @@ class Standing:
         What the leverage mix was fitted to; None where it is not.
     distances : Distances or None
         The measured distances that its leverage mix is from; None where it is not from any.
+    shown : tuple of float or None
+        Which leverages alone are in it; None where all are.
     exchange, symbol : str or None
     """
 
@@ -96,6 +100,7 @@ class Standing:
     brackets: int = 0
     fit: Fitted | None = None
     distances: Distances | None = None
+    shown: tuple[float, ...] | None = None
     exchange: str | None = None
     symbol: str | None = None
 
@@ -113,6 +118,12 @@ class Standing:
         long, short = self.usd.sum(axis=(1, 2))
         ends = {"price_low": self.edges[:-1], "price_high": self.edges[1:]}
         return pl.DataFrame({**ends, "long_usd": long, "short_usd": short})
+
+    def only(self, leverage: Ranges | None) -> Standing:
+        """Return what stands at some leverages alone; see `tiers.ranges`."""
+        kept = among(self.parameters.leverage, leverage)
+        shown = None if kept.all() else tuple(np.compress(kept, self.parameters.leverage).tolist())
+        return replace(self, usd=np.where(kept[:, None, None], self.usd, 0.0), shown=shown)
 
     def is_of(self, now: datetime) -> bool:
         """Return whether this is near enough a moment to count as what stood then."""
@@ -428,11 +439,11 @@ def _limits(fresh: list[Standing], moved: list[float], row: dict[str, Any]) -> d
 
 def _said(fresh: Sequence[Standing], largest: Standing) -> str:
     """Return what must be said wherever these clusters are shown, of several the largest's."""
-    several = len(fresh) > 1
+    alone = len(fresh) == 1
     fits = sum(one.fit is not None and one.fit.orders > 0 for one in fresh)
-    mix = leverage_mix(None if several else largest.fit, largest.distances, fits)
-    where = " in the largest market" if several else ""
-    return f"an estimate: {mix}; {said(largest.parameters)}{where}"
+    fit, market = (largest.fit, "") if alone else (None, LARGEST)
+    mix = leverage_mix(fit, largest.distances, fits, largest.shown)
+    return f"an estimate: {'; '.join(english([*mix, statement(largest.parameters, market)]))}"
 
 
 def _basis(one: Standing, largest: Standing) -> float:
@@ -466,14 +477,8 @@ def _coverage(standing: Sequence[Standing], fresh: Sequence[Standing]) -> float 
 
 _PEAKS: dict[str, Any] = {
     "side": pl.String,
-    "price_low": pl.Float64,
-    "price_high": pl.Float64,
-    "price": pl.Float64,
-    "distance": pl.Float64,
-    "volatilities": pl.Float64,
-    "value_usd": pl.Float64,
-    "value_usd_p10": pl.Float64,
-    "value_usd_p90": pl.Float64,
+    **dict.fromkeys(("price_low", "price_high", "price", "distance", "volatilities"), pl.Float64),
+    **dict.fromkeys(("value_usd", "value_usd_p10", "value_usd_p90"), pl.Float64),
     "exchanges": pl.List(
         pl.Struct({"exchange": pl.String, "symbol": pl.String, "share": pl.Float64})
     ),

@@ -12,9 +12,10 @@ from plimsoll.cli import flags
 from plimsoll.cli.output import SAID, answer, dollars, percent, readable, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from plimsoll.analytics.heatmap import HeatMap
     from plimsoll.cli.flags import Output
 
 __all__ = ["clusters", "heatmap", "swept"]
@@ -30,6 +31,7 @@ __all__ = ["clusters", "heatmap", "swept"]
 @click.option("--rows", type=click.IntRange(2), help="Join price rows to at most this many.")
 @flags.fit
 @flags.measured
+@flags.leverage
 @flags.store
 @flags.output
 def heatmap(
@@ -43,6 +45,7 @@ def heatmap(
     rows: int | None,
     fit: bool,
     measured: bool,
+    leverage: str | None,
     store: Path | None,
     output: Output,
 ) -> None:
@@ -52,7 +55,7 @@ def heatmap(
     several markets are added up. Longs below the price, shorts above. An estimate,
     whose leverage mix is a prior unless it is fitted or measured; the newest score of
     the map goes with it (plimsoll score heatmap). Each column is what stood before its
-    bar, from what was known then.
+    bar, from what was known then. With --leverage it shows some tiers of the same map.
     """
     drawn = session.open(store).heatmap(
         symbol,
@@ -64,6 +67,7 @@ def heatmap(
         rows=rows,
         fitted=fit,
         measured=measured,
+        leverage=leverage,
     )
     parameters = {"since": since, "until": until, "as_of": as_of, **drawn.describe()}
     title = f"Predicted liquidations, {symbol} on {drawn.exchange}"
@@ -79,16 +83,7 @@ def heatmap(
         if drawn.markets is not None:
             last = drawn.markets.filter(pl.col("time") == pl.col("time").max()).drop("time")
             table(readable(last), title="The markets in the last column", right=SAID)
-        if drawn.absent:
-            click.echo(f"without a map: {', '.join(drawn.absent)}")
-        click.echo("dollars that would be liquidated within that distance of the last price")
-        click.echo(swept(drawn.swept()))
-        if drawn.inconsistent > len(drawn) / 2:
-            click.echo(
-                f"in {drawn.inconsistent} bars open interest changed by more than was traded: are "
-                "both in one unit? Check the contract's size"
-            )
-        click.echo(f"{drawn.said}; --out map.png")
+        click.echo("\n".join(_told(drawn)))
 
     answer(output, drawn.to_frame(), parameters, words, picture)
 
@@ -106,6 +101,7 @@ def heatmap(
 )
 @flags.fit
 @flags.measured
+@flags.leverage
 @flags.store
 @flags.output
 def clusters(
@@ -118,6 +114,7 @@ def clusters(
     width: float,
     fit: bool,
     measured: bool,
+    leverage: str | None,
     store: Path | None,
     output: Output,
 ) -> None:
@@ -138,6 +135,7 @@ def clusters(
         "width": width,
         "fitted": fit,
         "measured": measured,
+        "leverage": leverage,
     }
     found = session.open(store).clusters(symbol, **asked)  # type: ignore[arg-type]
 
@@ -156,6 +154,20 @@ def clusters(
         click.echo(said)
 
     answer(output, found, {"symbol": symbol, **asked}, words)
+
+
+def _told(drawn: HeatMap) -> Iterator[str]:
+    """Yield what is to be known of a map."""
+    if drawn.absent:
+        yield f"without a map: {', '.join(drawn.absent)}"
+    yield "dollars that would be liquidated within that distance of the last price"
+    yield swept(drawn.swept())
+    if drawn.inconsistent > len(drawn) / 2:
+        yield (
+            f"in {drawn.inconsistent} bars open interest changed by more than was traded: are both "
+            "in one unit? Check the contract's size"
+        )
+    yield f"{drawn.said}; --out map.png"
 
 
 def swept(said: dict[str, Any]) -> str:
