@@ -226,7 +226,7 @@ def test_the_composite_is_the_average_percentile_of_what_is_known():
 def test_parts_that_are_known_weigh_the_same_whatever_is_missing():
     highest = [daily("basis_gap", range(40)), daily("volatility_slope", range(40))]
     found = macro.composite([*highest, daily("weekend_gap", range(40))]).row(-1, named=True)
-    # Percentiles 39.5/40, 39.5/40 and 0.5/40: their mean, of three parts in six.
+    # Percentiles 39.5/40, 39.5/40 and 0.5/40: their mean, of three parts of seven.
     assert found["score"] == pytest.approx((39.5 + 39.5 + 0.5) / 120)
     assert (found["known"], found["coverage"]) == (3, 3 / len(macro.PARTS))
     assert found["regulated_share"] is None
@@ -253,6 +253,57 @@ def test_the_slope_of_volatility_is_far_less_near_where_both_are_known():
     far = pl.DataFrame({"at": [START, START + DAY], "value": [0.45, None]})
     found = macro.volatility_slope(near, far)
     assert found["volatility_slope"].to_list() == [pytest.approx(0.05), None]
+
+
+def traded(day, origin, amount, count=20):
+    """So many trades of an option in one day, that make up an amount."""
+    spread = [START + day * DAY + (n + 0.5) * DAY / count for n in range(count)]
+    option = {"exchange": "deribit", "symbol": "BTC/USD:BTC-260327-70000-C", "side": "buy"}
+    each = {"price": 0.01, "amount": amount / count, "grain": "single", "origin": origin}
+    return rows("trade", [{**option, **each, "id": n, "time": t} for n, t in enumerate(spread)])
+
+
+def test_the_share_of_blocks_is_of_the_days_of_a_week_that_tell():
+    """Each day 60 coins on the screen, 10 as legs, 30 in blocks, and 500 of which nobody tells.
+
+    On the eighth day all is a block: of seven days (6 · 30 + 100) / 700 = 0.4.
+    """
+    kinds = [("screen", 60.0), ("combo", 10.0), ("block", 30.0), (None, 500.0)]
+    usual = [traded(day, *kind) for day in (*range(7), 8) for kind in kinds]
+    found = macro.block_share([*usual, traded(7, "block", 100.0)])
+    assert found["time"].to_list() == [START + day * DAY for day in range(1, 9)]
+    assert found["block_share"].to_list()[:6] == [None] * 6
+    assert found["block_share"].to_list()[6:] == pytest.approx([0.3, 0.4])
+
+
+def test_where_few_trades_tell_whether_they_were_blocks_nothing_is_said():
+    """Two blocks a day are 14 in a week; trades that do not tell count for none."""
+    few = [traded(day, "block", 1.0, count=2) for day in range(9)]
+    assert macro.block_share(few)["block_share"].null_count() == 8
+    assert macro.block_share(few, least=14)["block_share"].to_list()[6:] == [1.0, 1.0]
+    untold = [traded(day, None, 1.0, count=200) for day in range(9)]
+    assert macro.block_share(untold, least=0)["block_share"].null_count() == 8
+    assert macro.block_share([]).height == 0
+
+
+def test_a_block_counts_from_when_it_was_known():
+    """What was arranged on the first day, and told on the ninth, is in no week before."""
+    late = traded(0, "block", 1_000.0).with_columns(pl.col("known_at") + 8 * DAY)
+    usual = [traded(day, "screen", 100.0) for day in range(10)]
+    shares = macro.block_share([*usual, late])["block_share"].to_list()
+    assert shares[6:] == pytest.approx([0.0, 0.0, 1_000 / 1_700])
+
+
+@given(st.integers(1, 12 * 20))
+def test_the_future_changes_no_share_of_blocks(cut):
+    draw = np.random.default_rng(2)
+    days = [traded(day, kind, draw.uniform(1, 9)) for day in range(12) for kind in ("block", None)]
+    days += [traded(day, "screen", draw.uniform(1, 9)) for day in range(12)]
+    whole, moment = pl.concat(days), START + cut * DAY / 20
+    found = macro.block_share([whole])
+    known = macro.block_share([whole.filter(pl.col("known_at") <= moment)])
+    assert known.equals(found.head(known.height))
+    assert known["time"].max() is None or known["time"].max() <= moment
 
 
 def test_a_percentile_says_nothing_before_thirty_days():

@@ -24,6 +24,7 @@ __all__ = [
     "PARTS",
     "REGULATED",
     "basis_gap",
+    "block_share",
     "chain_share",
     "commitments",
     "composite",
@@ -47,6 +48,7 @@ PARTS: Mapping[str, int] = {
     "weekend_gap": -1,
     "basis_gap": 1,
     "volatility_slope": 1,
+    "block_share": 1,
 }
 """What the composite is made of, and whether more of it is more or less institutional."""
 
@@ -60,6 +62,8 @@ _NEW_YORK = "America/New_York"
 _FRIDAY, _SUNDAY = 5, 7
 _LEAST = 30
 """Days of history without which a percentile says nothing."""
+_FEW = 100
+"""Trades below which a share of what was traded says nothing."""
 
 
 def _grown(frame: pl.DataFrame, value: str, *by: str) -> pl.DataFrame:
@@ -402,6 +406,55 @@ def volatility_slope(near: pl.DataFrame, far: pl.DataFrame) -> pl.DataFrame:
     """
     both = near.select("at", "value").join(far.select("at", far="value"), on="at")
     return both.select(time="at", volatility_slope=pl.col("far") - pl.col("value")).sort("time")
+
+
+def block_share(
+    trades: Iterable[pl.DataFrame], span: timedelta = 7 * _DAY, least: int = _FEW
+) -> pl.DataFrame:
+    """Return what share of options was traded in blocks, arranged outside the book, by day.
+
+    Parameters
+    ----------
+    trades : iterable of DataFrame
+        Rows of the `trade` table, of options, in pieces of any length.
+    span : timedelta
+        How far back to look.
+    least : int
+        Trades that tell where they were made, below which nothing is said.
+
+    Returns
+    -------
+    DataFrame
+        `time`, by day, and `block_share` (fraction): of the amount traded in the days of the span,
+        which are over, among trades whose `origin` is told. Each counts from when it was known.
+        Null before so many days, and where fewer than `least` trades tell.
+    """
+    rows = [_arranged(piece) for piece in trades if piece.height]
+    if not rows:
+        return pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "block_share": pl.Float64})
+    sums = pl.concat(rows).group_by("day").agg(pl.col("last").max(), pl.exclude("last").sum())
+    daily = sums.sort("day").upsample("day", every="1d")
+    past = {
+        name: pl.col(name).fill_null(0).rolling_sum(span // _DAY)
+        for name in ("count", "told", "block")
+    }
+    enough = (past["count"] >= least) & (past["told"] > 0)
+    return daily.select(
+        time=pl.col("day") + _DAY,
+        block_share=pl.when(enough).then(past["block"] / past["told"]),
+    ).filter(pl.col("time") <= daily["last"].max())  # of a day that is not over nothing is told
+
+
+def _arranged(trades: pl.DataFrame) -> pl.DataFrame:
+    """Return what was traded in each day: of known origin, in blocks, and when last."""
+    amount, known = pl.col("amount"), pl.coalesce("known_at", "time")
+    told = pl.col("origin").is_not_null()
+    return trades.group_by(day=known.dt.truncate("1d")).agg(
+        last=known.max(),
+        count=told.sum().cast(pl.Int64),
+        told=amount.filter(told).sum(),
+        block=amount.filter(pl.col("origin") == "block").sum(),
+    )
 
 
 def composite(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:

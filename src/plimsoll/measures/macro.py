@@ -18,7 +18,7 @@ from plimsoll.measures import basis, chains
 from plimsoll.measures.asking import Asked, rows_of, since, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from plimsoll.store.reader import Reader
@@ -70,6 +70,7 @@ def _institutional(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
         elsewhere = aggregate(held, _DAY, _FRESH)
         made.append(beyond.regulated_share(beyond.commitments(reports), elsewhere))
     made += [_basis_gap(reader, coin, asked), _slope(reader, coin, asked)]
+    made.append(beyond.block_share(_option_trades(reader, coin, asked)))
     return beyond.composite(made)
 
 
@@ -105,6 +106,16 @@ def _slope(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
             near, far = (volatility_index.index(largest, term) for term in _TERMS)
             found.append(beyond.volatility_slope(near, far))
     return pl.concat(found) if found else pl.DataFrame()
+
+
+def _option_trades(reader: Reader, coin: str, asked: Asked) -> Iterator[pl.DataFrame]:
+    """Return the trades of a coin's options, wherever chains of them are stored."""
+    books = {
+        (series.exchange, series.symbol)
+        for series in reader.series("option_quote")
+        if series.symbol.split("/")[0] == coin
+    }
+    return chains.traded(reader, sorted(books), asked)
 
 
 def _longest(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
