@@ -22,6 +22,7 @@ BENCHMARKS = {
     "recovery": "benchmarks.recovery",
     "score": "benchmarks.score",
     "server": "benchmarks.server",
+    "soak": "benchmarks.soak",
     "simulation": "benchmarks.simulation",
     "volatility": "benchmarks.volatility",
 }

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from plimsoll.session import Session
 
-__all__ = ["run"]
+__all__ = ["append", "resident", "run", "serving"]
 
 CLIENTS, RATE, SECONDS = 200, 10, 20
 ROWS = 10
@@ -43,12 +43,12 @@ def run() -> dict[str, object]:
     with TemporaryDirectory() as folder:
         opened = session.open(Path(folder) / "store")
         opened.simulate("crash", coins=("BTC",), days=40)
-        with _serving(opened) as (url, pid):
+        with serving(opened) as (url, pid):
             rest = _rest(url)
             before = _used(pid)
             heard = asyncio.run(_stream(opened, url))
             heard["server_cpu"] = round((_used(pid) - before) / heard["seconds"], 3)
-            heard["server_memory_mib"] = round(_resident(pid) / MIB)
+            heard["server_memory_mib"] = round(resident(pid) / MIB)
     return {
         "compared": f"a map of 7 days in 5 minutes, 300 rows, asked {ASKED} times in binary "
         f"columns; {CLIENTS} clients of one channel, {RATE} updates of {ROWS} rows a second "
@@ -60,7 +60,8 @@ def run() -> dict[str, object]:
 
 
 @contextmanager
-def _serving(opened: Session) -> Iterator[tuple[str, int]]:
+def serving(opened: Session) -> Iterator[tuple[str, int]]:
+    """Serve a store in a process of its own, on one core; yield its address and process."""
     command = [sys.executable, "-m", "plimsoll", "serve", "--port", "0"]
     served = subprocess.Popen(
         [*command, "--store", str(opened.path)],
@@ -129,7 +130,8 @@ async def _stream(opened: Session, url: str) -> dict[str, Any]:
         await ready.acquire()
     began = time.monotonic()
     writer = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.server", str(opened.path)
+        *(sys.executable, "-m", "benchmarks.server", str(opened.path)),
+        *(_SYMBOL, str(SECONDS), str(time.time())),
     )
     done = await asyncio.gather(*clients, return_exceptions=True)
     await writer.wait()
@@ -157,29 +159,33 @@ def _used(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
+    """Return the bytes of memory a process holds."""
     pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _append(root: Path) -> None:
-    """Append updates at an even pace; each price says when."""
+def append(root: Path, symbol: str, seconds: float, first: float) -> None:
+    """Append updates at an even pace, the first as of a time since 1970; each price says when."""
+    shift = round((first - time.time()) * 1e9)
     with Writer(root) as writer:
         start = time.monotonic()
-        for update in range(RATE * SECONDS):
+        for update in range(round(RATE * seconds)):
             time.sleep(max(0.0, start + update / RATE - time.monotonic()))
             now = time.time_ns()
-            writer.append([_trade(now, update * ROWS + row) for row in range(ROWS)])
+            numbers = range(update * ROWS, update * ROWS + ROWS)
+            writer.append([_trade(symbol, now, now + shift, number) for number in numbers])
         time.sleep(1)
 
 
-def _trade(now: int, number: int) -> Trade:
+def _trade(symbol: str, now: int, time: int, number: int) -> Trade:
+    time += number * 1_000
     return Trade(
         exchange="bench",
-        symbol=_SYMBOL,
-        time=now + number * 1_000,
-        received=now + number * 1_000,
-        known_at=now + number * 1_000,
+        symbol=symbol,
+        time=time,
+        received=time,
+        known_at=time,
         side="buy",
         price=now / 1e9,
         amount=1.0,
@@ -188,4 +194,5 @@ def _trade(now: int, number: int) -> Trade:
 
 
 if __name__ == "__main__":
-    _append(Path(sys.argv[1]))
+    root, symbol, seconds, first = sys.argv[1:]
+    append(Path(root), symbol, float(seconds), float(first))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from plimsoll.analytics.inventory import Parameters
     from plimsoll.analytics.measured import Measured
     from plimsoll.analytics.provenance import Standing
+    from plimsoll.analytics.tiers import Leverages
     from plimsoll.maps import Chosen, Market, Span
     from plimsoll.measures.asking import Asked, Exchanges, When
     from plimsoll.validation.heatmap_score import HeatmapScore
@@ -48,6 +49,7 @@ class Estimates(Streams):
         parameters: Parameters | None = None,
         fitted: bool = False,
         measured: bool = False,
+        leverage: Leverages = None,
     ) -> HeatMap:
         """Return the map of predicted liquidations, of one market or of several together.
 
@@ -78,6 +80,9 @@ class Estimates(Streams):
         measured : bool
             In the place of leverage tiers, take the distances at which wallets' positions are
             liquidated: the market's own, else those of all markets of the coin that are read.
+        leverage : str, float or list of them, optional
+            Show only tiers of these leverages (``25``) or ranges of them (``10-25``); all if left
+            out. The map is not scaled up, and its limits are those of the tiers shown.
 
         Returns
         -------
@@ -90,10 +95,13 @@ class Estimates(Streams):
             If no open interest is stored for that symbol and exchange.
         ValueError
             If the symbol is no linear or inverse contract, or the bar is shorter than
-            the data allow, more than one of `parameters`, `fitted` and `measured` is given, or
-            too few positions are measured.
+            the data allow, more than one of `parameters`, `fitted` and `measured` is given,
+            too few positions are measured, or the model has no tier of that leverage.
         """
         from plimsoll import maps  # noqa: PLC0415 (brings numba)
+        from plimsoll.analytics.tiers import ranges  # noqa: PLC0415 (brings numba)
+
+        chosen = ranges(leverage)
 
         what = asked(exchange, since, until, as_of)
         length = duration(interval) if interval else None
@@ -105,6 +113,7 @@ class Estimates(Streams):
             interval=length,
             rows=rows,
             parameters=self._chosen(symbol, what, length, parameters, fitted, measured),
+            leverage=chosen,
         )
 
     def leverage(
@@ -276,6 +285,7 @@ class Estimates(Streams):
         parameters: Parameters | None = None,
         fitted: bool = False,
         measured: bool = False,
+        leverage: Leverages = None,
     ) -> pl.DataFrame:
         """Return where predicted liquidations stand close together, and what they are made of.
 
@@ -297,6 +307,8 @@ class Estimates(Streams):
             Fit the leverage mix of each market, and say what each cluster holds at least and most.
         measured : bool
             Take the distances at which wallets' positions are liquidated; see `heatmap`.
+        leverage : str, float or list of them, optional
+            Only tiers of these leverages; see `heatmap`.
 
         Returns
         -------
@@ -312,7 +324,7 @@ class Estimates(Streams):
 
         what = asked(exchange, None, until, as_of)
         chosen = self._chosen(symbol, what, None, parameters, fitted, measured)
-        found, absent = self._standing(symbol, what, chosen)
+        found, absent = self._standing(symbol, what, chosen, leverage)
         return provenance.peaks(found, reach=reach, width=width, absent=absent)
 
     def provenance(
@@ -327,6 +339,7 @@ class Estimates(Streams):
         parameters: Parameters | None = None,
         fitted: bool = False,
         measured: bool = False,
+        leverage: Leverages = None,
     ) -> pl.DataFrame:
         """Return what makes up a range of prices of the map's last column.
 
@@ -344,6 +357,8 @@ class Estimates(Streams):
         parameters : Parameters, optional
         fitted, measured : bool
             Of the model; see `heatmap`.
+        leverage : str, float or list of them, optional
+            Only tiers of these leverages; see `heatmap`.
 
         Returns
         -------
@@ -361,7 +376,7 @@ class Estimates(Streams):
 
         what = asked(exchange, None, until, as_of)
         chosen = self._chosen(symbol, what, None, parameters, fitted, measured)
-        found, _ = self._standing(symbol, what, chosen)
+        found, _ = self._standing(symbol, what, chosen, leverage)
         return provenance.provenance(found, low, high)
 
     def entries(
@@ -405,9 +420,10 @@ class Estimates(Streams):
         return entries.entries(found, width)
 
     def _standing(
-        self, symbol: str, what: Asked, parameters: Chosen
+        self, symbol: str, what: Asked, parameters: Chosen, leverage: Leverages = None
     ) -> tuple[list[Standing], tuple[str, ...]]:
         from plimsoll import maps  # noqa: PLC0415 (brings numba)
+        from plimsoll.analytics.tiers import ranges  # noqa: PLC0415 (brings numba)
 
         return maps.standing(
             self._reader,
@@ -416,6 +432,7 @@ class Estimates(Streams):
             span=(None, what.until, what.as_of),
             interval=None,
             parameters=parameters,
+            leverage=ranges(leverage),
         )
 
     def _chosen(

@@ -17,24 +17,29 @@ from plimsoll.analytics.aggregate import together
 from plimsoll.analytics.fitting import Fitted
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.provenance import Standing, stands
+from plimsoll.analytics.tiers import some_of
 from plimsoll.analytics.windows import price_range
 from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
+from plimsoll.progress import staged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Callable, Collection, Container, Iterable, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
 
     from plimsoll.analytics.distances import Distances
+    from plimsoll.analytics.tiers import Ranges
     from plimsoll.store.layout import Layout
     from plimsoll.store.reader import Reader
 
     Chosen = Parameters | Mapping[tuple[str, str], Fitted | Distances] | None
 
 __all__ = [
+    "IMPLIED",
+    "MARKED",
     "SHOWN",
     "WARM_UP",
     "History",
@@ -45,6 +50,9 @@ __all__ = [
     "standing",
 ]
 
+IMPLIED = "open interest, its value over its amount"
+MARKED = "crossed on the mark price where it is known"
+"""Where prices come from, but for candles."""
 WARM_UP = timedelta(days=30)
 """How much history before the first column fills the inventory."""
 SHOWN = timedelta(days=30)
@@ -69,6 +77,7 @@ def heatmap(
     interval: timedelta | None,
     rows: int | None,
     parameters: Chosen,
+    leverage: Ranges | None = None,
 ) -> model.HeatMap:
     """Return the map of one market, or of several together.
 
@@ -88,6 +97,8 @@ def heatmap(
     parameters : Parameters, mapping or None
         None for the priors; a mapping has what was fitted to each market, or learnt of it from
         measured positions. The settlement is always that of the contract.
+    leverage : tuple of (float, float), or None
+        The tiers shown, as `tiers.ranges` returns them; None for all.
 
     Returns
     -------
@@ -100,20 +111,22 @@ def heatmap(
     NoSuchData
         If no open interest is stored for that span.
     ValueError
-        If the symbol is no linear or inverse contract, or a bar is shorter than the step of open
-        interest.
+        If the symbol is no linear or inverse contract, a bar is shorter than the step of open
+        interest, or no market has a tier of that leverage.
     """
     wanted = _markets(reader, market, exchanges)
     made = histories(reader, market, exchanges, span=span, interval=interval)
+    some_of([_model(one, parameters)[0].leverage for one in made.values()], leverage)
     if len(wanted) == 1:
-        drawn_alone = _draw(made[wanted[0]], parameters, rows=rows)
+        drawn_alone = _draw(made[wanted[0]], parameters, rows=rows, leverage=leverage)
         return replace(drawn_alone, score=latest(reader.layout, *wanted[0]))
     since = min(one.since for one in made.values())
     ranges = [price_range(one.shown) for one in made.values()]
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     columns = pl.concat(one.shown["time"] for one in made.values()).unique().sort()
     drawn = (  # one at a time: a map is large
-        _draw(one, parameters, low=low, high=high, rows=rows) for one in made.values()
+        _draw(one, parameters, low=low, high=high, rows=rows, leverage=leverage)
+        for one in staged("drawing", made.values())
     )
     absent = _absent(wanted, made, since)
     whole = together(drawn, columns.to_numpy(), _reference(made.values(), columns))
@@ -157,6 +170,7 @@ def standing(
     span: Span,
     interval: timedelta | None,
     parameters: Chosen,
+    leverage: Ranges | None = None,
 ) -> tuple[list[Standing], tuple[str, ...]]:
     """Return what stands in the last known column of each market, and which have none.
 
@@ -168,7 +182,7 @@ def standing(
         If no open interest is stored for that span.
     ValueError
         If the symbol is no linear or inverse contract, a bar is shorter than the step of open
-        interest, or no market has a known column.
+        interest, or no market has a known column, or a tier of that leverage.
     """
     _, until, as_of = span
 
@@ -181,9 +195,10 @@ def standing(
         return replace(found, exchange=known.exchange, symbol=known.symbol)
 
     wanted = _markets(reader, market, exchanges)
-    made = _each(wanted, stand)
+    made = _each(wanted, stand, "drawing")
+    some_of([one.parameters.leverage for one in made.values()], leverage)
     newest = max(one.time for one in made.values())
-    return list(made.values()), _absent(wanted, made, newest)
+    return [one.only(leverage) for one in made.values()], _absent(wanted, made, newest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -260,11 +275,13 @@ def _absent(wanted: Iterable[Market], made: Container[Market], since: datetime) 
     )
 
 
-def _each(markets: Iterable[Market], make: Callable[[Market], _Found]) -> dict[Market, _Found]:
+def _each(
+    markets: Collection[Market], make: Callable[[Market], _Found], stage: str = "reading"
+) -> dict[Market, _Found]:
     """Return what can be made of each market; of none, say what was wrong with the first."""
     made: dict[Market, _Found] = {}
     wrong: list[NoSuchData | ValueError] = []
-    for one in markets:
+    for one in staged(stage, markets):
         try:
             made[one] = make(one)
         except (NoSuchData, ValueError) as error:
@@ -279,7 +296,8 @@ def _markets(reader: Reader, market: str, exchanges: list[str]) -> list[Market]:
     if "/" in market and Symbol.parse(market).settlement not in _SETTLEMENTS:
         raise ValueError(f"{market} is no linear or inverse contract: it has no such map")
     found = set()
-    for series in reader.series("open_interest", exchanges):
+    coin = market.split("/", maxsplit=1)[0]
+    for series in reader.series("open_interest", exchanges, coin=coin):
         parts = Symbol.parse(series.symbol)
         dollars = parts.base == market and "USD" in parts.quote  # or a stablecoin
         meant = series.symbol == market if "/" in market else dollars
@@ -353,7 +371,7 @@ class _Stored:
         priors = brackets.priors(reader, self.market, (bars["time"][0], bars["time"][-1]), seen)
         prices = _source(candles)
         if bars["mark_low"].count():
-            prices += ", crossed on the mark price where it is known"
+            prices += f", {MARKED}"
         made = History(bars, self.since, priors, exchange, symbol, prices)
         if len(made.shown) < 2 or not priced.len():
             raise ValueError(
@@ -404,11 +422,11 @@ def _draw(
     low: float | None = None,
     high: float | None = None,
     rows: int | None,
+    leverage: Ranges | None,
 ) -> model.HeatMap:
     chosen, fit, told = _model(held, parameters)
-    drawn = model.liquidation_map(
-        held.bars, chosen, since=held.since, low=low, high=high, rows=rows, fit=fit
-    )
+    shown: dict[str, Any] = {"low": low, "high": high, "rows": rows, "leverage": leverage}
+    drawn = model.liquidation_map(held.bars, chosen, since=held.since, fit=fit, **shown)
     return replace(
         drawn, exchange=held.exchange, symbol=held.symbol, prices=held.prices, distances=told
     )
@@ -428,7 +446,7 @@ def _model(held: History, chosen: Chosen) -> tuple[Parameters, Fitted | None, Di
 
 def _source(candles: pl.DataFrame) -> str:
     if candles.is_empty():
-        return "open interest, its value over its amount"
+        return IMPLIED
     return f"candles of {timedelta(seconds=candles['interval'][0])}"
 
 

@@ -64,8 +64,7 @@ _OVERVIEW: dict[str, Any] = {
 
 def overview(reader: Reader, asked: Asked) -> pl.DataFrame:
     """Return a row for each coin with open interest; see `Session.overview`."""
-    stored = reader.series("open_interest", asked.exchanges)
-    coins = {series.symbol.split("/")[0] for series in stored}
+    coins = {series.coin for series in reader.series("open_interest", asked.exchanges)}
     if not coins:
         raise NoSuchData("no open interest is stored, so there is no market to look at")
     rows = [_coin(reader, coin, asked) for coin in sorted(coins)]
@@ -175,8 +174,7 @@ def _liquidated(
 
     Null where nothing was told, never zero: a quiet day cannot be told from a feed that stopped.
     """
-    stored = reader.series("liquidation", asked.exchanges)
-    if not any(series.symbol.split("/")[0] == coin for series in stored):
+    if not reader.series("liquidation", asked.exchanges, coin=coin):
         return None, None
     day = asked._replace(since=last - _DAY)
     rows = rows_of(reader, "liquidation", coin, day)

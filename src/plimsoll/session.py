@@ -21,6 +21,7 @@ from plimsoll.market.symbols import Symbol
 from plimsoll.measures.asking import asked, moment, names
 from plimsoll.states import States
 from plimsoll.store import audit
+from plimsoll.store.snapshot import Snapshot
 from plimsoll.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ class Session(Estimates, States, Crowds, Costs, Chains):
             holds within 2, 5 and 10 % of the price, by side). None where nothing is stored.
         """
         Symbol.parse(symbol)
-        return glance.show(self._reader, symbol, names(exchange), moment(as_of))
+        return glance.show(Snapshot(self._reader), symbol, names(exchange), moment(as_of))
 
     def overview(
         self, *, exchange: Exchanges = None, until: When = None, as_of: When = None
@@ -242,7 +243,7 @@ class Session(Estimates, States, Crowds, Costs, Chains):
         NoSuchData
             If no open interest is stored.
         """
-        return glance.overview(self._reader, asked(exchange, None, until, as_of))
+        return glance.overview(Snapshot(self._reader), asked(exchange, None, until, as_of))
 
     def market(
         self, *, exchange: Exchanges = None, until: When = None, as_of: When = None
@@ -268,4 +269,4 @@ class Session(Estimates, States, Crowds, Costs, Chains):
         NoSuchData
             If no open interest is stored.
         """
-        return totals.market(self._reader, asked(exchange, None, until, as_of))
+        return totals.market(Snapshot(self._reader), asked(exchange, None, until, as_of))

@@ -13,7 +13,7 @@ from plimsoll.analytics.liquidations import added
 from plimsoll.errors import NoSuchData
 from plimsoll.measures import carry, interest, options
 from plimsoll.measures import liquidations as closed
-from plimsoll.measures.consensus import consensus
+from plimsoll.measures.consensus import grades as grades_of
 from plimsoll.overview import SPAN, overview
 
 if TYPE_CHECKING:
@@ -143,13 +143,13 @@ def _weighted(name: str) -> pl.Expr:
 
 def _concentration(reader: Reader, coins: pl.DataFrame, asked: Asked) -> dict[str, Any]:
     """Return over how many exchanges it is spread, and how much of it can be believed."""
-    parts, grades = [], []
+    parts: list[pl.DataFrame] = []
+    grades: list[pl.DataFrame] = []
     for coin, day in _days(coins, asked):
         divided, _ = interest.divided(reader, coin, "exchange", day, _HOUR)
         parts.append(divided.filter(pl.col("time") == pl.col("time").max()))
-        agreed = _or_none(consensus, reader, coin, day, _HOUR, ("open_interest",))
-        if agreed is not None:
-            grades.append(agreed.grades)
+        graded = _or_none(grades_of, reader, coin, day, _HOUR)
+        grades += [] if graded is None else [graded]
     held = pl.concat(parts).group_by("part").agg(pl.col("value_usd").sum())
     usd = held.filter(pl.col("value_usd") > 0)["value_usd"]
     spread = concentration(usd.to_numpy()) if len(usd) else None

@@ -174,6 +174,18 @@ def test_the_heat_map_in_json_has_its_columns_and_parameters(run):
 
 
 @pytest.mark.usefixtures("store")
+def test_the_map_and_its_clusters_can_be_of_some_leverages_alone(run):
+    words = ("--exchange", "binance", "--leverage", "20-25,50")
+    ran = run("heatmap", SYMBOL, *words, "--since", "2026-01-05", "--json").document
+    assert ran["parameters"]["leverage_shown"] == [20, 25, 50]
+    assert "only leverage 20, 25, 50 of it" in run("heatmap", SYMBOL, *words).out
+    rows = run("clusters", SYMBOL, *words, "--json").document["columns"]["leverages"]
+    assert {one["leverage"] for row in rows for one in row} <= {20, 25, 50}
+    assert run("heatmap", SYMBOL, "--leverage", "7").code == 2
+    assert "it has 2, 3, 5, 10" in run("heatmap", SYMBOL, "--leverage", "7").err
+
+
+@pytest.mark.usefixtures("store")
 def test_measured_positions_stand_beside_the_map(run, tmp_path):
     # By hand: two wallets hold a tenth and a twentieth of some 1,239 coins.
     held = {

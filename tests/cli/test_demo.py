@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,7 +18,7 @@ from rich.console import Console
 
 import plimsoll
 from plimsoll.cli import main
-from plimsoll.cli.overview import sparkline, summary
+from plimsoll.cli.overview import missing, sparkline, summary
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,8 +74,8 @@ def test_other_commands_work_on_its_store(
     assert columns["coverage"] == [1, 1]
     for coin in range(2):
         price = columns["price"][coin]
-        assert 0.9 * price < columns["long_cluster_price"][coin] < price
-        assert price < columns["short_cluster_price"][coin] < 1.11 * price
+        assert 0.75 * price < columns["long_cluster_price"][coin] < price
+        assert price < columns["short_cluster_price"][coin] < price / 0.75
         assert 0 < columns["load"][coin] < 1
         assert len(columns["open_interest_history"][coin]) > 200
     main(["funding", "SOL", "--store", root, "--json"])
@@ -269,3 +270,39 @@ def test_a_sparkline_runs_from_the_least_to_the_greatest() -> None:
     assert sparkline([], points=3) == ""
     assert sparkline([None], points=3) == " "
     assert len(sparkline([float(n) for n in range(1_000)])) == 12
+
+
+def seen(**columns: object) -> pl.DataFrame:
+    """Return an overview of two coins of which all is known, but for what is given."""
+    names = ("open_interest_usd", "funding_apr", "long_short", "load", "liquidated_usd")
+    known = {name: [1.0, 1.0] for name in names}
+    noon = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    told = {"coin": ["BTC", "ETH"], "time": [noon, noon], "coverage": [1.0, 1.0]}
+    return pl.DataFrame({**told, **known, **columns})
+
+
+def test_an_overview_says_how_fresh_it_is_and_what_is_missing() -> None:
+    noon = datetime(2026, 1, 5, 12, tzinfo=UTC)
+    assert missing(seen(), noon + timedelta(minutes=7)) == (
+        "The newest report is of 2026-01-05 12:00 UTC, 7 min ago. All coins are of that hour. "
+        "Nothing is missing."
+    )
+    found = missing(
+        seen(
+            time=[noon, noon - timedelta(days=3)],
+            coverage=[0.75, 1.0],
+            load=[None, 0.1],
+            funding_apr=[None, None],
+        )
+    )
+    assert found == (
+        "The newest report is of 2026-01-05 12:00 UTC. Behind it: ETH by 3 days. "
+        "Not known: funding of BTC, ETH; load of BTC. "
+        "Silent markets are left out of the sum of BTC (75% are in it)."
+    )
+
+
+def test_many_missing_coins_are_counted() -> None:
+    coins = [f"C{number}" for number in range(8)]
+    frame = pl.concat([seen(coin=[coin, coin], load=[None, None])[:1] for coin in coins])
+    assert "load of C0, C1, C2, C3, C4, 3 more." in missing(frame)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from plimsoll.progress import staged
 from plimsoll.server.desk import Desk
 from plimsoll.server.problems import Problem
 
@@ -51,6 +54,84 @@ def test_a_question_asked_by_many_at_once_is_answered_once() -> None:
         bodies = await asyncio.gather(*asks)
         assert asked.count == 1
         assert {body.content for body in bodies} == {b"an answer"}
+        desk.close()
+
+    run(work)
+
+
+def test_who_looks_again_and_again_hears_how_far_it_is_and_at_last_the_answer() -> None:
+    def made() -> bytes:
+        for _ in staged("fitting", ["a", "b"]):
+            for _ in staged("candidates", range(2)):
+                steps.put("begun")
+                go.get(timeout=30)
+        return b"an answer"
+
+    steps: queue.Queue[str] = queue.Queue()
+    go: queue.Queue[None] = queue.Queue()
+
+    async def work() -> None:
+        desk, seen = desk_of(), []
+        for _ in range(4):
+            looking = asyncio.ensure_future(desk.ask("q", made, "identity", patience=0.2))
+            await asyncio.to_thread(steps.get)
+            seen.append([tuple(stage) for stage in (await looking).stages])
+            go.put(None)
+        body = await desk.ask("q", made, "identity", patience=30)
+        assert body.content == b"an answer"
+        assert desk.answered == 1
+        inner = [("candidates", 0, 2), ("candidates", 1, 2)]
+        assert seen == [[("fitting", done, 2), one] for done in range(2) for one in inner]
+        desk.close()
+
+    run(work)
+
+
+@pytest.mark.parametrize("patience", [None, 0.05])
+def test_work_that_nobody_waits_for_any_more_ends_at_its_next_stage(
+    patience: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plimsoll.server.desk._AWAY", 0.1)
+    done, begun, go = [], threading.Event(), threading.Event()
+
+    def made() -> bytes:
+        for step in staged("fitting", range(5)):
+            begun.set()
+            assert go.wait(30)
+            done.append(step)
+        return b"never sent"
+
+    async def work() -> None:
+        desk = desk_of()
+        asked = asyncio.ensure_future(desk.ask("q", made, "identity", patience=patience))
+        await asyncio.to_thread(begun.wait)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        await asyncio.sleep(0.3)
+        go.set()
+        assert (await desk.ask("other", Asked(), "identity")).content == b"an answer"
+        assert done == [0]
+        assert (desk.waiting, desk.held) == (0, len(b"an answer"))
+        desk.close()
+
+    run(work)
+
+
+def test_a_refusal_waits_for_the_one_who_looks_again() -> None:
+    count = []
+
+    def made() -> bytes:
+        count.append(1)
+        time.sleep(0.2)
+        raise ValueError("no such thing")
+
+    async def work() -> None:
+        desk = desk_of()
+        await desk.ask("q", made, "identity", patience=0.01)
+        await asyncio.sleep(0.4)  # it fails meanwhile
+        with pytest.raises(ValueError, match="no such thing"):
+            await desk.ask("q", made, "identity", patience=5)
+        assert len(count) == 1
         desk.close()
 
     run(work)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ import pytest
 
 import plimsoll
 from fakes.client import read_columns
+from plimsoll.progress import staged
 from plimsoll.server import page as pages
 from plimsoll.server.app import create_app
 from plimsoll.server.forms import ARROW, COLUMNS
@@ -57,6 +60,19 @@ def ask(simulated) -> Caller:
 
 
 MANY = Limits(rate=10_000, burst=100_000)
+
+
+def test_tiers_are_chosen_over_http_as_in_python(ask, simulated) -> None:
+    some = {**MAP, "leverage": ["20", "50-100"]}
+    answer = ask(f"{API}/heatmap", params=some).json()
+    expected = simulated.heatmap(**some)
+    assert answer["columns"]["long_usd"][-1] == expected.long_usd[-1].tolist()
+    assert answer["facts"]["leverage_shown"] == [20, 50, 100]
+    clusters = ask(f"{API}/clusters", params={"symbol": "SOL", "leverage": "50"}).json()["columns"]
+    assert {one["leverage"] for row in clusters["leverages"] for one in row} == {50}
+    refused = ask(f"{API}/heatmap", params={**MAP, "leverage": "7"})
+    assert refused.status_code == 422
+    assert "it has 2, 3, 5" in refused.json()["detail"]
 
 
 def test_a_map_is_that_of_the_session_at_random_cells(ask, simulated) -> None:
@@ -178,6 +194,72 @@ def test_a_fitted_map_says_what_each_cell_holds_at_least_and_most(ask) -> None:
     assert (low[known] <= middle[known]).all()
     assert (middle[known] <= high[known]).all()
     assert high[known].max() > 0
+    some = ask(f"{API}/heatmap", params={**asked, "leverage": "50"}, headers={"Accept": COLUMNS})
+    _, part = read_columns(some.content)
+    assert (part["long_usd"][known] <= columns["long_usd"][known] * 1.0001).all()
+    assert 0 < part["long_usd_p90"][known].max() <= high[known].max()
+
+
+def test_a_long_answer_says_how_far_it_is_to_those_who_want_to_know(simulated) -> None:
+    asked = {"symbol": "SOL", "interval": "1h", "since": "2025-01-11", "fitted": True}
+    app = create_app(simulated, Settings(hosts=("localhost",), limits=MANY))
+
+    async def work() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as one:
+            found = []
+            while not found or found[-1].status_code == 202:
+                headers = {"Prefer": "respond-async, wait=0"}
+                found.append(await one.get(f"{API}/heatmap", params=asked, headers=headers))
+                await asyncio.sleep(0.02)
+        return found
+
+    *underway, last = asyncio.run(work())
+    assert last.status_code == 200
+    assert last.json()["facts"]["said"].startswith("an estimate: leverage mix of")
+    stages = [one.json()["stages"] for one in underway]
+    assert [stage["name"] for found in stages for stage in found if stage["name"] == "fitting"]
+    within = [found[1]["name"] for found in stages if len(found) > 1]
+    assert set(within) <= {"candidates", "draws"}
+    assert all(stage["done"] < stage["of"] for found in stages for stage in found)
+    assert app.state.service.desk.answered == 1
+
+
+def test_who_goes_away_has_his_question_given_up(simulated, monkeypatch) -> None:
+    app, ended = create_app(simulated, Settings(limits=MANY)), threading.Event()
+
+    def slow(*_args: object, **_rest: object) -> None:
+        try:
+            for _ in staged("reading", range(1_000)):
+                time.sleep(0.02)
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(type(simulated), "status", slow)
+
+    async def work() -> None:
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": f"{API}/status",
+            "raw_path": b"/",
+            "query_string": b"",
+            "headers": [(b"host", b"localhost")],
+            "client": ("127.0.0.1", 1),
+        }
+        said = iter([{"type": "http.request", "body": b""}, {"type": "http.disconnect"}])
+
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(0.1)
+            return next(said)
+
+        async def send(_message: object) -> None:
+            pass
+
+        await app(scope, receive, send)
+        assert await asyncio.to_thread(ended.wait, 5)
+
+    asyncio.run(work())
 
 
 def test_the_map_says_when_it_is_and_between_which_times_rows_are(ask) -> None:

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import httpx
@@ -17,8 +18,11 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 import plimsoll
 from fakes.client import stream
 from plimsoll.market.events import Liquidation
+from plimsoll.server.hub import Hub
 from plimsoll.server.running import Running
 from plimsoll.server.service import Limits
+from plimsoll.server.topics import Subject
+from plimsoll.store.layout import Layout
 from plimsoll.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -346,3 +350,31 @@ def test_a_page_elsewhere_cannot_listen(session: Session) -> None:
             assert refused.value.response.status_code == 403
 
     run(work)
+
+
+def test_what_nobody_waits_for_any_more_is_not_read(root: Path) -> None:
+    begun: list[object] = []
+
+    class Desk:
+        async def run(self, make: object) -> None:
+            begun.append(make)
+            await asyncio.sleep(3_600)
+
+    class Listener:
+        def offer(self, message: str) -> None: ...
+
+        def drop(self, reason: str) -> None: ...
+
+    async def come_and_go() -> int:
+        hub = Hub(SimpleNamespace(desk=Desk(), layout=Layout(root)))
+        listener = Listener()
+        for number in range(100):
+            hub.subscribe(Subject("trade", f"C{number}/USDT:USDT", None), listener)
+        await asyncio.sleep(0)
+        before = len(asyncio.all_tasks())
+        for number in range(100):
+            hub.unsubscribe(Subject("trade", f"C{number}/USDT:USDT", None), listener)
+        await asyncio.sleep(0.01)
+        return before - len(asyncio.all_tasks())
+
+    assert asyncio.run(come_and_go()) == len(begun) == 100

@@ -27,33 +27,41 @@ if TYPE_CHECKING:
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+EVERYWHERE = ["--host", "0.0.0.0"]  # noqa: S104 (with a token)
 PATIENCE = 60_000
 """How long a page may take on a busy machine, milliseconds."""
 
 
 class Served:
-    """A server of a store in a process of its own, that can be killed and started again."""
+    """A server of a store in a process of its own, that can be killed and started again.
 
-    def __init__(self, session: Session, made: Simulated) -> None:
-        self.session, self.made, self.port = session, made, 0
+    With a token it listens to other machines too.
+    """
+
+    def __init__(self, session: Session, made: Simulated | None, token: str = "") -> None:
+        self.session, self.made, self.port, self.token = session, made, 0, token
         self.start()
 
     def start(self) -> None:
         """Serve, on the same port as before."""
         words = ["serve", "--store", str(self.session.path), "--port", str(self.port)]
+        secret = {"PLIMSOLL_TOKEN": self.token} if self.token else {}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "plimsoll", *words],
+            [sys.executable, "-m", "plimsoll", *words, *(EVERYWHERE if secret else [])],
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **secret},
         )
         assert self.process.stdout is not None
         found = re.search(r"http://\S+:(\d+)/", self.process.stdout.readline())
         assert found is not None
-        self.url, self.port = found[0], int(found[1])
+        self.port = int(found[1])
+        self.url = f"http://127.0.0.1:{self.port}/"
 
     def live(self, seconds: float) -> None:
         """Let the market go on for a while, and record it."""
+        assert self.made is not None
         last = self.session.read("candle")["time"].max()
         self.made.simulation.skip(last + timedelta(minutes=1))
         recording = self.session.record(self.session.live(self.made, speed=600))
@@ -66,12 +74,11 @@ class Served:
         thread.start()
         thread.join()
 
-    def kill(self) -> None:
-        """End it as a power cut would."""
+    def kill(self) -> str:
+        """End it as a power cut would, and return what it said."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        said, _ = self.process.communicate()
+        return str(said)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ui.conftest import PATIENCE
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -64,6 +66,53 @@ def test_the_map_is_drawn_under_the_candles(opened: Opened) -> None:
     page.keyboard.press("m")
     page.wait_for_timeout(500)
     assert with_map > 200 > drawn_cells(page)
+
+
+def test_leverages_are_chosen_by_keyboard_and_kept_in_the_address(opened: Opened) -> None:
+    page = opened.go("?view=symbol&symbol=SOL")
+
+    def total() -> str:
+        return page.locator("canvas.profile").get_attribute("aria-label") or ""
+
+    whole, clusters = total(), page.locator(".clusters").inner_text()
+    page.keyboard.press("x")
+    page.wait_for_selector("details[data-menu=leverage][open]")
+    page.keyboard.press("Enter")  # the first tier, 2x
+    page.wait_for_url("**leverage=3,5,10,20,25,50,100**")
+    opened.settle()
+    shows(page, "only leverage 3, 5, 10, 20, 25, 50, 100 of it")
+    assert total() != whole
+    assert page.evaluate("document.activeElement.dataset.key") == "leverage-2"
+    page.get_by_role("button", name="10×", exact=True).click()
+    page.wait_for_url("**leverage=3,5,20,25,50,100**")
+    opened.settle()
+    page.wait_for_function(
+        "(before) => document.querySelector('.clusters').innerText !== before", arg=clusters
+    )
+    page.reload()
+    opened.settle()
+    shows(page, "only leverage 3, 5, 20, 25, 50, 100 of it")
+    page.keyboard.press("L")
+    page.wait_for_selector("details[data-menu=leverage]")
+    shows(page, "杠杆 6/8")
+    assert opened.said == []
+
+
+def test_a_fit_says_how_far_it_is_over_the_map_that_is_not_fitted_yet(opened: Opened) -> None:
+    page = opened.page
+    page.goto(opened.url + "?view=symbol&symbol=SOL&model=fitted&range=3d")
+    page.wait_for_selector(".progress:not([hidden])")
+    shows(page, "Not fitted yet")
+    seen = page.locator(".progress").get_attribute("aria-valuetext") or ""
+    assert any(word in seen for word in ("reading", "moving", "comparing", "fitting", "drawing"))
+    shows(page, "leverage mix is a prior, not fitted")  # the map that is shown meanwhile
+    assert drawn_cells(page) > 200
+    page.wait_for_function(
+        "() => document.querySelector('.said').innerText.includes('fitted to their')",
+        timeout=4 * PATIENCE,
+    )
+    page.wait_for_selector(".progress", state="hidden")
+    assert opened.said == []
 
 
 def test_the_walk_of_a_new_user(opened: Opened, browser: Browser) -> None:

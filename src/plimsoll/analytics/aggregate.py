@@ -80,6 +80,8 @@ class _Total:
     most: float
     inconsistent: int
     fits: int
+    shown: set[float]
+    partial: bool
     crossed: list[pl.DataFrame]
     traded: list[pl.DataFrame]
     marked: bool
@@ -105,6 +107,8 @@ class _Total:
             most=-1.0,
             inconsistent=0,
             fits=0,
+            shown=set(),
+            partial=False,
             crossed=[],
             traded=[],
             marked=False,
@@ -137,6 +141,8 @@ class _Total:
         self.best[better] = held[better]
         self.inconsistent += drawn.inconsistent
         self.fits += drawn.fits
+        self.shown.update(drawn.parameters.leverage if drawn.shown is None else drawn.shown)
+        self.partial |= drawn.shown is not None
         self.crossed.append(drawn.crossed)
         told = drawn.crossed_on_trades
         self.traded.append(drawn.crossed if told is None else told)
@@ -184,6 +190,7 @@ class _Total:
             maintenance=pl.concat(self.changes) if self.changes else None,
             inconsistent=self.inconsistent,
             fits=self.fits,
+            shown=tuple(sorted(self.shown)) if self.partial else None,
             parameters=largest.parameters,
             distances=largest.distances,
             exchange=", ".join(sorted(set(markets["exchange"].drop_nulls()))),

@@ -21,6 +21,7 @@ __all__ = [
     "BAND",
     "MATURITIES",
     "SHORTEST",
+    "STATES",
     "Annual",
     "annualised",
     "at_maturity",
@@ -33,6 +34,8 @@ MATURITIES = (7, 30, 90, 180)
 """Days ahead for which a basis is interpolated."""
 SHORTEST = 7
 """Days below which an expiry is not annualised: a hundredth of a percent would be 0.5 % a year."""
+STATES = ("contango", "backwardation", "flat")
+"""What a curve can be."""
 BAND = 0.003
 """A basis nearer to zero than this is flat: both legs traded twice by a taker, fraction."""
 
@@ -247,11 +250,11 @@ def _state(band: float) -> pl.Expr:
     basis = pl.col("basis")
     return (
         pl.when(basis > band)
-        .then(pl.lit("contango"))
+        .then(pl.lit(STATES[0]))
         .when(basis < -band)
-        .then(pl.lit("backwardation"))
+        .then(pl.lit(STATES[1]))
         .when(basis.is_not_null())
-        .then(pl.lit("flat"))
+        .then(pl.lit(STATES[2]))
     )
 
 

@@ -17,11 +17,14 @@ import polars as pl
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["FEES", "Leg", "carry", "exact_sums", "outcome"]
+__all__ = ["FEES", "NEVER_TOGETHER", "UNPRICED", "Leg", "carry", "exact_sums", "outcome"]
 
 FEES = {"spot": 0.001, "perpetual": 0.0005}
 """What a taker without discount has mostly paid for each trade, fraction of its worth."""
 
+UNPRICED = "no price of it is stored"
+NEVER_TOGETHER = "the prices of both are known together at no two instants with funding"
+"""Why nothing was earned."""
 _DAY = timedelta(days=1)
 _OUTCOME = (
     *("since", "until", "days", "settlements", "missing"),
@@ -161,8 +164,7 @@ def outcome(earned: pl.DataFrame) -> dict[str, object]:
         and `reason` says why.
     """
     if not earned.height:
-        words = "the prices of both are known together at no two instants with funding"
-        return dict.fromkeys(_OUTCOME) | {"reason": words}
+        return dict.fromkeys(_OUTCOME) | {"reason": NEVER_TOGETHER}
     last, since = earned.row(-1, named=True), earned["time"][0]
     days = (last["time"] - since) / _DAY
     kept = {name: last[name] for name in _OUTCOME if name in last}

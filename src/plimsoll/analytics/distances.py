@@ -36,6 +36,7 @@ from plimsoll.analytics.liquidation import distance_leverage
 from plimsoll.analytics.margins import smallest
 from plimsoll.analytics.measured import STALE
 from plimsoll.analytics.positions import followed, held, opened
+from plimsoll.analytics.statements import english
 from plimsoll.market.symbols import Symbol
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ __all__ = ["FARTHEST", "LEAST", "Distances", "distances"]
 
 FARTHEST = 0.9
 """What is liquidated farther from its entry than this, as a fraction of it, is taken for never."""
+BY_SIDE, BOTH_ALIKE = "by side", "of both sides alike"
+TOO_FEW = {side: f"of both sides together (too few {side}s)" for side in ("long", "short")}
+BY_AGE, ANY_AGE = "by age", "of any age"
+"""Whose mix it is, in words."""
 LEAST = 30.0
 """How many positions are needed, as many as would be as sure if all were of one size."""
 _TIERS = 3
@@ -93,21 +98,26 @@ class Distances:
     exchanges: tuple[str, ...]
 
     @property
+    def statement(self) -> dict[str, object]:
+        """Where the mix is from; see `statements.MAPPED`."""
+        sides = BY_SIDE
+        if few := self.sides.filter(pl.col("effective") < LEAST)["side"].to_list():
+            sides = TOO_FEW[few[0]]
+        elif not (self.sides["own"] > 0).any():
+            sides = BOTH_ALIKE
+        aged = self.ages is not None and (self.ages["own"] > 0).any()
+        return {
+            "code": "measured",
+            "positions": self.positions,
+            "exchanges": ", ".join(self.exchanges),
+            "sides": sides,
+            "age": BY_AGE if aged else ANY_AGE,
+        }
+
+    @property
     def said(self) -> str:
         """Where the mix is from, in words."""
-        where = ", ".join(self.exchanges)
-        sides = "by side"
-        if few := self.sides.filter(pl.col("effective") < LEAST)["side"].to_list():
-            sides = f"of both sides together (too few {few[0]}s)"
-        elif not (self.sides["own"] > 0).any():
-            sides = "of both sides alike"
-        age = "of any age"
-        if self.ages is not None and (self.ages["own"] > 0).any():
-            age = "by age"
-        return (
-            f"leverage mix from the liquidation distances of {self.positions} positions, {where}, "
-            f"{sides}, {age}"
-        )
+        return english([self.statement])[0]
 
     def describe(self) -> dict[str, object]:
         """Return what a reader has to know of it."""

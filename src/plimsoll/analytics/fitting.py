@@ -39,6 +39,7 @@ from plimsoll.analytics.leverage import (
     likeliest_size,
     likelihood,
 )
+from plimsoll.progress import staged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,14 +51,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]
 
-__all__ = [
-    "CANDIDATES",
-    "Fitted",
-    "averaged",
-    "candidates",
-    "fitted",
-    "fitted_together",
-]
+__all__ = ["CANDIDATES", "Fitted", "averaged", "candidates", "fitted", "fitted_together"]
 
 CANDIDATES: dict[str, tuple[Any, ...]] = {
     "churn": (0.2, 0.8),
@@ -311,12 +305,13 @@ def fitted_together(trials: Sequence[Trial], *, draws: int = 200, seed: int = 0)
         One for each trial. What is expected of a leverage is the mean of what the exchanges say
         alone, on a log scale, weighted by their orders.
     """
-    seen = [one.heard(WARM) for one in trials]
-    tried = [_tried(one, learnt) for one, learnt in zip(trials, seen, strict=True)]
-    expected = _expected([_likeliest(one) for one in tried]) if len(trials) > 1 else {}
+    pairs = [(one, one.heard(WARM)) for one in trials]
+    tried = [_tried(one, learnt) for one, learnt in staged("moving", pairs)]
+    several = staged("comparing", tried if len(trials) > 1 else [])
+    expected = _expected([_likeliest(one) for one in several])
     return [
-        _fitted(one, learnt, its, draws, seed, expected)
-        for one, learnt, its in zip(trials, seen, tried, strict=True)
+        _fitted(*pair, its, draws, seed, expected)
+        for pair, its in staged("fitting", list(zip(pairs, tried, strict=True)))
     ]
 
 
@@ -371,7 +366,8 @@ class _Modes(NamedTuple):
 
 def _modes(tried: list[_Tried], expected: Mapping[float, float]) -> _Modes:
     with ThreadPoolExecutor() as threads:
-        fits = list(threads.map(lambda one: one.fit(expected), tried))
+        found = threads.map(lambda one: one.fit(expected), tried)
+        fits = list(staged("candidates", found, len(tried)))
     said = [one.rows.likelihood(made) for one, made in zip(tried, fits, strict=True)]
     return _Modes(fits, _chance(said, fits), int(np.argmax(said)))
 
@@ -399,12 +395,12 @@ def _fitted(
     fits, chance, best = _modes(tried, expected)
     likely, mode = tried[best].parameters, fits[best]
     many = np.random.default_rng(seed).multinomial(draws, chance)
+    some = [int(at) for at in np.flatnonzero(many)]
     with ThreadPoolExecutor() as threads:
         drawn = threads.map(
-            lambda at: tried[at].fit(expected, draws=int(many[at]), seed=seed + at).draws,
-            [int(at) for at in np.flatnonzero(many)],
+            lambda at: tried[at].fit(expected, draws=int(many[at]), seed=seed + at).draws, some
         )
-        known = np.concatenate([*drawn] or [mode.multiplier[None]])
+        known = np.concatenate([*staged("draws", drawn, len(some))] or [mode.multiplier[None]])
     shares, scales = _parted(known, np.asarray(likely.weights))
     complete, counted = trial.completeness == ("complete",), mode.orders > 0
     alone, together = _sizes(trial, likely, mode, learnt) if counted else (math.nan, math.nan)

@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["METRICS", "WINDOW", "Panel", "grades", "panel"]
+__all__ = ["BOTH_SIDES", "LOT", "METRICS", "PRICE", "WINDOW", "Panel", "grades", "panel"]
 
 WINDOW = timedelta(days=7)
 """Of how much history a grade is."""
 METRICS = ("open_interest", "price")
 _STALE = 2.0
 _LONGEST_LAG = timedelta(hours=3)
-_BOTH_SIDES = "2 (both sides)"
+LOT, PRICE, BOTH_SIDES = "the size of a contract", "the price", "2 (both sides)"
+"""Units that reports are wrong by."""
 _SLIGHT = 1e-3
 _FEWEST = 12
 """Instants that say something of a share."""
@@ -190,7 +191,8 @@ def grades(held: Panel, metrics: Sequence[str] = METRICS) -> pl.DataFrame:
           instants before, as reports may be minutes late;
         - `turnover_ratio`: volume over open interest, over that of the other perpetuals (of the
           nearer half of them, the farthest; one that is wrong does not accuse the rest);
-        - `lag_minutes`: how late it follows its own volume, or of prices the others.
+        - `lag_minutes`: how late it follows its own volume, or of prices the others;
+        - `findings`: the reasons as `code`, `figure` and `named`, see `statements.GRADED`.
 
         Null where it cannot be told.
     """
@@ -256,7 +258,7 @@ class _Evidence:
         standing(verdict, self.runs[:, at], _STALE)
         self._unit(verdict, at, found)
         late(verdict, found["lag_minutes"])
-        return {**found, "grade": verdict.grade, "reasons": verdict.reasons}
+        return verdict.of(found)
 
     def price(self, at: int) -> dict[str, Any]:
         """Return the row of a market's traded price, or without trades of the one implied."""
@@ -276,9 +278,9 @@ class _Evidence:
         standing(verdict, runs, _STALE)
         limit = 0.05 if self.perpetual[at] else 0.25  # a future's premium is no error
         if abs(np.log(apart)) > limit:
-            verdict.say("D", f"its price is {apart:.3g} times that of the others")
+            verdict.say("D", "price_apart", apart)
         late(verdict, found["lag_minutes"])
-        return {**found, "grade": verdict.grade, "reasons": verdict.reasons}
+        return verdict.of(found)
 
     @cached_property
     def _traded(self) -> tuple[Floats, Floats]:
@@ -336,32 +338,29 @@ class _Evidence:
     def _unit(self, verdict: Verdict, at: int, found: dict[str, Any]) -> None:
         """Tell amounts that are in another unit, or that count both sides."""
         ratio, share, peers = (found[n] for n in ("price_ratio", "impossible", "turnover_ratio"))
-        wrong: list[str] = []
         if _beyond(ratio, 1.5):
             named = detectors.nearest_unit(ratio, self._units(at))
-            words = f"dollars per coin are {ratio:.3g} times the price"
-            wrong.append(words + (f", as {named[0]}" if named else ""))
+            how = ("unit_price_as", ratio, named[0]) if named else ("unit_price", ratio)
+            verdict.say("D", *how)
         elif _beyond(ratio, 1.05):
-            verdict.say("C", f"value and amount disagree: their price is {ratio:.3f} of trades'")
+            verdict.say("C", "disagrees", ratio)
         if found["contracts_step"] == 2:
-            verdict.say("D", "counted double: every amount is an even number of contracts")
+            verdict.say("D", "even")
         if share > 0.2:
-            wrong.append(f"moved by more than was traded {share:.0%} of the time")
+            verdict.say("D", "unit_moved", share)
         elif share > 0.01:
-            verdict.say("C", f"moved by more than was traded {share:.1%} of the time")
+            verdict.say("C", "moved_more", share)
         if _beyond(peers, 100):
-            wrong.append(f"trades {peers:.2g} times as fast as others")
+            verdict.say("D", "unit_fast", peers)
         elif _beyond(peers, 20):
-            verdict.say("C", f"trades {peers:.2g} times as fast as others")
-        if wrong:
-            verdict.say("D", f"wrong unit: {', '.join(wrong)}")
+            verdict.say("C", "fast", peers)
         self._jumps(verdict, at)
 
     def _units(self, at: int) -> dict[str, float]:
         lot, price = self.week.lots[at], last(self.week.close[:, at])
-        units = {"the size of a contract": lot} if lot else {}
-        units |= {_BOTH_SIDES: 2.0} | {f"{10**power}": 10.0**power for power in (1, 2, 3, 4, 6, 8)}
-        return units if np.isnan(price) else units | {"the price": price}
+        units = {LOT: lot} if lot else {}
+        units |= {BOTH_SIDES: 2.0} | {f"{10**power}": 10.0**power for power in (1, 2, 3, 4, 6, 8)}
+        return units if np.isnan(price) else units | {PRICE: price}
 
     def _jumps(self, verdict: Verdict, at: int) -> None:
         """Tell a level that changed at once by more than was traded, and has not come back."""
@@ -375,11 +374,9 @@ class _Evidence:
             factor = float(np.exp(steps[where]))
             named = detectors.nearest_unit(factor, self._units(at), tolerance=0.1)
             if lasts and (more[where] == 1 or named is not None):
-                double = named is not None and _BOTH_SIDES in named[0]
-                told = "counted double" if double else "wrong unit"
-                when = f"at once at {self.week.time[int(where)]:%Y-%m-%d %H:%M}"
-                how = f"rose {factor:.3g} times" if factor > 1 else f"fell to {factor:.3g}"
-                verdict.say("D", f"{told}: {how} {when}, by more than was traded")
+                double = named is not None and BOTH_SIDES in named[0]
+                code = f"{'double' if double else 'unit'}_{'rose' if factor > 1 else 'fell'}"
+                verdict.say("D", code, factor, f"{self.week.time[int(where)]:%Y-%m-%d %H:%M}")
                 return
 
 

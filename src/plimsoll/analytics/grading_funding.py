@@ -43,13 +43,14 @@ _ENORMOUS = 0.01
 _STALE = 24.0
 _HALFWAY = (8, 4)
 """BitMEX settles every 8 hours, from 4 o'clock on."""
-_WAYS = {
-    -1.0: "the sign is turned",
-    **{float(n): f"wrong interval: {n} times too large" for n in (2, 4, 8)},
-    **{1 / n: f"wrong interval: {n} times too small" for n in (2, 4, 8)},
-    100.0: "wrong unit: 100 times too large, as percent for a fraction",
-    0.01: "wrong unit: 100 times too small, as if divided by 100 twice",
+_WAYS: dict[float, tuple[str, float | None]] = {
+    -1.0: ("sign", None),
+    **{float(n): ("times_large", n) for n in (2, 4, 8)},
+    **{1 / n: ("times_small", n) for n in (2, 4, 8)},
+    100.0: ("percent", 100),
+    0.01: ("hundredth", 100),
 }
+"""What rates may be multiplied by, and what is said of it."""
 _ALIKE, _WITHIN = 2.0, 0.8
 """What is undone must be of the size of what was due, and lie this near to it for its size."""
 _HIGH = 1e-3
@@ -225,7 +226,7 @@ class _Market:
         standing(verdict, runs, _STALE, "month")
         self._unit(verdict, factor)
         self._clock(verdict, shift)
-        return {**found, "grade": verdict.grade, "reasons": verdict.reasons}
+        return verdict.of(found)
 
     def _since(self) -> Floats:
         """Return what the hours cost since the first, but for those a settlement may yet fill."""
@@ -298,29 +299,24 @@ class _Market:
     def _unit(self, verdict: Verdict, factor: float | None) -> None:
         held = self.held
         if factor is not None:
-            verdict.say("D", _WAYS[factor])
+            verdict.say("D", *_WAYS[factor])
         elif middle(np.abs(held.rates)) > _ENORMOUS:
-            verdict.say("D", "wrong unit: half of its rates are beyond 1 % for eight hours")
+            verdict.say("D", "enormous", _ENORMOUS)
         other = np.flatnonzero((held.stated != held.hours) & ~np.isnan(held.stated))
         if len(other) > len(held.rates) / 2:
             stated, read = held.stated[other[-1]], held.hours[other[-1]]
-            words = f"states an interval of {stated:g} h and settles every {read} h"
-            verdict.say("C", f"wrong interval: {words}")
+            verdict.say("C", "interval", read, f"{stated:g}")
 
     def _clock(self, verdict: Verdict, shift: int | None) -> None:
         """Tell stamps that are not of what was settled then, or off the hours of the others."""
         hours, late = self._off()
         if shift is not None:
-            verdict.say("D", f"shifted: its stamps are {_hours(shift)}")
+            verdict.say("D", "shifted_late" if shift > 0 else "shifted_early", abs(shift))
         elif late:
-            verdict.say("B", f"settles {late} h after the hours at which others of {hours} h do")
+            verdict.say("B", "off_clock", late, f"{hours}")
 
     def _off(self) -> tuple[int, int]:
         """Return the interval, and how many hours after the hours of day it settles."""
         hours = int(self.held.hours[-1])
         late = int(np.bincount(self.held.clock % hours).argmax())
         return hours, 0 if (hours, late) == _HALFWAY else late
-
-
-def _hours(shift: int) -> str:
-    return f"{abs(shift)} h {'late' if shift > 0 else 'early'}"

@@ -165,24 +165,21 @@ class _Others:
         standing(verdict, self.runs[:, at], _STALE, "month")
         factor = self._unit(verdict, at)
         late(verdict, found["lag_minutes"])
-        return {**found, "factor": factor, "grade": verdict.grade, "reasons": verdict.reasons}
+        return verdict.of({**found, "factor": factor})
 
     def _unit(self, verdict: Verdict, at: int) -> float | None:
         """Tell a ratio that is in another unit, turned around, or at odds with its own share."""
         gaps = self.held.gap[:, at]
         apart, level = self._apart(at), middle(self.held.odds[:, at])
         if middle(np.abs(gaps)) > _CONTRADICTS:
-            gap = last(gaps)
-            words = f"its ratio is {np.exp(gap):.3g} times what its share says"
-            verdict.say("D", f"contradicts itself: {words}")
+            verdict.say("D", "contradicts", np.exp(last(gaps)))
         alone = np.isnan(apart)
         if abs(level) > np.log(_ODD) if alone else abs(apart) > np.log(_FAR):
             times = float(np.exp(level if alone else apart))
-            beside = "" if alone else " times that of the others"
-            verdict.say("D", f"wrong unit: its ratio is {times:.3g}{beside}")
+            verdict.say("D", "odd" if alone else "odd_others", times)
             return times
         if self._turned(at):
-            verdict.say("D", "the ratio is turned: it falls when others rise")
+            verdict.say("D", "turned")
             return -1.0
         return None
 

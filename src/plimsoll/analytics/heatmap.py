@@ -15,29 +15,28 @@ import polars as pl
 from msgspec.structs import asdict
 
 from plimsoll.analytics.averaged import Averaged
-from plimsoll.analytics.bands import LEVELS, bands
 from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.inventory_margins import changes
 from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
-from plimsoll.analytics.margins import described, in_force, said
+from plimsoll.analytics.margins import described, in_force, statement
+from plimsoll.analytics.statements import LARGEST, english
+from plimsoll.analytics.tiers import Ranges, among, by_tier
 from plimsoll.analytics.windows import grids
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime, timedelta
 
     from numpy.typing import NDArray
 
     from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
-    from plimsoll.analytics.inventory import Grid, Record
+    from plimsoll.analytics.inventory import Record
 
     Floats = NDArray[np.float64]
 
 __all__ = ["HeatMap", "Parameters", "liquidation_map"]
-
-_PIECE = 1_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -97,6 +96,9 @@ class HeatMap:
         several markets).
     score : dict or None
         The newest score of this market's map, from the store; None if it was never scored.
+    shown : tuple of float, or None
+        The leverages whose positions are on the map, where they are not all; `crossed` is theirs
+        too, coverage and open interest are of all.
     """
 
     time: NDArray[np.datetime64]
@@ -126,6 +128,7 @@ class HeatMap:
     crossed_on_trades: pl.DataFrame | None = None
     maintenance: pl.DataFrame | None = None
     score: dict[str, Any] | None = None
+    shown: tuple[float, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -262,9 +265,11 @@ class HeatMap:
             "prices": self.prices,
             "model": "inventory",
             "said": self.said,
+            "statements": list(self.statements()),
             "fitted": None if self.fit is None else self.fit.describe(),
             "measured": None if self.distances is None else self.distances.describe(),
             "scored": self.score,
+            "leverage_shown": self.shown,
             "interval_seconds": self.interval.total_seconds(),
             "columns": len(self),
             "unknown_columns": int((~self.known).sum()),
@@ -281,33 +286,35 @@ class HeatMap:
     @property
     def said(self) -> str:
         """What must be said wherever the map is shown."""
-        fitted = "leverage mix is a prior, not fitted"
-        if self.distances is not None:
-            fitted = self.distances.said
+        return f"an estimate: {'; '.join(english(self.statements()))}"
+
+    def statements(self) -> Iterator[dict[str, object]]:
+        """Yield what must be said wherever the map is shown, each with its `code` and figures."""
         if self.fit is not None:
-            known = "" if self.fit.identified.any() else ", which tell nothing: it is the prior"
-            fitted = f"leverage mix fitted to {self.fit.orders} orders liquidated{known}"
+            tells = self.fit.identified.any()
+            yield {"code": "fitted" if tells else "fitted_nothing", "orders": self.fit.orders}
             if self.fit.clamped:
-                fitted += ", which ask for more than all open interest: held to all of it"
+                yield {"code": "clamped"}
         elif self.fits:
-            fitted = f"leverage mix of {self.fits} markets fitted to their liquidations"
-        largest = "" if self.markets is None else " in the largest market"
-        fitted += f"; {said(self.parameters)}{largest}"
+            yield {"code": "fitted_markets", "markets": self.fits}
+        elif self.distances is not None:
+            yield self.distances.statement
+        else:
+            yield {"code": "prior"}
+        if self.shown is not None:
+            tiers = ", ".join(f"{one:.3g}" for one in self.shown)
+            yield {"code": "only_tiers", "tiers": tiers or "none"}
+        yield statement(self.parameters, "" if self.markets is None else LARGEST)
         for row in self._changed().iter_rows(named=True):
-            fitted += (
-                f"; maintenance {row['maintenance']:.3g} from {row['time']:%Y-%m-%d %H:%M} on, of "
-                "open positions too"
-            )
-        if self.score is None:
-            return f"an estimate: {fitted}; not scored"
-        skill, low, high = (self.score[name] for name in ("skill", "low", "high"))
-        told = (
-            f"skill over the same map without open interest {skill:+.2f} ({low:+.2f} to "
-            f"{high:+.2f}) on {self.score['days']} days"
-        )
-        if self.fit is None:  # it is the fitted map that was scored
-            return f"an estimate: {fitted}; not scored; the fitted map's {told}"
-        return f"an estimate: {fitted}; {told}"
+            since = f"{row['time']:%Y-%m-%d %H:%M}"
+            yield {"code": "maintenance", "rate": row["maintenance"], "since": since}
+        if self.score is None or self.fit is None or self.shown is not None:
+            yield {"code": "not_scored"}
+        if self.score is not None:  # it is the whole fitted map that was scored
+            found = {name: self.score[name] for name in ("skill", "low", "high", "days")}
+            of = "score_of_fitted" if self.fit is None else "score_of_whole"
+            scored = self.fit is not None and self.shown is None
+            yield {"code": "score" if scored else of, **found}
 
     def _changed(self) -> pl.DataFrame:
         """Return the changes of maintenance; no row where there is none."""
@@ -348,6 +355,7 @@ def liquidation_map(
     high: float | None = None,
     rows: int | None = None,
     fit: Fitted | None = None,
+    leverage: Ranges | None = None,
 ) -> HeatMap:
     """Return the heat map of some bars.
 
@@ -368,6 +376,8 @@ def liquidation_map(
         on the range of prices; by default none are, so that maps of different ranges share rows.
     fit : Fitted, optional
         Takes the place of `parameters`, and says how sure each cell is.
+    leverage : tuple of (float, float), optional
+        Show only tiers in these ranges; see `tiers`.
 
     Returns
     -------
@@ -392,37 +402,36 @@ def liquidation_map(
     if every < 1 or seen.is_empty():
         raise ValueError(f"nothing to show from {since} on, every {every} bars")
     view, window = grids(bars, seen, parameters.step, low, high, rows)
-    shown = np.zeros(len(bars), dtype=np.bool_)
-    shown[start::every] = True
+    shown = np.isin(np.arange(len(bars)), np.arange(start, len(bars), every))
     contracts = matrix(in_contracts(bars, parameters.settlement)), marks(bars)
     price = np.ones(len(bars)) if parameters.settlement == "inverse" else bars["open"].to_numpy()
     parts = fit.parts if fit else ((1.0, parameters),)
     known = in_force(bars, parameters.maintenance)
     moved = partial(Averaged, parts, interval=interval, grid=window, brackets=known)
     record = moved(*contracts).advance(shown, view)
-    usd = np.multiply(record.columns, price[shown, None, None], out=record.columns)
-    candles = _join(seen, every)
+    kept = among(parameters.leverage, leverage)
+    usd, limits = np.multiply(record.columns, price[shown, None, None], out=record.columns), None
+    if not kept.all() or (fit and fit.orders):
+        some, limits = by_tier(moved(*contracts), shown, view, price, kept, fit)
+        usd = usd if kept.all() else some
     return HeatMap(
         time=bars["time"].to_numpy()[shown],
         interval=interval * every,
         edges=view.edges,
         long_usd=usd[:, 0],
         short_usd=usd[:, 1],
-        open=candles["open"].to_numpy(),
-        high=candles["high"].to_numpy(),
-        low=candles["low"].to_numpy(),
-        close=candles["close"].to_numpy(),
-        volume_usd=candles["volume_usd"].to_numpy(),
+        **_join(seen, every),
         open_interest_usd=_published(contracts[0], shown, record) * price[shown],
         coverage=record.coverage.mean(axis=1),
-        crossed=_swept(seen, record.crossed[start:], price[start:]),
-        crossed_on_trades=_on_trades(moved, contracts, seen, price),
+        crossed=_swept(seen, record.crossed[start:, :, kept], price[start:]),
+        crossed_on_trades=_on_trades(moved, contracts, seen, price, kept),
         inconsistent=int(record.inconsistent.sum()),
         maintenance=changes(bars, parameters),
         parameters=parameters,
         fit=fit,
         fits=int(fit is not None),
-        limits=_limits(fit, moved(*contracts), shown, view, price) if fit and fit.orders else None,
+        limits=limits,
+        shown=None if kept.all() else tuple(map(float, np.compress(kept, parameters.leverage))),
     )
 
 
@@ -448,11 +457,12 @@ def _on_trades(
     contracts: tuple[Floats, Floats | None],
     seen: pl.DataFrame,
     price: Floats,
+    kept: NDArray[np.bool_],
 ) -> pl.DataFrame | None:
     if contracts[1] is None:
         return None
     wicks = moved(contracts[0], None)
-    crossed = wicks.advance(np.zeros(len(price), dtype=np.bool_)).crossed
+    crossed = wicks.advance(np.zeros(len(price), dtype=np.bool_)).crossed[:, :, kept]
     return _swept(seen, crossed[-len(seen) :], price[-len(seen) :])
 
 
@@ -461,30 +471,9 @@ def _totals(crossed: pl.DataFrame) -> dict[str, float | None]:
     return {side: float(usd.sum()) if len(usd) else None for side, usd in known.items()}
 
 
-def _limits(
-    fit: Fitted, moved: Averaged, shown: NDArray[np.bool_], view: Grid, price: Floats
-) -> NDArray[np.float32]:
-    """Return what cells hold at three levels, in dollars, from another run.
-
-    It goes in pieces: columns by tier are large, and only the limits are kept.
-    """
-    limits = np.empty((len(LEVELS), np.count_nonzero(shown), 2, view.rows), dtype=np.float32)
-    done = 0
-    for start in range(0, len(shown), _PIECE):
-        piece = slice(start, start + _PIECE)
-        seen = shown[piece]
-        record = moved.advance(seen, view, by_tier=True)
-        at = price[piece][seen]
-        found = limits[:, done : done + len(at)]
-        found[:] = bands(record.tiers, fit.draws, fit.cell_size, fit.unit / at)
-        found *= at[None, :, None, None].astype(np.float32)
-        done += len(at)
-    return limits
-
-
-def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:
+def _join(bars: pl.DataFrame, every: int) -> dict[str, Any]:
     value = pl.col("volume") * pl.col("close")
-    return (
+    joined = (
         bars.with_row_index("group")
         .group_by(pl.col("group") // every, maintain_order=True)
         .agg(
@@ -495,3 +484,4 @@ def _join(bars: pl.DataFrame, every: int) -> pl.DataFrame:
             pl.when(value.null_count() == 0).then(value.sum()).alias("volume_usd"),
         )
     )
+    return {name: joined[name].to_numpy() for name in joined.columns if name != "group"}

@@ -23,6 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from plimsoll.analytics.liquidation import liquidation_price, maintenance_margin
+from plimsoll.analytics.statements import english
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,6 +45,7 @@ __all__ = [
     "log_factors",
     "said",
     "smallest",
+    "statement",
     "tier_rates",
 ]
 
@@ -221,13 +223,20 @@ def tier_rates(parameters: Parameters, at: int = 0) -> Floats:
 
 def said(parameters: Parameters) -> str:
     """Return whose maintenance is taken, in words."""
+    return english([statement(parameters)])[0]
+
+
+def statement(parameters: Parameters, market: str = "") -> dict[str, object]:
+    """Return whose maintenance is taken, of which market; see `statements.MAPPED`."""
     sizes, brackets = parameters.sizes, parameters.maintenance
     if not isinstance(brackets, tuple):
-        return f"maintenance {brackets:.3g} for all sizes"
+        return {"code": "maintenance_flat", "rate": brackets, "market": market}
     if sizes is None:
-        return "maintenance of the first bracket for all sizes"
-    where = f" of {', '.join(sizes.exchanges)}" if sizes.exchanges else ""
-    return f"maintenance by notional from {sizes.positions} measured positions{where}"
+        return {"code": "maintenance_first", "market": market}
+    told = {"positions": sizes.positions, "market": market}
+    if not sizes.exchanges:
+        return {"code": "maintenance_sizes", **told}
+    return {"code": "maintenance_sizes_of", **told, "exchanges": ", ".join(sizes.exchanges)}
 
 
 def described(parameters: Parameters) -> dict[str, object]:

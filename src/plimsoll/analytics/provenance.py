@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from plimsoll.analytics.clusters import clusters
 from plimsoll.analytics.inventory import Grid
 from plimsoll.analytics.inventory_state import marks, matrix
 from plimsoll.analytics.margins import in_force, log_factors
+from plimsoll.analytics.tiers import among
 from plimsoll.market.symbols import Symbol
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.inventory import Parameters
+    from plimsoll.analytics.tiers import Ranges
 
     Floats = NDArray[np.float64]
 
@@ -108,6 +110,11 @@ class Standing:
         long, short = self.usd.sum(axis=(1, 2))
         ends = {"price_low": self.edges[:-1], "price_high": self.edges[1:]}
         return pl.DataFrame({**ends, "long_usd": long, "short_usd": short})
+
+    def only(self, leverage: Ranges | None) -> Standing:
+        """Return what stands at some leverages alone; see `tiers.ranges`."""
+        kept = among(self.parameters.leverage, leverage)
+        return replace(self, usd=np.where(kept[:, None, None], self.usd, 0.0))
 
     def is_of(self, now: datetime) -> bool:
         """Return whether this is near enough a moment to count as what stood then."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from plimsoll.analytics.statements import FINDING, english
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -38,22 +40,31 @@ GRADES: dict[str, Any] = {
     "impossible": pl.Float64,
     "turnover_ratio": pl.Float64,
     "lag_minutes": pl.Float64,
+    "findings": pl.List(FINDING),
 }
 """Columns of the grades; what is no evidence of a metric is null."""
 _LATE, _LAGGING = 60, 15
 
 
 class Verdict:
-    """The worst grade of several findings, with the words for each."""
+    """The worst grade of several findings."""
 
     def __init__(self) -> None:
         self.grade = "A"
-        self.reasons: list[str] = []
+        self.findings: list[dict[str, Any]] = []
 
-    def say(self, grade: str, words: str) -> None:
-        """Note a finding."""
+    def say(
+        self, grade: str, code: str, figure: float | None = None, named: str | None = None
+    ) -> None:
+        """Note a finding: its code in `statements.GRADED`, its number, and what it names."""
         self.grade = max(self.grade, grade)
-        self.reasons.append(words)
+        told = None if figure is None else float(figure)
+        self.findings.append({"code": code, "figure": told, "named": named})
+
+    def of(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Return a row of evidence with its grade, and why."""
+        why = {"reasons": english(self.findings), "findings": self.findings}
+        return {**found, "grade": self.grade, **why}
 
 
 def heard(verdict: Verdict, values: Floats, span: str = "week") -> None:
@@ -69,11 +80,11 @@ def heard(verdict: Verdict, values: Floats, span: str = "week") -> None:
     """
     share = float(np.mean(~np.isnan(values)))
     if np.isnan(values[-1]):
-        verdict.say("D", "silent: nothing recent is reported")
+        verdict.say("D", "silent")
     elif share < 0.5:
-        verdict.say("C", f"reported {share:.0%} of the {span}")
+        verdict.say("C", "reported", share, span)
     elif share < 0.95:
-        verdict.say("B", f"reported {share:.0%} of the {span}")
+        verdict.say("B", "reported", share, span)
 
 
 def standing(verdict: Verdict, runs: Floats, limit: float, span: str = "week") -> None:
@@ -89,21 +100,21 @@ def standing(verdict: Verdict, runs: Floats, limit: float, span: str = "week") -
     span : str
     """
     if runs[-1] > limit:
-        verdict.say("D", f"stale: unchanged for {runs[-1]:.3g} h while others moved")
+        verdict.say("D", "stale", runs[-1])
         return
     stood = float(np.mean(runs > limit))
     if stood > 0.1:
-        verdict.say("C", f"stale {stood:.0%} of the {span}")
+        verdict.say("C", "stale_share", stood, span)
     elif stood > 0:
-        verdict.say("B", f"stood still for {runs.max():.3g} h while others moved")
+        verdict.say("B", "stood", runs.max())
 
 
 def late(verdict: Verdict, minutes: float) -> None:
     """Tell a lag; NaN is none."""
     if minutes >= _LATE:
-        verdict.say("D", f"lagging: {minutes:g} minutes late")
+        verdict.say("D", "lagging", minutes)
     elif minutes > 0:
-        verdict.say("C" if minutes >= _LAGGING else "B", f"lagging: {minutes:g} minutes late")
+        verdict.say("C" if minutes >= _LAGGING else "B", "lagging", minutes)
 
 
 def middle(values: Floats) -> float:

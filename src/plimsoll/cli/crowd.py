@@ -9,7 +9,7 @@ import polars as pl
 
 from plimsoll import session
 from plimsoll.cli import flags
-from plimsoll.cli.output import answer, needs_rows, percent, table
+from plimsoll.cli.output import answer, between, needs_rows, percent, table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,9 +51,13 @@ def positioning(
     title = f"Who is crowded, {symbol}"
 
     def picture(path: Path) -> None:
-        from plimsoll.picture import crowd  # noqa: PLC0415 (matplotlib only for pictures)
+        from plimsoll.picture import crowd, style  # noqa: PLC0415 (matplotlib only for pictures)
 
-        crowd.positioning(frame, path, title=title)
+        told = (
+            pl.col("crowding").is_not_null() if frame["crowding"].count() else pl.col("terms") > 0
+        )
+        shown = frame if span.since else style.lately(frame, told)
+        crowd.positioning(shown, path, title=f"{title}, {between(shown)}")
 
     answer(output, frame, asked, lambda: _terms(frame, title), picture)
 

@@ -12,7 +12,7 @@ from plimsoll.cli.output import SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Output", "Span", "as_json", "fit", "measured", "output", "span", "store"]
+__all__ = ["Output", "Span", "as_json", "fit", "leverage", "measured", "output", "span", "store"]
 
 Decorator = "Callable[[Callable[..., Any]], Callable[..., Any]]"
 
@@ -64,6 +64,12 @@ def measured(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--measured``."""
     words = "Take distances measured from wallets' positions."
     return click.option("--measured", is_flag=True, help=words)(command)
+
+
+def leverage(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--leverage``."""
+    words = "Only tiers of these leverages, or ranges of them: 25,50 or 10-25."
+    return click.option("--leverage", metavar="LIST", help=words)(command)
 
 
 def as_json(command: Callable[..., Any]) -> Callable[..., Any]:

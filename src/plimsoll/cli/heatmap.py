@@ -30,6 +30,7 @@ __all__ = ["clusters", "heatmap", "swept"]
 @click.option("--rows", type=click.IntRange(2), help="Join price rows to at most this many.")
 @flags.fit
 @flags.measured
+@flags.leverage
 @flags.store
 @flags.output
 def heatmap(
@@ -43,6 +44,7 @@ def heatmap(
     rows: int | None,
     fit: bool,
     measured: bool,
+    leverage: str | None,
     store: Path | None,
     output: Output,
 ) -> None:
@@ -52,7 +54,7 @@ def heatmap(
     several markets are added up. Longs below the price, shorts above. An estimate,
     whose leverage mix is a prior unless it is fitted or measured; the newest score of
     the map goes with it (plimsoll score heatmap). Each column is what stood before its
-    bar, from what was known then.
+    bar, from what was known then. With --leverage it shows some tiers of the same map.
     """
     drawn = session.open(store).heatmap(
         symbol,
@@ -64,6 +66,7 @@ def heatmap(
         rows=rows,
         fitted=fit,
         measured=measured,
+        leverage=leverage,
     )
     parameters = {"since": since, "until": until, "as_of": as_of, **drawn.describe()}
     title = f"Predicted liquidations, {symbol} on {drawn.exchange}"
@@ -101,6 +104,7 @@ def heatmap(
 )
 @flags.fit
 @flags.measured
+@flags.leverage
 @flags.store
 @flags.output
 def clusters(
@@ -113,6 +117,7 @@ def clusters(
     width: float,
     fit: bool,
     measured: bool,
+    leverage: str | None,
     store: Path | None,
     output: Output,
 ) -> None:
@@ -133,6 +138,7 @@ def clusters(
         "width": width,
         "fitted": fit,
         "measured": measured,
+        "leverage": leverage,
     }
     found = session.open(store).clusters(symbol, **asked)  # type: ignore[arg-type]
 
@@ -152,7 +158,8 @@ def clusters(
             mix = "fitted where liquidations are stored, else a prior"
         elif measured:
             mix = "from the liquidation distances of measured positions"
-        click.echo(f"an estimate: leverage mix is {mix}")
+        alone = f", only leverage {leverage} shown" if leverage else ""
+        click.echo(f"an estimate: leverage mix is {mix}{alone}")
 
     answer(output, found, {"symbol": symbol, **asked}, words)
 

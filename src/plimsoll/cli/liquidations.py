@@ -9,7 +9,7 @@ import polars as pl
 
 from plimsoll import session
 from plimsoll.cli import flags
-from plimsoll.cli.output import SAID, answer, needs_rows, readable, table
+from plimsoll.cli.output import SAID, answer, between, needs_rows, readable, table
 from plimsoll.errors import NoSuchData
 from plimsoll.market.interval import duration
 
@@ -72,9 +72,15 @@ def liquidations(
 
     def picture(path: Path) -> None:
         from plimsoll.picture import liquidations as drawn  # noqa: PLC0415 (matplotlib)
+        from plimsoll.picture import style  # noqa: PLC0415 (likewise)
 
         steps = opened.liquidations(symbol, every=every, by="exchange", **span.arguments)
-        found, title = _bursts(opened, symbol, span), f"Liquidations, {symbol}"
+        told = pl.any_horizontal(pl.col("long_usd", "short_usd").is_not_null())
+        steps = steps if span.since else style.lately(steps, told)
+        found = _bursts(opened, symbol, span)
+        if found is not None:
+            found = found.filter(pl.col("start") >= steps["time"].min())
+        title = f"Liquidations, {symbol}, {between(steps)}"
         drawn.draw(steps, found, path, title=title, every=duration(every))
 
     def words() -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "SAID",
     "SUFFIXES",
     "answer",
+    "between",
     "dollars",
     "give",
     "needs_rows",
@@ -53,6 +54,14 @@ def _plain(value: Any) -> Any:
 def document(body: dict[str, Any]) -> bytes:
     """Return one JSON document."""
     return msgspec.json.format(msgspec.json.encode(_plain(body)), indent=0) + b"\n"
+
+
+def between(frame: pl.DataFrame) -> str:
+    """Return the days of the first and the last time of a frame: ``2026-01-05 to 2026-02-01``."""
+    first, last = frame.select(first=pl.col("time").min(), last=pl.col("time").max()).row(0)
+    if first.date() == last.date():
+        return f"{first:%Y-%m-%d}"
+    return f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
 
 
 def answer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,6 @@ from plimsoll.cli import flags
 from plimsoll.cli.output import answer, dollars, percent
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from pathlib import Path
 
     from rich.console import Console
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from plimsoll.cli.flags import Output
 
-__all__ = ["console", "overview", "sparkline", "summary"]
+__all__ = ["console", "missing", "overview", "sparkline", "summary"]
 
 _LISTS = ("price_history", "open_interest_history", "funding_history")
 _BARS = "▁▂▃▄▅▆▇█"
@@ -59,12 +59,14 @@ def overview(
     frame = session.open(store).overview(exchange=list(exchange) or None, until=until, as_of=as_of)
     parameters = {"exchange": exchange, "until": until, "as_of": as_of}
     flat = frame.drop(_LISTS) if output.out and output.out.suffix == ".csv" else frame
-    answer(output, flat, parameters, lambda: _print(frame))
+    now = None if until or as_of else datetime.now(tz=UTC)
+    answer(output, flat, parameters, lambda: _print(frame, now))
 
 
-def _print(frame: pl.DataFrame) -> None:
+def _print(frame: pl.DataFrame, now: datetime | None) -> None:
     screen = console()
     screen.print(summary(frame, screen.width))
+    screen.print(missing(frame, now), highlight=False)
 
 
 def console() -> Console:
@@ -109,6 +111,69 @@ def summary(frame: pl.DataFrame, width: int) -> Table:
         grid.add_row(*(numbers[name] for name in shown))
         grid.add_row(*(history.get(name, "") for name in shown))
     return grid
+
+
+def missing(frame: pl.DataFrame, now: datetime | None = None) -> str:
+    """Return in words how fresh an overview is, and what is missing from it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As `Session.overview` returns it.
+    now : datetime, optional
+        Against which it is fresh or old; left out where the past is asked about.
+    """
+    newest: datetime = frame.select(pl.col("time").max()).item()
+    behind = [
+        f"{coin} by {_length(newest - time)}"
+        for coin, time in frame.select("coin", "time").rows()
+        if newest - time >= _LATE
+    ]
+    partly = frame.filter(pl.col("coverage") < 1).select("coin", "coverage")
+    unknown = [
+        f"{words} of {_listed(coins)}"
+        for name, words in _UNKNOWN.items()
+        if (coins := frame.filter(pl.col(name).is_null())["coin"].to_list())
+    ]
+    said = [
+        f"Behind it: {_listed(behind)}." if behind else "All coins are of that hour.",
+        f"Not known: {'; '.join(unknown)}." if unknown else "",
+        f"Silent markets are left out of the sum of {_listed(_shares(partly))}."
+        if partly.height
+        else "",
+        "" if unknown or partly.height else "Nothing is missing.",
+    ]
+    old = "" if now is None else f", {_length(now - newest)} ago"
+    fresh = f"The newest report is of {newest:%Y-%m-%d %H:%M} UTC{old}."
+    return " ".join([fresh, *filter(None, said)])
+
+
+_LATE = timedelta(hours=1)
+_UNKNOWN = {
+    "open_interest_usd": "open interest",
+    "funding_apr": "funding",
+    "long_short": "accounts",
+    "liquidated_usd": "liquidations of that day",
+    "load": "load",
+}
+_NAMED = 5
+"""Coins that are named; the others are counted."""
+
+
+def _shares(partly: pl.DataFrame) -> list[str]:
+    return [f"{coin} ({share:.0%} are in it)" for coin, share in partly.rows()]
+
+
+def _listed(names: list[str]) -> str:
+    more = [f"{len(names) - _NAMED} more"] if len(names) > _NAMED else []
+    return ", ".join([*names[:_NAMED], *more])
+
+
+def _length(time: timedelta) -> str:
+    minutes = time // timedelta(minutes=1)
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1_440} days"
 
 
 _COLUMNS = {

@@ -96,8 +96,8 @@ def rows_of(reader: Reader, kind: str, market: str, asked: Asked) -> pl.DataFram
         Symbol.parse(market)
         symbols = [market]
     else:
-        found = {series.symbol for series in reader.series(kind, exchanges)}
-        symbols = sorted(s for s in found if market in {EVERY, s.split("/")[0]})
+        coin = None if market == EVERY else market
+        symbols = sorted({series.symbol for series in reader.series(kind, exchanges, coin=coin)})
     if not symbols:
         raise NoSuchData(f"no {kind} is stored for any contract of {_called(reader, market)}")
     return pl.concat(

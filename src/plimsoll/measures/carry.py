@@ -113,7 +113,7 @@ def arbitrage(reader: Reader, coin: str, asked: Asked, fees: dict[str, float]) -
 
     for short, priced in contracts:
         if not priced:
-            rows.append({"short": " ".join(short), "reason": "no price of it is stored"})
+            rows.append({"short": " ".join(short), "reason": earned.UNPRICED})
             continue
         for long in longs:
             if long != short and found(long).kind in {"spot", found(short).kind}:

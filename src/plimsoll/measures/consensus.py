@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from plimsoll.measures.asking import Asked
     from plimsoll.store.reader import Reader
 
-__all__ = ["Consensus", "consensus"]
+__all__ = ["Consensus", "consensus", "grades"]
 
 _MARKED = timedelta(days=14)
 """How far back marks are read: they are streamed each second."""
@@ -65,11 +65,18 @@ def consensus(
     if "long_short" in metrics:
         ratios = stored(reader, "long_short_ratio", market, asked._replace(since=None))
         parts.append(crowds.ratio_grades(ratios))
-    grades = pl.concat(parts)
-    if grades.is_empty():
+    made = pl.concat(parts)
+    if made.is_empty():
         raise NoSuchData(f"no open interest, funding or ratio of {market} is stored for that time")
     total = agreed.sound(held, agreed.graded(held))
-    return Consensus(grades, since(total, start), since(held.reports(), start))
+    return Consensus(made, since(total, start), since(held.reports(), start))
+
+
+def grades(reader: Reader, market: str, asked: Asked, step: timedelta) -> pl.DataFrame:
+    """Return whose open interest can be believed at the end: those grades of `consensus` alone."""
+    every = stored(reader, "open_interest", market, asked._replace(since=None))
+    held, _ = _panel(reader, market, asked, step, every)
+    return grading.grades(held, ("open_interest",))
 
 
 def _panel(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.dates as mdates
+import polars as pl
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 if TYPE_CHECKING:
-    import polars as pl
     from matplotlib.axes import Axes
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "dressed",
     "figure",
     "large",
+    "lately",
     "legend",
     "times",
 ]
@@ -32,6 +34,7 @@ __all__ = [
 BACK, INK, FAINT = "#0e0b16", "#e9e6f2", "#8d87a3"
 LINES = ("#f5c542", "#6ec1e4", "#e4776e", "#7ee0a3", "#b48ef0", "#f29e4c", "#c9d1d9")
 LONG, SHORT = "#3fb68b", "#e8a33d"
+_BLANK = timedelta(days=31)
 _ROOM = 205
 """Letters of a legend and its title that fit on one line."""
 SIDES = LinearSegmentedColormap.from_list("sides", [SHORT, "#241d35", LONG])
@@ -82,6 +85,30 @@ def legend(axes: Axes, *, reverse: bool = False) -> None:
             reverse=reverse and not beside,
             **(where | {"ncols": len(names)} if beside else {"loc": "upper left"}),
         )
+
+
+def lately(frame: pl.DataFrame, known: pl.Expr) -> pl.DataFrame:
+    """Return the rows of the last stretch in which something is known.
+
+    Years of blank beside a few known weeks would make these a line at the edge.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With a `time`.
+    known : Expr
+        Whether a row tells anything. A month without such a row ends a stretch.
+
+    Returns
+    -------
+    DataFrame
+        All rows from that stretch's first known time to its last; the whole frame if none is.
+    """
+    at = frame.filter(known)["time"].unique().sort()
+    if at.is_empty():
+        return frame
+    begins = at.filter((at.diff() > _BLANK).fill_null(value=True))
+    return frame.filter(pl.col("time").is_between(begins[-1], at[-1]))
 
 
 def dated(axes: Axes) -> Axes:

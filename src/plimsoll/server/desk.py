@@ -9,20 +9,23 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import inf
 from time import monotonic
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from plimsoll.progress import Stage, heard
 from plimsoll.server.forms import packed
 from plimsoll.server.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-__all__ = ["Body", "Desk"]
+__all__ = ["Body", "Desk", "Underway"]
 
 T = TypeVar("T")
 _LONGEST = 10.0
 _SMALL = 1_024
 """What is not worth compressing."""
+_AWAY = 5.0
+"""How long work goes on for one who looks again and again, and does not at the moment, seconds."""
 
 
 @dataclass(frozen=True)
@@ -51,20 +54,50 @@ class _Kept:
     expires: float
 
 
-class _Work:
-    """A question that is being answered, and how many wait for it."""
+class Underway(NamedTuple):
+    """How far an answer has come that is not made yet.
 
-    def __init__(self, future: asyncio.Future[Body]) -> None:
-        self.future = future
+    Attributes
+    ----------
+    stages : tuple of Stage
+        The widest first; empty while it waits for a thread.
+    """
+
+    stages: tuple[Stage, ...]
+
+
+class _Abandoned(Exception):
+    """Nobody waits for the answer any more."""
+
+
+class _Work:
+    """A question that is being answered: how many wait for it, and how far it is."""
+
+    def __init__(self) -> None:
         self.waiting = 0
+        self.wanted_until = -inf
+        self.stages: tuple[Stage, ...] = ()
+        self.future: asyncio.Future[Body]
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether nobody waits, nor looked lately."""
+        return not self.waiting and monotonic() > self.wanted_until
+
+    def hear(self, stages: tuple[Stage, ...]) -> None:
+        """Note how far it is; end it if nobody cares."""
+        if self.abandoned:
+            raise _Abandoned
+        self.stages = stages
 
 
 class Desk:
     """A few threads that answer, and what they answered.
 
-    A question that several ask at once is answered once. An answer holds while the store is as it
-    was, and for as long as it took to make (at most ten seconds) whatever the store does: one that
-    is recorded to changes every second, and no machine could answer anew each time.
+    A question that several ask at once is answered once, and given up when all have left. An answer
+    holds while the store is as it was, and for as long as it took to make (at most ten seconds)
+    whatever the store does: one that is recorded to changes every second, and no machine could
+    answer anew each time.
 
     Parameters
     ----------
@@ -95,8 +128,14 @@ class Desk:
         return len(self._work)
 
     async def ask(
-        self, key: Hashable, make: Callable[[], bytes], encoding: str, *, lasts: float = inf
-    ) -> Body:
+        self,
+        key: Hashable,
+        make: Callable[[], bytes],
+        encoding: str,
+        *,
+        lasts: float = inf,
+        patience: float | None = None,
+    ) -> Body | Underway:
         """Return the answer to a question.
 
         Parameters
@@ -109,6 +148,9 @@ class Desk:
             ``gzip``, ``br`` or ``identity``.
         lasts : float, seconds
             How long an answer holds at most, though the store stay as it is.
+        patience : float, seconds, optional
+            How long to wait at most; after that, how far it is. Who asks the same again before
+            five seconds have passed goes on waiting for the same work.
 
         Raises
         ------
@@ -125,16 +167,14 @@ class Desk:
         if work is None:
             if len(self._work) >= self._queue:
                 raise _busy()
-            work = _Work(asyncio.ensure_future(self._answer(whole, make, encoding, state, lasts)))
-            work.future.add_done_callback(lambda _: self._work.pop(whole, None))
-            self._work[whole] = work
-        work.waiting += 1
+            work = self._work[whole] = _Work()
+            answer = self._answer(whole, work, make, encoding, state, lasts)
+            work.future = asyncio.ensure_future(answer)
+            work.future.add_done_callback(lambda _: self._ended(whole, work))
         try:
-            return await asyncio.shield(work.future)
-        finally:
-            work.waiting -= 1
-            if not work.waiting:
-                work.future.cancel()  # nobody waits any more: what has not begun never will
+            return await _awaited(work, patience)
+        except _Abandoned:  # as the last one left, this one came
+            return await self.ask(key, make, encoding, lasts=lasts, patience=patience)
 
     async def run(self, make: Callable[[], T]) -> T:
         """Return what a call returns that is made in one of the threads."""
@@ -144,24 +184,36 @@ class Desk:
         """Take no more questions; those that wait are dropped."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    def _ended(self, whole: Hashable, work: _Work) -> None:
+        """Forget work that is done; a refusal only once those who look again had time to see it."""
+        failure = None if work.future.cancelled() else work.future.exception()
+        left = work.wanted_until - monotonic()
+        if failure is None or isinstance(failure, _Abandoned) or left <= 0:
+            self._work.pop(whole, None)
+        else:
+            asyncio.get_running_loop().call_later(left, self._work.pop, whole, None)
+
     async def _answer(
         self,
         whole: Hashable,
+        work: _Work,
         make: Callable[[], bytes],
         encoding: str,
         state: Hashable,
         lasts: float,
     ) -> Body:
         began = monotonic()
-        body = await self.run(lambda: self._made(make, encoding))
+        body = await self.run(lambda: self._made(work, make, encoding))
         now = monotonic()
         self.answered += 1
         took = min(now - began, _LONGEST)
         self._keep(whole, _Kept(body, state, now + min(took, lasts), now + lasts))
         return body
 
-    def _made(self, make: Callable[[], bytes], encoding: str) -> Body:
-        content = make()
+    def _made(self, work: _Work, make: Callable[[], bytes], encoding: str) -> Body:
+        with heard(work.hear):
+            work.hear(())
+            content = make()
         if len(content) > self._largest:
             raise Problem(
                 413,
@@ -184,6 +236,20 @@ class Desk:
         while self.held > self._size:
             _, oldest = self._kept.popitem(last=False)
             self.held -= len(oldest.body.content)
+
+
+async def _awaited(work: _Work, patience: float | None) -> Body | Underway:
+    """Wait for work, and be counted among those who do."""
+    work.waiting += 1
+    try:
+        await asyncio.wait({work.future}, timeout=patience)
+        return work.future.result() if work.future.done() else Underway(work.stages)
+    finally:
+        work.waiting -= 1
+        if patience is not None:
+            work.wanted_until = monotonic() + _AWAY
+        elif work.abandoned:
+            work.future.cancel()  # what has not begun never will, what has ends at its next stage
 
 
 def _busy() -> Problem:

@@ -70,7 +70,7 @@ class Hub:
         self._topics: dict[Subject, Topic] = {}
         self._tail: Tail | None = None
         self._seen: Hashable = None
-        self._loading: set[asyncio.Task[None]] = set()
+        self._loading: dict[Subject, asyncio.Task[None]] = {}
         self.streams: Counter[str] = Counter()
         self.sent = self.dropped = 0
 
@@ -95,9 +95,7 @@ class Hub:
             topic = self._topics[subject] = Topic(subject)
             if self._tail is None:
                 self._tail = Tail(self._service.layout)
-            task = asyncio.ensure_future(self._load(topic))
-            self._loading.add(task)
-            task.add_done_callback(self._loading.discard)
+            self._loading[subject] = asyncio.ensure_future(self._load(topic))
         topic.waiting.append(listener)  # told after the next look, when nothing moves
 
     def unsubscribe(self, subject: Subject, listener: Listener) -> None:
@@ -110,6 +108,7 @@ class Hub:
             topic.waiting.remove(listener)
         if not topic.listeners and not topic.waiting:
             del self._topics[subject]
+            self._loading.pop(subject).cancel()  # what nobody waits for is not read
 
     async def run(self) -> None:
         """Look and tell until cancelled."""
@@ -170,12 +169,6 @@ class Hub:
         for topic in topics:
             topic.begin()
         return any(told)
-
-
-def _taken(
-    topics: list[Topic], rows: Mapping[str, pl.DataFrame], *, changed: bool
-) -> list[list[str]]:
-    return [topic.take(rows, changed=changed) for topic in topics]
 
 
 def _stored(service: Service, subject: Subject) -> pl.DataFrame:

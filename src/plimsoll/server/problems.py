@@ -10,7 +10,7 @@ from plimsoll.server.forms import text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["PROBLEM", "SCHEMA", "STATUSES", "Problem", "of_error", "of_validation"]
+__all__ = ["KINDS", "PROBLEM", "SCHEMA", "STATUSES", "Problem", "of_error", "of_validation"]
 
 PROBLEM = "application/problem+json"
 STATUSES = {
@@ -79,7 +79,7 @@ class Problem(Exception):
         )
 
 
-_KINDS: tuple[tuple[type[Exception], int, str, str], ...] = (
+KINDS: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NoSuchData, 404, "no-such-data", "Nothing stored answers the question"),
     (UnknownSymbol, 422, "unknown-symbol", "The symbol cannot be read"),
     (StoreError, 503, "store", "The store cannot be read"),
@@ -92,7 +92,7 @@ _KINDS: tuple[tuple[type[Exception], int, str, str], ...] = (
 
 def of_error(error: Exception) -> Problem:
     """Return what to answer for an error that a session raised."""
-    for kind, status, name, title in _KINDS:
+    for kind, status, name, title in KINDS:
         if isinstance(error, kind):
             return Problem(status, name, title, str(error))
     detail = "the server's own log tells more; the same question may fail again"

@@ -24,6 +24,7 @@ _TYPES: dict[str, Any] = {
     "str": str,
     "str | None": str | None,
     "Exchanges": list[str],
+    "Leverages": list[str],
     "When": str | None,
     "float": float,
     "float | None": float | None,
@@ -101,7 +102,7 @@ class Question:
             if hint is None and one.default is inspect.Parameter.empty:
                 raise TypeError(f"{self.method}: {name} cannot be asked over HTTP")
             if hint is not None:
-                found.append(Asked(name, hint, one.default, _words(name, hint, words)))
+                found.append(Asked(name, hint, one.default, _words(name, words)))
         return found
 
     def ask(self, session: Session, arguments: Mapping[str, Any]) -> Answer:
@@ -110,8 +111,8 @@ class Question:
         return self.answer(getattr(session, self.method)(**asked))
 
 
-_SEVERAL = "Only this exchange; repeat it for several. All that are stored if left out."
 _EVERYWHERE = {
+    "exchange": "Only this exchange; repeat it for several. All that are stored if left out.",
     "since": "From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, "
     "`2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`).",
     "until": "Before this time, `time < until`; written as `since`.",
@@ -121,9 +122,7 @@ _EVERYWHERE = {
 """What means the same in every question."""
 
 
-def _words(name: str, hint: Any, words: Mapping[str, str]) -> str:
-    if hint == list[str]:
-        return _SEVERAL
+def _words(name: str, words: Mapping[str, str]) -> str:
     return _EVERYWHERE.get(name) or words.get(name, "")
 
 

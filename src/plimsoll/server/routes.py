@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from datetime import UTC, datetime, timedelta
 from math import inf
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Query, Request, Response
 
 from plimsoll.market.interval import duration, instant
 from plimsoll.market.schema import TABLES
 from plimsoll.server import schemas
-from plimsoll.server.forms import FORMS, chosen, encode
+from plimsoll.server.desk import Underway
+from plimsoll.server.forms import FORMS, JSON, chosen, encode, text
 from plimsoll.server.paging import page
 from plimsoll.server.problems import Problem
 from plimsoll.server.questions import Asked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping
 
     from plimsoll.server.desk import Body
     from plimsoll.server.questions import Question
@@ -27,11 +29,17 @@ if TYPE_CHECKING:
 
 __all__ = ["encoding_of", "form_of", "known_parameters", "question_route", "respond", "rows_route"]
 
+T = TypeVar("T")
 _RELATIVE = re.compile(r"\s*\d+[smhdwy]\s*")
 _LATEST = 60.0
 """How long an answer holds that counts back from now, seconds."""
 _SHORTEST = timedelta(minutes=5)
 """The shortest step of a map where none is given."""
+_WAIT = re.compile(r"(?:^|[,;\s])wait=(?P<seconds>\d{1,6})(?:$|[,;\s])")
+_LEFT = 499
+"""For the counters alone: whoever asked is not there to read it."""
+_LONGEST_WAIT = 30.0
+"""How long a client that wants to know how far its answer is may wait for it, seconds."""
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 _PAGING = (
     Asked("limit", int, 1_000, "Rows on a page."),
@@ -65,6 +73,7 @@ def question_route(router: APIRouter, service: Service, question: Question) -> N
         operation_id=question.path.strip("/").replace("/", "_").replace("-", "_"),
         responses=schemas.of_question(question),
         response_class=Response,
+        openapi_extra={"parameters": [schemas.PREFER]},
     )
 
 
@@ -100,6 +109,7 @@ def rows_route(router: APIRouter, service: Service, question: Question) -> None:
         operation_id=f"rows_{kind}",
         responses=schemas.rows(kind),
         response_class=Response,
+        openapi_extra={"parameters": [schemas.PREFER]},
     )
 
 
@@ -112,8 +122,42 @@ async def _answered(
 ) -> Response:
     form = form_of(request)
     key = (question.path, form, _key(given))
-    body = await service.desk.ask(key, made, encoding_of(request), lasts=_lasts(given))
-    return respond(request, body, form)
+    ask = service.desk.ask(
+        key, made, encoding_of(request), lasts=_lasts(given), patience=_patience(request)
+    )
+    found = await _while_there(request, ask)
+    if found is None:
+        return Response(status_code=_LEFT)
+    return _underway(found) if isinstance(found, Underway) else respond(request, found, form)
+
+
+async def _while_there(request: Request, asked: Coroutine[Any, Any, T]) -> T | None:
+    """Return what is asked; None once the client has gone."""
+    answer, gone = asyncio.ensure_future(asked), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return answer.result() if answer.done() else None
+    finally:
+        gone.cancel()
+        answer.cancel()
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _patience(request: Request) -> float | None:
+    """Return how long a client wants to wait, as RFC 7240 has it; None for as long as it takes."""
+    said = _WAIT.search(request.headers.get("prefer", ""))
+    return None if said is None else min(float(said["seconds"]), _LONGEST_WAIT)
+
+
+def _underway(found: Underway) -> Response:
+    """Return how far an answer has come."""
+    body = text({"stages": [stage._asdict() for stage in found.stages]})
+    headers = {"Cache-Control": "no-store", "Retry-After": "0"}
+    return Response(body, status_code=202, headers=headers, media_type=JSON)
 
 
 def signature(parameters: list[Asked], more: Iterable[inspect.Parameter] = ()) -> inspect.Signature:

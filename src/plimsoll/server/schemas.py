@@ -18,6 +18,45 @@ if TYPE_CHECKING:
 
 __all__ = ["of_question", "problems", "rows"]
 
+PREFER: dict[str, Any] = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "`wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; "
+    "ask the same again within five seconds, or it is given up.",
+    "schema": {"type": "string"},
+}
+_UNDERWAY: dict[str, Any] = {
+    "description": "The answer is being made, and takes longer than `Prefer` allows; ask again.",
+    "content": {
+        JSON: {
+            "schema": {
+                "type": "object",
+                "required": ["stages"],
+                "properties": {
+                    "stages": {
+                        "type": "array",
+                        "description": "What is being done, the widest first; empty before it is "
+                        "begun.",
+                        "items": {
+                            "type": "object",
+                            "required": ["name", "done", "of"],
+                            "properties": {
+                                "name": {
+                                    "type": "string",
+                                    "description": "reading, moving, comparing, fitting or drawing "
+                                    "(of markets); candidates or draws (of assumptions).",
+                                },
+                                "done": {"type": "integer"},
+                                "of": {"type": "integer"},
+                            },
+                        },
+                    }
+                },
+            }
+        }
+    },
+}
 _ANY = {"type": "array", "items": {}}
 _BYTES = {"type": "string", "format": "binary"}
 
@@ -56,7 +95,11 @@ def answers(columns: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
     }
     found = {JSON: document, COLUMNS: _BYTES, ARROW: _BYTES}
     content = {form: {"schema": schema} for form, schema in found.items()}
-    return {200: {"description": "The answer, as columns.", "content": content}, **problems()}
+    return {
+        200: {"description": "The answer, as columns.", "content": content},
+        202: _UNDERWAY,
+        **problems(),
+    }
 
 
 def problems(*only: int) -> dict[int | str, dict[str, Any]]:

@@ -31,9 +31,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from plimsoll.errors import StoreTooNew, StoreUnusable
+from plimsoll.market.symbols import family
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
 __all__ = ["FORMAT", "Layout", "Series", "months", "put_text", "sync_folder"]
@@ -57,6 +58,16 @@ class Series:
     def folder(self) -> str:
         """The series' place in a tree."""
         return f"{self.kind}/{_name(self.exchange)}/{_name(self.symbol)}"
+
+    @property
+    def coin(self) -> str:
+        """What the symbol is on."""
+        return self.symbol.split("/", maxsplit=1)[0]
+
+    def matches(self, exchanges: Collection[str], symbol: str | None) -> bool:
+        """Return whether it is of one of the exchanges, if any are named, and of the symbol."""
+        told = not exchanges or self.exchange in exchanges
+        return told and (symbol is None or self.symbol == family(symbol))
 
     @classmethod
     def of(cls, folder: str) -> Series:

@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 
     from plimsoll.market.schema import Table
 
-__all__ = ["Reader"]
+__all__ = ["Asked", "Pending", "Reader"]
 
 _Frame = TypeVar("_Frame", pl.DataFrame, pl.LazyFrame)
+Pending = dict[str, list["Path | pl.DataFrame"]]
+"""What waits to be sealed, by month."""
 _TRIES = 5
 _EVER = (datetime(2009, 1, 1, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC))
 
 
-class _Asked(NamedTuple):
+class Asked(NamedTuple):
     """Which months to read, which of their rows, and which columns of those."""
 
     span: tuple[datetime, datetime]
@@ -75,6 +77,8 @@ class Reader:
         kind: str | None = None,
         exchanges: Iterable[str] = (),
         symbol: str | None = None,
+        *,
+        coin: str | None = None,
     ) -> list[Series]:
         """Return the series stored, sealed or not, that match.
 
@@ -85,20 +89,17 @@ class Reader:
             All if empty.
         symbol : str, optional
             A symbol; for an option its whole family matches.
+        coin : str, optional
+            Only what is on this coin.
         """
         wanted, filed = set(exchanges), family(symbol) if symbol else None
         # What is sealed meanwhile moves from the first of these to the last.
-        found = {
-            series
-            for series, _, _ in self._journal(kind)
-            if (not wanted or series.exchange in wanted)
-            and (filed is None or series.symbol == filed)
-        }
+        found = {series for series, _, _ in self._journal(kind) if series.matches(wanted, symbol)}
         for tree in (*self.layout.staged.glob("[!.]*"), self.layout.root / "tables"):
             for exchange in wanted or {""}:
                 places = tree.glob(_pattern(Series(kind or "", exchange, filed or "")))
                 found.update(Series.of(place.relative_to(tree).as_posix()) for place in places)
-        return sorted(found)
+        return sorted(one for one in found if coin in {None, one.coin})
 
     def read(
         self,
@@ -145,12 +146,12 @@ class Reader:
         matching = self.series(kind, exchanges, symbol)
         if not matching:
             raise NoSuchData(self._nothing(kind, set(exchanges), symbol))
-        asked = _Asked(
+        asked = Asked(
             (since or _EVER[0], until or _EVER[1]),
             _conditions(symbol, since, until, as_of),
             tuple(columns) or tuple(TABLES[kind].schema),
         )
-        return pl.concat(self._series(series, asked) for series in matching)
+        return self._gathered(matching, asked)
 
     def span(
         self, kind: str, exchanges: Iterable[str] = (), symbol: str | None = None
@@ -159,10 +160,11 @@ class Reader:
 
         Nothing is read but what waits to be sealed.
         """
+        waiting = self._waiting(kind)
         names = {
             month
             for series in self.series(kind, exchanges, symbol)
-            for month in (*self.layout.months(series), *self._pending(series))
+            for month in (*self.layout.months(series), *waiting.get(series, {}))
         }
         if not names:
             return None
@@ -196,46 +198,74 @@ class Reader:
         notes = sorted(self.layout.sources.glob("*.json"))
         return [json.loads(note.read_text(encoding="utf-8")) for note in notes]
 
-    def _series(self, series: Series, asked: _Asked) -> pl.DataFrame:
+    def _gathered(self, matching: list[Series], asked: Asked) -> pl.DataFrame:
         for _ in range(_TRIES):
             try:
-                frame = self._once(series, asked)
+                frame = self._once(matching, asked)
             except parquet.UNREADABLE:
                 continue  # sealed between looking and reading, most likely
             if frame is not None:
                 return frame
         with self.layout.sealing(shared=True):  # nothing moves now: what fails is damaged
-            try:
-                frame = self._once(series, asked)
-            except parquet.UNREADABLE as error:
-                raise StoreDamaged(
-                    self.layout.root,
-                    f"a file of {series.folder} cannot be read ({error}); run: plimsoll audit",
-                ) from error
+            return pl.concat(self._at_rest(series, asked) for series in matching)
+
+    def _at_rest(self, series: Series, asked: Asked) -> pl.DataFrame:
+        try:
+            frame = self._once([series], asked)
+        except parquet.UNREADABLE as error:
+            raise StoreDamaged(
+                self.layout.root,
+                f"a file of {series.folder} cannot be read ({error}); run: plimsoll audit",
+            ) from error
         if frame is None:
             raise StoreUnusable(self.layout.root, "something other than Plimsoll changes its files")
         return frame
 
-    def _once(self, series: Series, asked: _Asked) -> pl.DataFrame | None:
-        """Read a series, or return None if a file was replaced meanwhile."""
-        pending = self._pending(series)
-        months = self._months(series, asked.span, pending)
-        files = [(self.layout.sealed(series, m), self.layout.revisions(series, m)) for m in months]
-        before = [_identity(file) for pair in files for file in pair]
-        table = TABLES[series.kind]
-        # All months are collected at once: to begin costs more than to read a small file.
-        parts = [
-            _month(table, *pair, asked, pending.get(month, []))
-            for month, pair in zip(months, files, strict=True)
-        ] or [pl.LazyFrame(schema=table.schema)]
+    def _once(self, matching: list[Series], asked: Asked) -> pl.DataFrame | None:
+        """Read series of one kind, or return None if a file was replaced meanwhile."""
+        table, waiting = TABLES[matching[0].kind], self._waiting(matching[0].kind)
+        parts, read = [pl.LazyFrame(schema=table.schema)], []
+        for series in matching:
+            pending = waiting.get(series, {})
+            for month in self._months(series, asked.span, pending):
+                pair = self.layout.sealed(series, month), self.layout.revisions(series, month)
+                read += [(path, _identity(path)) for path in pair]
+                parts.append(self._month(table, *pair, asked, pending.get(month, [])))
+        # All are collected at once: to begin costs more than to read a small file.
         frame = pl.concat(parts).select(asked.columns).collect()
-        return frame if [_identity(file) for pair in files for file in pair] == before else None
+        return frame if all(_identity(path) == before for path, before in read) else None
+
+    def _month(
+        self,
+        table: Table,
+        place: Path,
+        revisions: Path,
+        asked: Asked,
+        pending: list[Path | pl.DataFrame],
+    ) -> pl.LazyFrame:
+        """Return a month's facts, each in its version in force."""
+        revise = revisions.exists()
+        if not pending and not revise:
+            return asked.of(self._sealed(place, table))
+        revised = parquet.read(revisions, table) if revise else pl.DataFrame(schema=table.schema)
+        if pending:
+            first: list[tuple[int, Path | pl.DataFrame]] = [(0, place)] if place.exists() else []
+            inputs = [*first, *((rank, item) for rank, item in enumerate(pending, 1))]
+            merged = merge.Merged(known=revised)
+            kept = asked.of(pl.concat(merge.combine(table, inputs, merged)))
+            revised = pl.concat([revised, merged.revisions], how="diagonal")
+        else:
+            kept = asked.of(self._sealed(place, table)).collect()
+        return in_force(table, kept, asked.of(revised.select(*table.schema))).lazy()
+
+    def _sealed(self, place: Path, table: Table) -> pl.LazyFrame:
+        return parquet.scan(place, table)
 
     def _months(
         self,
         series: Series,
         span: tuple[datetime, datetime],
-        pending: dict[str, list[Path | pl.DataFrame]],
+        pending: Pending,
     ) -> list[str]:
         """Name the months to read; a span with two ends is computed, not listed."""
         if _EVER[0] in span or _EVER[1] in span:
@@ -255,7 +285,7 @@ class Reader:
         self,
         series: Series,
         span: tuple[datetime, datetime],
-        pending: dict[str, list[Path | pl.DataFrame]],
+        pending: Pending,
     ) -> list[str]:
         """Name the months after: a stamp just before midnight may be filed under the next."""
         after = next(months(span[1], _EVER[1]), None)
@@ -264,15 +294,17 @@ class Reader:
         )
         return [after] if exists and after is not None else []
 
-    def _pending(self, series: Series) -> dict[str, list[Path | pl.DataFrame]]:
+    def _waiting(self, kind: str) -> dict[Series, Pending]:
+        """Return what waits to be sealed, by series and month."""
         # Looked at first, though it ranks last: what is settled meanwhile is then in a stage.
-        appended = [item for item in self._journal(series.kind) if item[0] == series]
-        found: dict[str, list[Path | pl.DataFrame]] = defaultdict(list)
+        appended = self._journal(kind)
+        found: dict[Series, Pending] = defaultdict(lambda: defaultdict(list))
         for _, stage in accepted(self.layout.staged):
-            for path in sorted((stage / series.folder).glob("*.parquet")):
-                found[path.name.split(".")[0]].append(path)
-        for _, month, frame in appended:
-            found[month].append(frame)
+            for path in sorted((stage / kind).glob("*/*/*.parquet")):
+                series = Series.of(path.parent.relative_to(stage).as_posix())
+                found[series][path.name.split(".")[0]].append(path)
+        for series, month, frame in appended:
+            found[series][month].append(frame)
         return found
 
     def _journal(self, kind: str | None) -> list[tuple[Series, str, pl.DataFrame]]:
@@ -296,29 +328,6 @@ class Reader:
         shown = ", ".join(f"{s.exchange} {s.symbol}" for s in stored[:12])
         more = f" and {len(stored) - 12} more" if len(stored) > 12 else ""
         return f"nothing stored for {asked}; stored {kind}: {shown}{more}"
-
-
-def _month(
-    table: Table,
-    place: Path,
-    revisions: Path,
-    asked: _Asked,
-    pending: list[Path | pl.DataFrame],
-) -> pl.LazyFrame:
-    """Return a month's facts, each in its version in force."""
-    revise = revisions.exists()
-    if not pending and not revise:
-        return asked.of(parquet.scan(place, table))
-    revised = parquet.read(revisions, table) if revise else pl.DataFrame(schema=table.schema)
-    if pending:
-        first: list[tuple[int, Path | pl.DataFrame]] = [(0, place)] if place.exists() else []
-        inputs = [*first, *((rank, item) for rank, item in enumerate(pending, 1))]
-        merged = merge.Merged(known=revised)
-        kept = asked.of(pl.concat(merge.combine(table, inputs, merged)))
-        revised = pl.concat([revised, merged.revisions], how="diagonal")
-    else:
-        kept = asked.of(parquet.scan(place, table)).collect()
-    return in_force(table, kept, asked.of(revised.select(*table.schema))).lazy()
 
 
 def _conditions(

@@ -15,11 +15,21 @@ type Asked<Q extends Question> = `/api/v1${Q}` extends keyof paths
     : Record<string, never>
   : Record<string, never>;
 
+/** How far an answer has come, the widest stage first. */
+export interface Stage {
+  name: string;
+  done: number;
+  of: number;
+}
+/** Hears how far an answer has come, about every second. */
+export type Told = (stages: Stage[]) => void;
+
 /** A refusal of the server, in its own words, or its silence. */
 export class Refusal extends Error {
   constructor(
     readonly status: number,
-    readonly title: string,
+    /** The last word of its type: which kind of problem it is. */
+    readonly kind: string,
     detail: string,
   ) {
     super(detail);
@@ -36,13 +46,14 @@ export class Refusal extends Error {
   }
 }
 
-/** Ask; refusals and silence come as `Refusal`. */
+/** Ask; refusals and silence come as `Refusal`. `told` hears how far a long answer is. */
 export async function ask<Q extends Question>(
   question: Q,
   parameters: Asked<Q> = {} as Asked<Q>,
   signal?: AbortSignal,
+  told?: Told,
 ): Promise<Table> {
-  const response = await reach(link(question, parameters), COLUMNS, signal);
+  const response = await reach(link(question, parameters), signal, told);
   return decode(await response.arrayBuffer());
 }
 
@@ -51,9 +62,10 @@ export async function askOrEmpty<Q extends Question>(
   question: Q,
   parameters: Asked<Q> = {} as Asked<Q>,
   signal?: AbortSignal,
+  told?: Told,
 ): Promise<Table> {
   try {
-    return await ask(question, parameters, signal);
+    return await ask(question, parameters, signal, told);
   } catch (error) {
     if (error instanceof Refusal && error.isEmpty) return Table.empty;
     throw error;
@@ -71,23 +83,29 @@ export function link(question: string, parameters: Record<string, Parameter> = {
   return BASE + question + (text ? `?${text}` : "");
 }
 
-async function reach(url: string, form: string, signal?: AbortSignal): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(url, { headers: { Accept: form }, signal: signal ?? null });
-  } catch (error) {
-    if (signal?.aborted) throw error;
-    throw new Refusal(0, "", "the server does not answer");
+/** Ask again while the answer is being made: each time the server waits a second, and says how far it is. */
+async function reach(url: string, signal?: AbortSignal, told?: Told): Promise<Response> {
+  const headers: Record<string, string> = told ? { Accept: COLUMNS, Prefer: "wait=1" } : { Accept: COLUMNS };
+  for (;;) {
+    let response: Response;
+    try {
+      response = await fetch(url, { headers, signal: signal ?? null });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new Refusal(0, "silence", "the server does not answer");
+    }
+    if (!response.ok) throw await refusal(response);
+    if (response.status !== 202) return response;
+    const { stages } = (await response.json()) as { stages: Stage[] };
+    told?.(stages);
   }
-  if (!response.ok) throw await refusal(response);
-  return response;
 }
 
 async function refusal(response: Response): Promise<Refusal> {
-  const body = (await response.json().catch(() => ({}))) as { title?: string; detail?: string };
+  const body = (await response.json().catch(() => ({}))) as { type?: string; detail?: string };
   return new Refusal(
     response.status,
-    body.title ?? `HTTP ${response.status}`,
+    body.type?.split(":").at(-1) ?? "http",
     body.detail ?? response.statusText,
   );
 }

@@ -19,8 +19,8 @@ let silence = 0;
 let resting = false;
 let waiting = false;
 
-/** Listen from now on; a lost connection is made anew by itself. */
-export function follow(): void {
+/** Listen from now on; a lost connection is made anew by itself, and `lost` is told each time. */
+export function follow(lost: () => void): void {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const socket = new WebSocket(`${scheme}://${location.host}/api/v1/stream`);
   const alive = (): void => {
@@ -41,7 +41,8 @@ export function follow(): void {
   socket.onclose = () => {
     clearTimeout(silence);
     link.set("lost");
-    setTimeout(follow, wait);
+    lost();
+    setTimeout(follow, wait, lost);
     wait = Math.min(LATEST, wait * 2);
   };
 }

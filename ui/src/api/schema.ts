@@ -64,7 +64,10 @@ export interface paths {
                     /** @description Fractions of what is traded; each side is traded twice. */
                     perpetual_fee?: number;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -113,7 +116,10 @@ export interface paths {
                     /** @description A basis nearer to zero than this is flat, fraction. */
                     band?: number;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -160,7 +166,10 @@ export interface paths {
                     /** @description The length of a step; a part of an hour. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -196,7 +205,7 @@ export interface paths {
                 query: {
                     /** @description A perpetual, linear or inverse. */
                     symbol: string;
-                    /** @description A perpetual, linear or inverse. */
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange: string;
                     /** @description A spot market of the same exchange; the one in the perpetual's quote, or in another dollar, if left out. */
                     spot?: string;
@@ -211,7 +220,10 @@ export interface paths {
                     /** @description Fractions of what is traded; each side is traded twice. */
                     perpetual_fee?: number;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -261,8 +273,13 @@ export interface paths {
                     fitted?: boolean;
                     /** @description Take the distances at which wallets' positions are liquidated; see `heatmap`. */
                     measured?: boolean;
+                    /** @description Only tiers of these leverages; see `heatmap`. Unit: float or list of them, optional. */
+                    leverage?: string[];
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -309,7 +326,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -354,7 +374,10 @@ export interface paths {
                     /** @description Of a bucket of prices. Unit: log price. */
                     width?: number;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -437,7 +460,10 @@ export interface paths {
                     /** @description What holding the coin costs: interest on dollars less what the coin earns. If left out, what dated futures pay at that time for 30 days, the median over all curves stored. Unit: fraction per year. */
                     rate?: number;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -484,7 +510,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -529,7 +558,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -576,7 +608,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -623,7 +658,10 @@ export interface paths {
                     /** @description A row for each year of each market. */
                     by_year?: boolean;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -675,8 +713,13 @@ export interface paths {
                     fitted?: boolean;
                     /** @description In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
                     measured?: boolean;
+                    /** @description Show only tiers of these leverages (`25`) or ranges of them (`10-25`); all if left out. The map is not scaled up, and its limits are those of the tiers shown. Unit: float or list of them, optional. */
+                    leverage?: string[];
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -728,8 +771,13 @@ export interface paths {
                     fitted?: boolean;
                     /** @description In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
                     measured?: boolean;
+                    /** @description Show only tiers of these leverages (`25`) or ranges of them (`10-25`); all if left out. The map is not scaled up, and its limits are those of the tiers shown. Unit: float or list of them, optional. */
+                    leverage?: string[];
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -781,8 +829,13 @@ export interface paths {
                     fitted?: boolean;
                     /** @description In the place of leverage tiers, take the distances at which wallets' positions are liquidated: the market's own, else those of all markets of the coin that are read. */
                     measured?: boolean;
+                    /** @description Show only tiers of these leverages (`25`) or ranges of them (`10-25`); all if left out. The map is not scaled up, and its limits are those of the tiers shown. Unit: float or list of them, optional. */
+                    leverage?: string[];
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -829,7 +882,10 @@ export interface paths {
                     /** @description The length of a bar. */
                     interval?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -880,7 +936,10 @@ export interface paths {
                     /** @description Add all steps of the span as well. */
                     whole?: boolean;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -925,7 +984,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -970,7 +1032,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1006,14 +1071,17 @@ export interface paths {
                 query: {
                     /** @description A unified symbol of a perpetual whose wallets can be read. */
                     symbol: string;
-                    /** @description The only one whose wallets were read if left out. */
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange?: string;
                     /** @description The last column before this time; written as `since`. */
                     at?: string;
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1060,7 +1128,10 @@ export interface paths {
                     /** @description The step of the grid of time, such as `1h`. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1109,7 +1180,10 @@ export interface paths {
                     /** @description The step at which open interest is looked at. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1158,7 +1232,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1203,7 +1280,10 @@ export interface paths {
                     /** @description The step of the grid of time, at most an hour. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1248,7 +1328,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1297,7 +1380,10 @@ export interface paths {
                     /** @description Fit the smiles of every step as well, which takes some thirty seconds for a thousand. */
                     smiles?: boolean;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1340,7 +1426,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1381,7 +1470,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1417,7 +1509,7 @@ export interface paths {
                 query: {
                     /** @description A market whose wallets can be read. */
                     symbol: string;
-                    /** @description A market whose wallets can be read. */
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange: string;
                     /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
                     since?: string;
@@ -1428,7 +1520,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1475,7 +1570,10 @@ export interface paths {
                     /** @description The step of the grid of time. */
                     every?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1525,8 +1623,13 @@ export interface paths {
                     fitted?: boolean;
                     /** @description Of the model; see `heatmap`. */
                     measured?: boolean;
+                    /** @description Only tiers of these leverages; see `heatmap`. Unit: float or list of them, optional. */
+                    leverage?: string[];
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1575,7 +1678,10 @@ export interface paths {
                     /** @description Over which changes are taken. */
                     span?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1624,7 +1730,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1673,7 +1782,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1722,7 +1834,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1771,7 +1886,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1820,7 +1938,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1869,7 +1990,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1918,7 +2042,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -1967,7 +2094,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2016,7 +2146,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2065,7 +2198,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2114,7 +2250,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2163,7 +2302,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2212,7 +2354,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2261,7 +2406,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2310,7 +2458,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2359,7 +2510,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2408,7 +2562,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2457,7 +2614,10 @@ export interface paths {
                     /** @description What the page before said in `facts.next`. */
                     cursor?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2493,10 +2653,13 @@ export interface paths {
                 query: {
                     /** @description A market that was scored. */
                     symbol: string;
-                    /** @description A market that was scored. */
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
                     exchange: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2537,7 +2700,10 @@ export interface paths {
                     /** @description Use only what was known by then, in the version known by then; written as `since`. */
                     as_of?: string;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2571,7 +2737,10 @@ export interface paths {
         get: {
             parameters: {
                 query?: never;
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2620,7 +2789,10 @@ export interface paths {
                     /** @description Coins in existence, for open interest over market capitalisation. Unit: base units, optional. */
                     supply?: number;
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };
@@ -2669,7 +2841,10 @@ export interface paths {
                     /** @description Volume is that of the last day, from candles. Unit: "volume"}. */
                     weight?: "open_interest" | "volume";
                 };
-                header?: never;
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
                 path?: never;
                 cookie?: never;
             };

@@ -22,7 +22,8 @@ export interface PlotOptions {
   x: ArrayLike<number>;
   time?: boolean;
   lines: Line[];
-  y: (value: number) => string;
+  /** A value in words; `step` from one label of the axis to the next, where it is one of these. */
+  y: (value: number, step?: number) => string;
   xFormat?: (value: number) => string;
   /** Where upright lines stand, with their names. */
   marks?: { at: number; name: string; colour: string }[];
@@ -119,7 +120,7 @@ function series(line: Line, format: (value: number) => string): uPlot.Series {
   };
 }
 
-function axis(format: (value: number) => string, time: boolean, size: number): uPlot.Axis {
+function axis(format: (value: number, step?: number) => string, time: boolean, size: number): uPlot.Axis {
   return {
     stroke: token("dim"),
     font: `11px ${token("font")}`,
@@ -127,9 +128,9 @@ function axis(format: (value: number) => string, time: boolean, size: number): u
     gap: 6,
     grid: { stroke: token("grid"), width: 1 },
     ticks: { show: false },
-    ...(time ? { space: 80, incrs: [3600, 3 * 3600, 6 * 3600, 12 * 3600, ...[1, 2, 5, 7, 14, 30, 90, 180, 365].map((days) => days * 86400)] } : {}),
+    ...(time ? { space: 80, incrs: [3600, 3 * 3600, 6 * 3600, 12 * 3600, ...[1, 2, 5, 7, 14, 30, 90, 180, 365].map((days) => days * 86400)] } : { space: size < 40 ? 58 : 30 }),
     values: (_, splits, __, ___, step) =>
-      splits.map((value) => (value === null ? "" : time ? tick(value, step) : format(value))),
+      splits.map((value) => (value === null ? "" : time ? tick(value, step) : format(value, step))),
   };
 }
 

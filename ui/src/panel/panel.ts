@@ -3,6 +3,7 @@
 import { Refusal } from "../api/client";
 import { fill, h } from "../dom";
 import { say } from "../text";
+import { refused } from "./refusal";
 import { type Sheet, saveCsv, savePng } from "./export";
 
 export interface PanelOptions {
@@ -83,17 +84,16 @@ export class Panel {
   failed(error: unknown, again: () => void): void {
     const words = say().panel;
     if (error instanceof Refusal && error.isEmpty) {
-      this.empty(words.nothing, error.message);
+      this.empty(words.nothing, refused(error));
       return;
     }
     if (error instanceof Refusal && error.isSilence && this.element.dataset["state"] === "ready") {
       return; // the banner says it; what is shown is the last that is known
     }
-    const said = error instanceof Error ? error.message : String(error);
     this.#show(
       "failed",
       h("p", { class: "bad", role: "alert" }, words.failed),
-      h("p", { class: "dim" }, said),
+      h("p", { class: "dim" }, refused(error)),
       h("button", { class: "button", onClick: again }, words.again),
     );
   }

@@ -3,8 +3,17 @@
 import { h } from "../dom";
 import { say } from "../text";
 
-/** Resolves once the server took the token. */
+let asking: Promise<void> | null = null;
+
+/** Resolves once the server took the token; it is asked for once, whoever needs it. */
 export function signIn(): Promise<void> {
+  asking ??= asked().finally(() => {
+    asking = null;
+  });
+  return asking;
+}
+
+function asked(): Promise<void> {
   const words = say().signIn;
   return new Promise((resolve) => {
     const field = h("input", { class: "field", type: "password", autocomplete: "current-password", required: true, "aria-label": words.token });
@@ -19,9 +28,10 @@ export function signIn(): Promise<void> {
         {
           onSubmit: (event: Event) => {
             event.preventDefault();
-            void send(field.value).then((taken) => {
-              if (!taken) {
-                wrong.textContent = words.wrong;
+            void send(field.value).then((refused) => {
+              wrong.textContent = refused;
+              if (refused) {
+                field.select();
                 return;
               }
               dialog.remove();
@@ -29,6 +39,8 @@ export function signIn(): Promise<void> {
             });
           },
         },
+        // Keepers of passwords want to know whose it is.
+        h("input", { type: "text", autocomplete: "username", value: "plimsoll", hidden: true }),
         field,
         h("button", { class: "button", type: "submit" }, words.go),
       ),
@@ -40,11 +52,15 @@ export function signIn(): Promise<void> {
   });
 }
 
-async function send(token: string): Promise<boolean> {
+/** Return why the server did not take a token; nothing if it did. */
+async function send(token: string): Promise<string> {
+  const words = say().signIn;
   const response = await fetch("/api/v1/sign-in", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ token }),
-  });
-  return response.ok;
+  }).catch(() => null);
+  if (!response) return words.silent;
+  if (response.ok) return "";
+  return response.status === 401 ? words.wrong : words.later;
 }

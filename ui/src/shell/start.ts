@@ -44,7 +44,7 @@ export async function start(root: HTMLElement): Promise<void> {
   news.subscribe(() => void renew());
   await status();
   mount();
-  followNews();
+  followNews(() => void admit());
 }
 
 function frame(root: HTMLElement): void {
@@ -81,6 +81,14 @@ async function status(): Promise<void> {
     }
     link.set(error instanceof Refusal && error.isSilence ? "lost" : "live");
   }
+}
+
+/** A stream is refused without a word: where it is for the token, as after a restart, ask for it. */
+async function admit(): Promise<void> {
+  const response = await fetch("/api/v1/about").catch(() => null);
+  if (response?.status !== 401) return;
+  await signIn();
+  await renew();
 }
 
 async function about(): Promise<void> {

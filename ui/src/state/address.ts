@@ -33,6 +33,8 @@ export interface Address {
   /** The top of the scale in dollars; null takes it from the map. */
   top: number | null;
   model: Model;
+  /** The leverages shown, as the server takes them; none means all. */
+  leverage: string[];
   panes: Pane[];
   bubbles: boolean;
   clusters: boolean;
@@ -59,6 +61,7 @@ export const START: Address = {
   threshold: [0, 1],
   top: null,
   model: "prior",
+  leverage: [],
   panes: ["interest", "funding", "liquidations"],
   bubbles: true,
   clusters: true,
@@ -98,6 +101,7 @@ const READERS: Record<keyof Address, Reader> = {
   threshold: pair,
   top: positive,
   model: one(MODELS),
+  leverage: (text) => (/^[\d.,-]{1,200}$/.test(text) ? words(text) : undefined),
   panes: some(PANES),
   bubbles: flag,
   clusters: flag,

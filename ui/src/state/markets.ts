@@ -48,15 +48,15 @@ export function isStored(kind: string, symbol?: string): boolean {
   return markets.value.status.words("kind").includes(kind);
 }
 
-/** The newest row of a kind for a coin or symbol, in seconds; NaN where there is none. */
-export function lastOf(kind: string, symbol: string): number {
+/** The newest row of a kind, of a coin or symbol if one is named, in seconds; NaN where there is none. */
+export function lastOf(kind: string, symbol?: string): number {
   const { status } = markets.value;
   const kinds = status.words("kind");
   const symbols = status.words("symbol");
   let last = Number.NaN;
   status.times("last").forEach((time, row) => {
     const name = symbols[row] ?? "";
-    const meant = kinds[row] === kind && (name === symbol || coinOf(name) === symbol);
+    const meant = kinds[row] === kind && (symbol === undefined || name === symbol || coinOf(name) === symbol);
     if (meant && !(time <= last)) last = time;
   });
   return last;

@@ -1,6 +1,9 @@
 /** English: the language the others are measured against. */
 
+import { told } from "./told/en";
+
 export const en = {
+  told,
   views: {
     market: "Market",
     symbol: "Symbol",
@@ -26,6 +29,8 @@ export const en = {
     token: "Token",
     go: "Sign in",
     wrong: "That is not this server's token.",
+    later: "The server takes no token now; try again in a second.",
+    silent: "The server does not answer; try again.",
   },
   settings: { zone: "Time zone", language: "语言：中文", theme: "Light or dark" },
   panel: {
@@ -35,6 +40,18 @@ export const en = {
     nothing: "Nothing of this is stored for that time",
     failed: "This could not be shown",
     again: "Try again",
+  },
+  progress: {
+    waiting: "waiting for its turn",
+    stages: {
+      reading: (at: number, of: number) => (of > 1 ? `reading market ${at} of ${of}` : "reading"),
+      moving: (at: number, of: number) => (of > 1 ? `moving positions, market ${at} of ${of}` : "moving positions"),
+      comparing: (at: number, of: number) => `comparing market ${at} of ${of}`,
+      fitting: (at: number, of: number) => (of > 1 ? `fitting market ${at} of ${of}` : "fitting"),
+      candidates: (at: number, of: number) => `assumption ${at} of ${of}`,
+      draws: (at: number, of: number) => `drawing samples ${at} of ${of}`,
+      drawing: (at: number, of: number) => (of > 1 ? `drawing market ${at} of ${of}` : "drawing"),
+    },
   },
   market: {
     title: "The market's load",
@@ -108,6 +125,7 @@ export const en = {
     noMatchTodo: "Clear the filter to see all.",
     said: (total: string, top: string, share: string) =>
       `Open interest of ${total} over all coins; ${top} has ${share} of it.`,
+    lastKnown: (day: string) => `last known: ${day}`,
     emptyTodo: "Import files, record an exchange, or run plimsoll demo.",
   },
   kinds: {
@@ -138,6 +156,19 @@ export const en = {
       prior: "The leverage mix is assumed",
       fitted: "The leverage mix is fitted to liquidations that happened; gives p10 – p90",
       measured: "The distances at which wallets' positions would be liquidated",
+    },
+    leverage: "Leverage",
+    allTiers: "All",
+    tierRanges: ["under 10×", "10 – 30×", "over 30×"],
+    tierRangesWhy: "Measured distances have many tiers; these are gathered",
+    tierShare: (share: string) => `${share} of new positions in the largest market`,
+    tierFitted: (share: string, low: string, high: string) => `${share} of new positions (${low} – ${high})`,
+    tierTold: "told by liquidations",
+    tierPrior: "told by the prior alone",
+    tiersWhy: {
+      prior: "The mix is assumed: a tier is no surer than its weight.",
+      fitted: "Neighbouring tiers can hardly be told apart by their liquidations; each says what tells it.",
+      measured: "Leverage here is that which puts a liquidation where it was measured.",
     },
     look: "Look",
     palette: "Colours",
@@ -170,6 +201,8 @@ export const en = {
     sides: { long: "longs", short: "shorts" },
     largest: (drawn: string, all: string, since: string | null) =>
       `● ${drawn} largest of ${all} liquidations${since ? ` since ${since}` : ""}`,
+    burst: (times: string) => `Burst: ${times} times the usual`,
+    burstLasted: (orders: string, time: string) => `${orders} liquidations in ${time}`,
     ohlc: { open: "O", high: "H", low: "L", close: "C" },
     unknownCell: "not known",
     fromPrice: (percent: string) => `${percent} from the price then`,
@@ -177,6 +210,9 @@ export const en = {
     sum: "sum",
     profileSaid: (longs: string, shorts: string, coverage: string) =>
       `Predicted liquidations by price: ${longs} of longs below, ${shorts} of shorts above; ${coverage} of what can be liquidated stands on a price.`,
+    ends: (time: string) => `what is stored ends ${time}`,
+    neverStored: "none is stored",
+    notHere: "none in this span",
     keyTitle: "How to read the map",
     perRow: (percent: string) => `per ${percent} of price`,
     coverage: "Placed on a price",
@@ -192,7 +228,7 @@ export const en = {
     byMarket: "Market",
     byLeverage: "Leverage",
     byAge: "Age",
-    fitting: "fitting the leverage to liquidations; the first time takes some seconds",
+    notFitted: "Not fitted yet",
     younger: (age: string) => `under ${age}`,
     older: (age: string) => `over ${age}`,
     entered: "Where it was entered",
@@ -394,6 +430,7 @@ export const en = {
       ["[ ]", "Shorter or longer range"],
       ["l", "Linear or log prices"],
       ["m b c", "Map, liquidations, clusters"],
+      ["x", "Choose leverages"],
       ["s", "Copy a link to exactly this"],
       ["Esc", "Close what is open"],
     ],

@@ -1,8 +1,10 @@
 /** Simplified Chinese. */
 
 import type { Words } from "./index";
+import { told } from "./told/zh";
 
 export const zh: Words = {
+  told,
   views: { market: "市场", symbol: "品种", options: "期权", funding: "资金费与基差", data: "交易所与数据" },
   tabs: { market: "市场", symbol: "品种", options: "期权", funding: "资金费", data: "数据" },
   shell: {
@@ -22,6 +24,8 @@ export const zh: Words = {
     token: "令牌",
     go: "登录",
     wrong: "这不是此服务器的令牌。",
+    later: "服务器暂不接受令牌；请稍后再试。",
+    silent: "服务器没有响应；请重试。",
   },
   settings: { zone: "时区", language: "Language: English", theme: "浅色或深色" },
   panel: {
@@ -46,6 +50,18 @@ export const zh: Words = {
     sampled: "抽样：仅为下限",
     aggregated: "汇总",
     unknown: "完整性未知",
+  },
+  progress: {
+    waiting: "排队等待",
+    stages: {
+      reading: (at: number, of: number) => (of > 1 ? `读取第 ${at}/${of} 个市场` : "读取中"),
+      moving: (at: number, of: number) => (of > 1 ? `推演仓位，第 ${at}/${of} 个市场` : "推演仓位"),
+      comparing: (at: number, of: number) => `比较第 ${at}/${of} 个市场`,
+      fitting: (at: number, of: number) => (of > 1 ? `拟合第 ${at}/${of} 个市场` : "拟合中"),
+      candidates: (at: number, of: number) => `假设 ${at}/${of}`,
+      draws: (at: number, of: number) => `抽样 ${at}/${of}`,
+      drawing: (at: number, of: number) => (of > 1 ? `绘制第 ${at}/${of} 个市场` : "绘制中"),
+    },
   },
   market: {
     title: "市场负荷",
@@ -118,6 +134,7 @@ export const zh: Words = {
     noMatch: "没有匹配的币种",
     noMatchTodo: "清除筛选即可查看全部。",
     said: (total, top, share) => `所有币种持仓量合计 ${total}；${top} 占其中 ${share}。`,
+    lastKnown: (day: string) => `最后已知：${day}`,
     emptyTodo: "请导入文件、录制交易所数据，或运行 plimsoll demo。",
   },
   symbol: {
@@ -133,6 +150,19 @@ export const zh: Words = {
       prior: "杠杆分布为假定值",
       fitted: "杠杆分布由已发生的强平拟合；给出 p10 – p90",
       measured: "钱包仓位实际的强平距离",
+    },
+    leverage: "杠杆",
+    allTiers: "全部",
+    tierRanges: ["10× 以下", "10 – 30×", "30× 以上"],
+    tierRangesWhy: "实测距离的档位很多，此处合并",
+    tierShare: (share: string) => `占最大市场新仓位的 ${share}`,
+    tierFitted: (share: string, low: string, high: string) => `占新仓位的 ${share}（${low} – ${high}）`,
+    tierTold: "由强平数据得出",
+    tierPrior: "仅由先验得出",
+    tiersWhy: {
+      prior: "杠杆分布为假定值：各档位并不比其权重更可靠。",
+      fitted: "相邻档位很难由强平区分；每档注明其依据。",
+      measured: "此处的杠杆由实测强平距离反推。",
     },
     look: "外观",
     palette: "配色",
@@ -164,6 +194,8 @@ export const zh: Words = {
     shared: "链接已复制",
     sides: { long: "多头", short: "空头" },
     largest: (drawn, all, since) => `● ${since ? `自 ${since} 起` : ""}${all} 笔强平中最大的 ${drawn} 笔`,
+    burst: (times) => `爆发：平常的 ${times} 倍`,
+    burstLasted: (orders, time) => `${orders} 笔强平，历时 ${time}`,
     ohlc: { open: "开", high: "高", low: "低", close: "收" },
     unknownCell: "未知",
     fromPrice: (percent) => `距当时价格 ${percent}`,
@@ -171,6 +203,9 @@ export const zh: Words = {
     sum: "累计",
     profileSaid: (longs, shorts, coverage) =>
       `各价位的预测强平：下方多头 ${longs}，上方空头 ${shorts}；可强平持仓的 ${coverage} 有对应价位。`,
+    ends: (time: string) => `已存数据止于 ${time}`,
+    neverStored: "没有存储",
+    notHere: "此时段内没有",
     keyTitle: "如何阅读热力图",
     perRow: (percent) => `每 ${percent} 价格`,
     coverage: "有对应价位",
@@ -186,7 +221,7 @@ export const zh: Words = {
     byMarket: "市场",
     byLeverage: "杠杆",
     byAge: "持仓时间",
-    fitting: "正在用强平数据拟合杠杆；首次需要几秒",
+    notFitted: "尚未拟合",
     younger: (age) => `${age} 以内`,
     older: (age) => `超过 ${age}`,
     entered: "开仓价位",
@@ -379,6 +414,7 @@ export const zh: Words = {
       ["[ ]", "更短或更长的范围"],
       ["l", "线性或对数价格"],
       ["m b c", "热力图、强平、聚集区"],
+      ["x", "选择杠杆档位"],
       ["s", "复制当前画面的链接"],
       ["Esc", "关闭"],
     ],

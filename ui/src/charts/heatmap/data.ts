@@ -25,10 +25,6 @@ export class HeatMap {
     this.interval = Number(table.facts["interval_seconds"]) || 3600;
   }
 
-  get said(): string {
-    return String(this.table.facts["said"] ?? "");
-  }
-
   isKnown(column: number): boolean {
     return Number.isFinite(this.coverage[column] ?? Number.NaN);
   }

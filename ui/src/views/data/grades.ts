@@ -7,6 +7,7 @@ import { dollars, ratio } from "../../format";
 import type { Column } from "../../panel/table";
 import { markets } from "../../state/markets";
 import { say } from "../../text";
+import { type Statement, stated } from "../../text/told";
 import { begin } from "../symbol/load";
 
 export interface Grade {
@@ -42,7 +43,7 @@ function read(table: Table): Grade[] {
     metric: word("metric", row),
     population: word("population", row),
     grade: grade ?? "",
-    reasons: ((table.value("reasons", row) as string[] | null) ?? []).join("; "),
+    reasons: stated((table.value("findings", row) as Statement[] | null) ?? []),
     value_usd: table.at("value_usd", row),
     z: table.at("z", row),
     lag_minutes: table.at("lag_minutes", row),

@@ -8,6 +8,7 @@ import { go } from "../../state/address";
 import { newest } from "../../state/feed";
 import { coinOf, markets } from "../../state/markets";
 import { say } from "../../text";
+import { missed } from "../../text/told";
 
 export interface Series {
   kind: string;
@@ -82,7 +83,7 @@ export function gapsOf(gaps: Table): Gap[] {
     stream: String(gaps.value("stream", row) ?? ""),
     since: from,
     until: until[row] ?? Number.NaN,
-    reason: String(gaps.value("reason", row) ?? ""),
+    reason: missed(String(gaps.value("reason", row) ?? "")),
   }));
 }
 

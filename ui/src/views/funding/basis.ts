@@ -8,6 +8,7 @@ import type { Column } from "../../panel/table";
 import type { Address } from "../../state/address";
 import { coinOf, isStored } from "../../state/markets";
 import { say } from "../../text";
+import { fixed } from "../../text/told";
 import { begin } from "../symbol/load";
 
 const COLOURS = ["series", "series-2", "series-3", "series-4", "long", "short"];
@@ -91,6 +92,7 @@ export function basisColumns(table: Table): Column<number>[] {
     title: words[key],
     words: true,
     value: (row) => table.words(key)[row] ?? null,
+    show: (row) => fixed(table.words(key)[row] ?? ""),
   });
   const number = (key: "days" | "price" | "basis" | "simple" | "roll_yield", show: (value: number) => string, signed = false): Column<number> => ({
     key,
@@ -126,7 +128,7 @@ export function earnedColumns(table: Table): Column<number>[] {
     title: words[key],
     words: true,
     value: (row) => table.words(key)[row] ?? null,
-    show: (row) => table.words(key)[row] ?? "",
+    show: (row) => fixed(table.words(key)[row] ?? ""),
   });
   const share = (key: "funding" | "basis" | "fees" | "net", signed: boolean): Column<number> => ({
     key,

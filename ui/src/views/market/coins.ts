@@ -2,8 +2,9 @@
 
 import { sparkline } from "../../charts/sparkline";
 import { h } from "../../dom";
-import { dollars, known, percent, price, ratio, tone } from "../../format";
+import { day, dollars, known, percent, price, ratio, tone } from "../../format";
 import type { Column } from "../../panel/table";
+import { lastOf } from "../../state/markets";
 import { say } from "../../text";
 import type { Coin } from "./load";
 
@@ -33,10 +34,10 @@ export function columns(): Column<Coin>[] {
     column("open_interest_usd", { show: (coin) => dollars(coin.open_interest_usd), tone: () => "strong" }),
     signed(column("open_interest_change", {})),
     line("open_interest_history", "series"),
-    signed(column("funding_apr", {})),
+    dated("funding", signed(column("funding_apr", {}))),
     line("funding_history", "series-4"),
-    column("long_short", { show: (coin) => ratio(coin.long_short) }),
-    column("liquidated_usd", { show: liquidated }),
+    dated("long_short_ratio", column("long_short", { show: (coin) => ratio(coin.long_short) })),
+    dated("liquidation", column("liquidated_usd", { show: liquidated })),
     column("load", { show: bar }),
     cluster("long", column("long_cluster_price", {})),
     cluster("short", column("short_cluster_price", {})),
@@ -50,6 +51,18 @@ function signed(column: Column<Coin>): Column<Coin> {
     ...column,
     show: (coin) => percent(value(coin), 1, true),
     tone: (coin) => tone(value(coin)),
+  };
+}
+
+/** Where nothing is known now, say when it was known last. */
+function dated(kind: string, column: Column<Coin>): Column<Coin> {
+  return {
+    ...column,
+    show: (coin) => {
+      const last = lastOf(kind, coin.coin);
+      if (known(column.value(coin) as number) || !known(last)) return column.show!(coin);
+      return h("span", { class: "faint last-known", title: say().market.lastKnown(day(last)) }, day(last).slice(2));
+    },
   };
 }
 

@@ -1,7 +1,8 @@
 /** The whole market in a line: what is open, what it costs, what was closed by force, the stress. */
 
 import { fill, h } from "../../dom";
-import { dollars, known, percent, ratio, tone } from "../../format";
+import { day, dollars, known, percent, ratio, tone } from "../../format";
+import { lastOf } from "../../state/markets";
 import { say } from "../../text";
 import type { Whole } from "./load";
 
@@ -22,16 +23,16 @@ export function figures(element: HTMLElement, whole: Whole): void {
       words.funding,
       h("b", { class: tone(whole.funding_apr) }, percent(whole.funding_apr, 1, true)),
       null,
-      words.fundingNote,
+      noted(whole.funding_apr, "funding", words.fundingNote),
     ),
-    figure(words.ratio, ratio(whole.long_short), null, words.ratioNote),
+    figure(words.ratio, ratio(whole.long_short), null, noted(whole.long_short, "long_short_ratio", words.ratioNote)),
     figure(
       words.liquidated,
       (completeness && completeness !== "complete" ? "≥ " : "") + dollars(closed(whole)),
       sides(whole),
-      (said[completeness ?? ""] ?? "") + most(whole),
+      noted(closed(whole), "liquidation", (said[completeness ?? ""] ?? "") + most(whole)),
     ),
-    figure(words.putCall, ratio(whole.put_call), null, words.putCallNote),
+    figure(words.putCall, ratio(whole.put_call), null, noted(whole.put_call, "option_quote", words.putCallNote)),
     figure(
       words.concentration,
       ratio(whole.effective, 1),
@@ -40,6 +41,17 @@ export function figures(element: HTMLElement, whole: Whole): void {
     ),
     figure(words.stress, stress(whole), null, words.believed(percent(whole.believed, 0))),
   );
+}
+
+/** A note; where the number is not known now, when it was known last. */
+function noted(value: number, kind: string, note: string): string {
+  return known(value) ? note : lastKnown(kind) || note;
+}
+
+/** When a kind of fact was known last, in words; nothing if it never was. */
+export function lastKnown(kind: string): string {
+  const last = lastOf(kind);
+  return known(last) ? say().market.lastKnown(day(last)) : "";
 }
 
 /** Coins that are not in the sums, as nothing was heard of them for long. */

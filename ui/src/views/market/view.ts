@@ -10,7 +10,7 @@ import { say } from "../../text";
 import { Loader } from "../loader";
 import { type View, changed } from "../view";
 import { columns } from "./coins";
-import { figures } from "./figures";
+import { figures, lastKnown } from "./figures";
 import { fresh, freshSheet } from "./fresh";
 import { growth } from "./growth";
 import { heat, heatSheet } from "./heat";
@@ -100,7 +100,7 @@ class MarketView implements View {
       this.#settled = await loadFunding(names, signal);
       place(this.#heat.body, heat(this.#settled, names));
       if (this.#settled.length) this.#heat.ready();
-      else this.#heat.empty(say().panel.nothing);
+      else this.#heat.empty(say().panel.nothing, lastKnown("funding"));
     } catch (error) {
       if (signal.aborted) return;
       for (const panel of [this.#figures, this.#table, this.#heat, this.#growth]) {

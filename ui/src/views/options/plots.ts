@@ -74,6 +74,11 @@ export function byExpiry(chain: Chain): PlotOptions {
   };
 }
 
+/** Per cent, with a decimal only where labels stand closer. */
+function wholly(value: number, step = 0.001): string {
+  return percent(value, Math.abs(step * 100 - Math.round(step * 100)) > 1e-6 ? 1 : 0);
+}
+
 /** Quoted volatilities as points, what is fitted as a line, of one expiry. */
 export function smile(chain: Chain, expiry: number): PlotOptions {
   const words = say().options;
@@ -94,7 +99,7 @@ export function smile(chain: Chain, expiry: number): PlotOptions {
   return {
     x,
     xFormat: priced,
-    y: (value) => percent(value, 0),
+    y: wholly,
     label: words.smile,
     lines: [
       { name: words.quoted, colour: "series-2", kind: "points", values: on(quoted) },
@@ -146,7 +151,7 @@ export function term(chain: Chain): PlotOptions {
   return {
     x: order.map((row) => days[row]!),
     xFormat: (value) => words.days(value.toFixed(0)),
-    y: (value) => percent(value, 0),
+    y: wholly,
     label: words.term,
     lines: [line(words.atm, "atm", 0), line(words.call25, "call_25", 1), line(words.put25, "put_25", 2)],
   };

@@ -22,8 +22,10 @@ import { token } from "../../dom";
 import { decimalsOf, price as priced } from "../../format";
 import type { Address, Pane } from "../../state/address";
 import { type Gestures, gestures } from "./gestures";
+import { type Burst, BurstMarks } from "./bursts";
 import { type Bubble, type Label, Marks } from "./marks";
-import { DRAWN, Grid, type Lines } from "./panes";
+import { endOf } from "./load";
+import { DRAWN, Grid, type Lines, type Point } from "./panes";
 
 /** What lies under the pointer. */
 export interface Pointed {
@@ -46,6 +48,8 @@ export interface PaneState {
   lines: Lines;
   /** What the sums of each bar cover, where they are sums. */
   completeness: Map<number, string>;
+  /** Where what is stored of it ends, if that is a day or more before the map does; else null. */
+  ends: number | null;
 }
 
 export class MarketChart {
@@ -57,6 +61,8 @@ export class MarketChart {
   #shown: HeatMap | null = null;
   readonly #heat: HeatMapPrimitive;
   readonly #marks = new Marks();
+  readonly #burstMarks = new BurstMarks("mark");
+  readonly #burstBands = new BurstMarks("band");
   #series: ISeriesApi<SeriesType>[] = [];
   #fitted = false;
 
@@ -71,6 +77,7 @@ export class MarketChart {
     });
     this.candles.attachPrimitive(this.#heat);
     this.candles.attachPrimitive(this.#marks);
+    this.candles.attachPrimitive(this.#burstMarks);
     this.chart.subscribeCrosshairMove((event) => listeners.pointed(this.#pointed(event)));
     this.chart.subscribeClick((event) => {
       const at = this.#pointed(event);
@@ -141,8 +148,14 @@ export class MarketChart {
     this.#marks.show(bubbles, labels);
   }
 
+  /** Show bursts in the pane of liquidations; over the price as well if they are wanted there. */
+  bursts(bursts: Burst[], over: boolean): void {
+    this.#burstBands.show(bursts);
+    this.#burstMarks.show(over ? bursts : []);
+  }
+
   /** Draw the panes anew. */
-  showPanes(tables: [Pane, Table][]): void {
+  showPanes(tables: [Pane, Table][], symbol: string): void {
     for (const series of this.#series) this.chart.removeSeries(series);
     this.#series = [];
     while (this.chart.panes().length > 1) this.chart.removePane(this.chart.panes().length - 1);
@@ -154,13 +167,20 @@ export class MarketChart {
       const drawn = DRAWN[pane];
       if (!drawn) continue;
       const lines = drawn.lines(table, grid);
-      this.panes.push({ pane, lines, completeness: drawn.completeness?.(table, grid) ?? new Map() });
+      this.panes.push({
+        pane,
+        lines,
+        completeness: drawn.completeness?.(table, grid) ?? new Map(),
+        ends: endOf(pane, symbol, map.time.at(-1) ?? 0),
+      });
       const place = this.panes.length;
-      [...lines].forEach(([name, points], index) => {
+      const empty: [string, Point[]][] = [["", []]]; // a pane needs a line to be one
+      [...(lines.size ? lines : empty)].forEach(([name, points], index) => {
         const series = drawn.make(this.chart, place, name, index);
         series.applyOptions({ priceFormat: { type: "custom", formatter: drawn.format, minMove: 1e-6 } });
         series.priceScale().applyOptions({ scaleMargins: { top: 0.22, bottom: 0.08 } });
         series.setData(points);
+        if (pane === "liquidations" && index === 0) series.attachPrimitive(this.#burstBands);
         this.#series.push(series);
       });
     }

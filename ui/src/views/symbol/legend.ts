@@ -6,7 +6,9 @@ import type { HeatMap } from "../../charts/heatmap/data";
 import { fill, h, token } from "../../dom";
 import { dollars, known, moment, percent, price as priced, tone } from "../../format";
 import { say } from "../../text";
+import { type Statement, estimated, pricesFrom } from "../../text/told";
 import type { MarketChart, Pointed } from "./chart";
+import { type Burst, burstAt, burstSaid } from "./bursts";
 import { COLOURS, DRAWN } from "./panes";
 
 /** The lines of numbers over the panes. */
@@ -15,6 +17,7 @@ export class Legend {
   readonly tip = h("div", { class: "tip", hidden: true });
   /** Which liquidations are drawn as bubbles, where not all are. */
   bubbles = "";
+  bursts: Burst[] = [];
 
   /** Put each pane's numbers at its top. */
   update(chart: MarketChart, at: Pointed | null): void {
@@ -31,7 +34,7 @@ export class Legend {
         return line;
       }),
     );
-    this.#point(map, at, chart.host.clientWidth);
+    this.#point(chart, map, at);
   }
 
   #price(map: HeatMap, column: number): HTMLElement {
@@ -50,33 +53,55 @@ export class Legend {
     );
   }
 
-  /** Say beside the pointer what its cell holds. */
-  #point(map: HeatMap, at: Pointed | null, width: number): void {
-    const row = at?.price ? map.rowOf(at.price) : -1;
-    this.tip.hidden = !at || row < 0 || at.pane !== 0;
-    if (!at || row < 0 || !at.price) return;
+  /** Say beside the pointer what its cell holds, and which burst its bar is of. */
+  #point(chart: MarketChart, map: HeatMap, at: Pointed | null): void {
+    const row = at?.price && at.pane === 0 ? map.rowOf(at.price) : -1;
+    const forced = at && (at.pane === 0 || chart.panes[at.pane - 1]?.pane === "liquidations");
+    const burst = forced ? burstAt(this.bursts, at.column) : undefined;
+    this.tip.hidden = !at || (row < 0 && !burst);
+    if (!at || this.tip.hidden) return;
+    fill(this.tip, ...(row < 0 ? [] : this.#cell(map, at, row)), ...(burst ? burstSaid(burst) : []));
+    const width = chart.host.clientWidth;
+    const left = at.x + 18 + 190 > width - 80 ? at.x - 18 - this.tip.offsetWidth : at.x + 18;
+    const top = at.y + (paneTops(chart)[at.pane] ?? 0) + 14;
+    this.tip.style.transform = `translate(${Math.max(4, left)}px, ${this.#fitting(top, chart.host.clientHeight)}px)`;
+  }
+
+  /** Keep the words inside of the chart. */
+  #fitting(top: number, height: number): number {
+    return Math.max(0, Math.min(top, height - this.tip.offsetHeight - 4));
+  }
+
+  #cell(map: HeatMap, at: Pointed, row: number): (HTMLElement | null)[] {
     const words = say().symbol;
     const usd = map.usd(at.column, row);
     const limits = map.limitsOf(at.column, row);
     const open = map.table.at("open", at.column);
     const side = (map.long[at.column * map.rows + row] ?? 0) > 0 ? "long" : "short";
-    fill(
-      this.tip,
+    return [
       h("b", {}, known(usd) ? dollars(usd) : words.unknownCell),
       known(usd) && usd > 0 ? h("span", { class: side }, words.sides[side]) : null,
       limits && usd > 0 ? h("span", {}, `p10 ${dollars(limits[0])} · p90 ${dollars(limits[1])}`) : null,
       h("span", {}, `${priced(map.edges[row])} – ${priced(map.edges[row + 1])}`),
-      h("span", { class: "dim" }, words.fromPrice(percent(at.price / open - 1, 1, true))),
-    );
-    const left = at.x + 18 + 190 > width - 80 ? at.x - 18 - this.tip.offsetWidth : at.x + 18;
-    this.tip.style.transform = `translate(${Math.max(4, left)}px, ${at.y + 14}px)`;
+      h("span", { class: "dim" }, words.fromPrice(percent(at.price! / open - 1, 1, true))),
+    ];
   }
 }
 
 function paneLine(state: MarketChart["panes"][number], map: HeatMap, column: number): HTMLElement {
   const { pane } = state;
   const parts = pane === "liquidations" ? forcedParts(state, map.time[column]!) : lineParts(state, map.time[column]!);
-  return h("div", { class: "legend" }, h("b", {}, say().symbol.panes[pane]), ...parts);
+  const words = say().symbol;
+  const { ends } = state;
+  const until = ends === null ? null : known(ends) ? words.ends(moment(ends)) : words.neverStored;
+  const empty = ![...state.lines.values()].some((points) => points.length);
+  return h(
+    "div",
+    { class: "legend" },
+    h("b", {}, words.panes[pane]),
+    ...(empty ? [] : parts),
+    until ? h("span", { class: "ends" }, until) : empty ? h("span", { class: "ends" }, words.notHere) : null,
+  );
 }
 
 function lineParts({ pane, lines }: MarketChart["panes"][number], time: number): HTMLElement[] {
@@ -102,8 +127,8 @@ function forcedParts({ lines, completeness }: MarketChart["panes"][number], time
     const text = open && known(most) ? `${dollars(told)} – ${dollars(most)}` : (open ? "≥ " : "") + dollars(told);
     return h("span", { class: side }, h("i", {}, sides[side]), text);
   });
-  const said = say().completeness as Record<string, string>;
-  return label ? [...parts, h("span", {}, said[label] ?? label)] : parts;
+  const covers = say().completeness as Record<string, string>;
+  return label ? [...parts, h("span", {}, covers[label] ?? label)] : parts;
 }
 
 function paneTops(chart: MarketChart): number[] {
@@ -111,6 +136,11 @@ function paneTops(chart: MarketChart): number[] {
   return chart.chart.panes().map((pane) => {
     return (pane.getHTMLElement()?.getBoundingClientRect().top ?? top) - top;
   });
+}
+
+/** What must be said wherever the map is shown. */
+export function said(map: HeatMap): string {
+  return estimated((map.table.facts["statements"] ?? []) as Statement[]);
 }
 
 /** How the map is to be read: its colours, its model, and how good it was found. */
@@ -131,13 +161,13 @@ export function key(map: HeatMap, look: Look): HTMLElement {
       h("span", { class: "dim" }, words.perRow(percent(row, 1))),
       h("span", {}, `≥ ${dollars(look.top)}`),
     ),
-    h("p", { class: "said" }, String(facts["said"] ?? "")),
+    h("p", { class: "said" }, said(map)),
     h(
       "dl",
       { class: "facts" },
       fact(words.coverage, last < 0 ? "–" : percent(map.coverage[last], 0)),
       fact(words.unknownColumns, String(facts["unknown_columns"] ?? "–")),
-      fact(words.pricesFrom, String(facts["prices"] ?? "–")),
+      fact(words.pricesFrom, pricesFrom(String(facts["prices"] ?? "–"))),
     ),
     h(
       "p",

@@ -1,6 +1,6 @@
 /** What the view of a symbol asks the server. */
 
-import { Refusal, ask, askOrEmpty } from "../../api/client";
+import { Refusal, type Told, ask, askOrEmpty } from "../../api/client";
 import { Table } from "../../api/columns";
 import { HeatMap } from "../../charts/heatmap/data";
 import type { Address, Pane, Range } from "../../state/address";
@@ -52,19 +52,20 @@ export function begin(symbol: string, range: Range): string {
 export async function loadMap(
   shown: Address,
   signal: AbortSignal,
+  told?: Told,
 ): Promise<{ map: HeatMap; span: Span }> {
   const since = begin(shown.symbol, shown.range);
   const steps = STEPS[shown.range];
   for (const [index, [step]] of steps.entries()) {
     try {
-      const table = await ask("/heatmap", question(shown, since, step), signal);
+      const table = await ask("/heatmap", question(shown, since, step), signal, told);
       return { map: new HeatMap(table), span: { since, step } };
     } catch (error) {
       const tooShort = error instanceof Refusal && error.status === 422;
       if (!tooShort || index === steps.length - 1) throw error;
     }
   }
-  throw new Refusal(404, "", "no map");
+  throw new Refusal(404, "no-such-data", "no map");
 }
 
 function question(shown: Address, since: string, interval: string): Record<string, string | number | boolean | string[]> {
@@ -108,6 +109,25 @@ export function loadPane(
         ? askOrEmpty("/basis", { ...asked, symbol: coinOf(shown.symbol), every: coarser(span.step) }, signal)
         : Promise.resolve(Table.empty);
   }
+}
+
+/** The kinds of fact a pane is made of. */
+const KINDS: Record<Pane, string[]> = {
+  interest: ["open_interest"],
+  funding: ["funding"],
+  ratio: ["long_short_ratio"],
+  liquidations: ["liquidation", "liquidation_total"],
+  cvd: ["candle", "taker_volume", "trade"],
+  basis: ["candle", "mark_price", "option_quote"],
+};
+
+/** Where what is stored of a pane ends, if that is a day or more before a moment; NaN where there is nothing. */
+export function endOf(pane: Pane, symbol: string, end: number): number | null {
+  const of = pane === "basis" ? coinOf(symbol) : symbol;
+  const known = KINDS[pane].map((kind) => lastOf(kind, of)).filter(Number.isFinite);
+  if (!known.length) return Number.NaN;
+  const last = Math.max(...known);
+  return last < end - DAY ? last : null;
 }
 
 /** Whether a kind goes on into a span. */
@@ -177,6 +197,13 @@ export async function loadForced(
   return { rows: await rowsOf("liquidation", shown, from, signal), since };
 }
 
+/** Ask for the bursts of liquidations; none where none is stored of the span. */
+export function loadBursts(shown: Address, span: Span, signal: AbortSignal): Promise<Table> {
+  return within("liquidation", shown.symbol, span)
+    ? askOrEmpty("/bursts", { symbol: shown.symbol, exchange: shown.exchanges, since: span.since }, signal)
+    : Promise.resolve(Table.empty);
+}
+
 /** Open of the bar from which on at most so many were counted; null if that is the first. */
 export function newestSince(bars: Table, most: number): number | null {
   const times = bars.times();
@@ -215,20 +242,21 @@ async function pagesOf(
   return found;
 }
 
-export function loadClusters(shown: Address, signal: AbortSignal): Promise<Table> {
-  return askOrEmpty("/clusters", { symbol: shown.symbol, exchange: shown.exchanges, ...modelOf(shown) }, signal);
+export function loadClusters(shown: Address, signal: AbortSignal, told: Told): Promise<Table> {
+  return askOrEmpty("/clusters", { symbol: shown.symbol, exchange: shown.exchanges, ...modelOf(shown) }, signal, told);
 }
 
 export function loadProvenance(
   shown: Address,
   [low, high]: [number, number],
   signal: AbortSignal,
+  told: Told,
 ): Promise<Table> {
   const asked = { symbol: shown.symbol, exchange: shown.exchanges, low, high };
-  return ask("/provenance", { ...asked, ...modelOf(shown) }, signal);
+  return ask("/provenance", { ...asked, ...modelOf(shown) }, signal, told);
 }
 
-/** Where the leverage comes from: the same for the map and for what is said of it. */
-function modelOf({ model }: Address): Record<string, boolean> {
-  return model === "prior" ? {} : { [model]: true };
+/** Where the leverage comes from, and which of it: the same for the map and for what is said of it. */
+function modelOf({ model, leverage }: Address): Record<string, boolean | string[]> {
+  return model === "prior" ? { leverage } : { [model]: true, leverage };
 }

@@ -15,6 +15,8 @@ import { token } from "../../dom";
 import { dollars, percent, ratio, short } from "../../format";
 import type { Pane } from "../../state/address";
 
+const DAY = 86_400;
+
 export interface Point {
   time: UTCTimestamp;
   value: number;
@@ -56,11 +58,12 @@ export class Grid {
     return this.#gathered(times, values, (_, value) => value, take);
   }
 
-  /** What holds until something else does: up to the last bar. */
+  /** What holds until something else does: up to the last bar, but not for longer than a day. */
   held(points: Point[]): Point[] {
     const last = points.at(-1);
     const end = (this.start + (this.columns - 1) * this.step) as UTCTimestamp;
-    return last && last.time < end ? [...points, { time: end, value: last.value }] : points;
+    const fresh = last && last.time < end && end - last.time <= DAY;
+    return fresh ? [...points, { time: end, value: last.value }] : points;
   }
 
   /** The sum of each bar. */

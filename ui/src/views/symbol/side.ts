@@ -4,6 +4,7 @@ import type { Table } from "../../api/columns";
 import { fill, h } from "../../dom";
 import { day, dollars, known, lasting, percent, price as priced } from "../../format";
 import { go } from "../../state/address";
+import { refused } from "../../panel/refusal";
 import { say } from "../../text";
 import type { Label } from "./marks";
 
@@ -25,10 +26,10 @@ export function labels(clusters: Table, chosen: [number, number] | null): Label[
 }
 
 /** The clusters, by falling dollars; each opens what it is made of. */
-export function clusterList(clusters: Table | null): HTMLElement {
+export function clusterList(clusters: Table | null, waiting = ""): HTMLElement {
   const words = say().symbol;
   if (!clusters) {
-    return h("section", { class: "clusters" }, h("h3", {}, words.clusters), h("p", { class: "dim" }, say().panel.loading));
+    return h("section", { class: "clusters" }, h("h3", {}, words.clusters), h("p", { class: "dim" }, waiting || say().panel.loading));
   }
   const rows = clusters.words("side").map((side, row) => {
     const range: [number, number] = [clusters.at("price_low", row), clusters.at("price_high", row)];
@@ -65,6 +66,7 @@ export function provenance(
   range: [number, number],
   table: Table | null,
   error: unknown,
+  waiting = "",
 ): void {
   const words = say().symbol;
   fill(
@@ -81,8 +83,8 @@ export function provenance(
       }, "×"),
     ),
     h("p", { class: "range number" }, `${priced(range[0])} – ${priced(range[1])}`),
-    error ? h("p", { class: "bad", role: "alert" }, error instanceof Error ? error.message : String(error)) : null,
-    !table && !error ? h("p", { class: "dim", role: "status" }, say().panel.loading) : null,
+    error ? h("p", { class: "bad", role: "alert" }, refused(error)) : null,
+    !table && !error ? h("p", { class: "dim", role: "status" }, waiting || say().panel.loading) : null,
     table ? madeOf(table) : null,
   );
 }

@@ -1,10 +1,11 @@
 /** What is shown of a symbol, and how: every choice is in the address. */
 
 import { fill, h } from "../../dom";
-import { dollars } from "../../format";
+import { dollars, percent } from "../../format";
 import {
   type Address,
   MODELS,
+  type Model,
   PALETTES,
   PANES,
   type Pane,
@@ -22,10 +23,18 @@ const WIDEST = 360;
 export interface Toolbar {
   element: HTMLElement;
   update: () => void;
+  /** Open a menu, and go to its first choice. */
+  open: (menu: string) => void;
 }
 
-/** `top` says in how many dollars the scale of colours ends now. */
-export function toolbar(share: () => void, top: () => number): Toolbar {
+/** What the map that is drawn says of itself. */
+export interface Drawn {
+  /** In how many dollars the scale of colours ends. */
+  top: () => number;
+  facts: () => Record<string, unknown>;
+}
+
+export function toolbar(share: () => void, drawn: Drawn): Toolbar {
   const element = h("div", { class: "toolbar", role: "toolbar", "aria-label": say().symbol.toolbar });
   const update = (): void => {
     const held = (document.activeElement as HTMLElement | null)?.dataset["key"];
@@ -38,7 +47,8 @@ export function toolbar(share: () => void, top: () => number): Toolbar {
       )),
       exchangeChoice(shown),
       modelChoice(shown),
-      menu("look", say().symbol.look, lookChoices(shown, top)),
+      leverageChoice(shown, drawn.facts()),
+      menu("look", say().symbol.look, lookChoices(shown, drawn.top)),
       menu("panes", say().symbol.panesTitle, paneChoices(shown)),
       h("span", { class: "spring" }),
       press("share", say().symbol.share, false, share, say().symbol.shareWhy),
@@ -46,7 +56,13 @@ export function toolbar(share: () => void, top: () => number): Toolbar {
     if (held) element.querySelector<HTMLElement>(`[data-key="${held}"]`)?.focus();
   };
   update();
-  return { element, update };
+  const open = (menu: string): void => {
+    const found = element.querySelector<HTMLDetailsElement>(`details[data-menu="${menu}"]`);
+    if (!found) return;
+    found.open = !found.open;
+    (found.open ? found.querySelector<HTMLElement>(".menu-body button") : found.querySelector("summary"))?.focus();
+  };
+  return { element, update, open };
 }
 
 function press(
@@ -131,12 +147,64 @@ function modelChoice(shown: Address): HTMLElement {
           "data-key": `model-${model}`,
           "aria-pressed": String(shown.model === model),
           title: words.modelWhy[model],
-          onClick: () => go({ model }),
+          onClick: () => go({ model, ...(sameTiers(model, shown.model) ? {} : { leverage: [] }) }),
         },
         words.models[model],
       ),
     ),
   );
+}
+
+/** Whether two models have the same tiers: those that are measured are of their own. */
+function sameTiers(one: Model, other: Model): boolean {
+  return (one === "measured") === (other === "measured");
+}
+
+/** So many tiers are chosen one by one; more, which are measured, by three ranges. */
+const FEW = 10;
+const RANGES_OF_TIERS = ["1-9.9", "10-30", "30.3-1000"];
+
+/** The tiers that are shown: each by itself, as far as the model has any. */
+function leverageChoice(shown: Address, facts: Record<string, unknown>): HTMLElement {
+  const words = say().symbol;
+  const tiers = (facts["leverage"] as number[] | undefined) ?? [];
+  const all = tiers.length > FEW ? RANGES_OF_TIERS : tiers.map((tier) => String(Number(tier.toPrecision(4))));
+  const on = shown.leverage.length ? shown.leverage : all;
+  const toggle = (name: string): void => {
+    const next = all.filter((one) => (one === name) !== on.includes(one));
+    if (next.length) go({ leverage: next.length === all.length ? [] : next, cell: null });
+  };
+  const buttons = all.map((name, index) => {
+    const label = tiers.length > FEW ? words.tierRanges[index]! : `${name}×`;
+    const why = tiers.length > FEW ? words.tierRangesWhy : tierWhy(facts, index);
+    return press(`leverage-${name}`, label, on.includes(name), () => toggle(name), why);
+  });
+  const body = all.length
+    ? [
+        h("div", { class: "choices" }, ...buttons),
+        h("div", { class: "choices" }, press("leverage-all", words.allTiers, !shown.leverage.length, () => go({ leverage: [] }))),
+        h("p", { class: "dim menu-note" }, words.tiersWhy[shown.model]),
+      ]
+    : [h("p", { class: "dim" }, say().panel.loading)];
+  const label = shown.leverage.length ? `${words.leverage} ${on.length}/${all.length || "–"}` : words.leverage;
+  return menu("leverage", label, body);
+}
+
+interface Mixed {
+  share: number;
+  low: number;
+  high: number;
+  identified: boolean;
+}
+
+/** How much of what is new has a leverage, and who says so. */
+function tierWhy(facts: Record<string, unknown>, index: number): string {
+  const words = say().symbol;
+  const fitted = facts["fitted"] as { mix: Mixed[] } | null | undefined;
+  const mixed = fitted?.mix[index];
+  if (!mixed) return words.tierShare(percent((facts["weights"] as number[] | undefined)?.[index], 0));
+  const said = words.tierFitted(percent(mixed.share, 0), percent(mixed.low, 0), percent(mixed.high, 0));
+  return `${said}; ${mixed.identified ? words.tierTold : words.tierPrior}`;
 }
 
 function lookChoices(shown: Address, top: () => number): HTMLElement[] {

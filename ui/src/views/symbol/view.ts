@@ -6,13 +6,15 @@ import type { HeatMap } from "../../charts/heatmap/data";
 import { fill, h } from "../../dom";
 import { count, dollars, moment, percent, price as priced } from "../../format";
 import { Panel } from "../../panel/panel";
+import { Progress, words as stageWords } from "../../panel/progress";
 import { type Address, type Pane, RANGES, address, go } from "../../state/address";
 import { say } from "../../text";
 import { Loader } from "../loader";
 import { type View, changed } from "../view";
 import { MarketChart, type Pointed } from "./chart";
-import { Legend, key } from "./legend";
-import { type Forced, type Span, loadClusters, loadForced, loadMap, loadPane, loadProvenance } from "./load";
+import { Legend, key, said } from "./legend";
+import { burstsOf } from "./bursts";
+import { type Forced, type Span, loadBursts, loadClusters, loadForced, loadMap, loadPane, loadProvenance } from "./load";
 import { MOST } from "./marks";
 import { bubblesOf, sheetOf } from "./rows";
 import { Profile } from "./profile";
@@ -20,7 +22,12 @@ import { clusterList, labels, provenance } from "./side";
 import { toolbar } from "./toolbar";
 
 /** What makes the data, as against how they are looked at. */
-const ASKED = ["symbol", "exchanges", "range", "model"] as const;
+const ASKED = ["symbol", "exchanges", "range", "model", "leverage"] as const;
+
+/** Names a question about the map. */
+function asked(shown: Address): string {
+  return JSON.stringify(ASKED.map((part) => shown[part]));
+}
 
 export function symbolView(): View {
   return new SymbolView();
@@ -34,12 +41,24 @@ class SymbolView implements View {
   readonly #drawer = h("aside", { class: "drawer", hidden: true, tabindex: -1 });
   readonly #legend = new Legend();
   readonly #profile = new Profile();
-  readonly #bar = toolbar(() => void this.#share(), () => this.#top);
+  readonly #progress = new Progress();
+  /** What the map that is drawn says of itself. */
+  #facts: Record<string, unknown> = {};
+  readonly #bar = toolbar(() => void this.#share(), {
+    top: () => this.#top,
+    facts: () => this.#facts,
+  });
   readonly #chart: MarketChart;
   readonly #loader = new Loader((signal) => this.#load(signal));
   #tables = new Map<Pane, Table>();
   #forced: Forced = { rows: Table.empty, since: null };
+  #bursts = Table.empty;
   #clusters: Table | null = null;
+  /** What the map that is drawn answers, and what one is being asked for meanwhile. */
+  #answered = "";
+  #begun = "";
+  /** What the clusters wait for. */
+  #waiting = "";
   #top = 1;
   #moving = 0;
 
@@ -56,6 +75,7 @@ class SymbolView implements View {
       h("div", { class: "beside" }, this.#profile.canvas, this.#side),
       this.#drawer,
     );
+    this.#panel.element.append(this.#progress.element);
     this.element = h("div", { class: "view symbol" }, this.#bar.element, this.#panel.element);
     this.#chart = new MarketChart(this.#host, {
       drawn: (scales, height) => this.#profile.draw(scales, height),
@@ -88,6 +108,7 @@ class SymbolView implements View {
       m: () => go({ map: !address.value.map }),
       b: () => go({ bubbles: !address.value.bubbles }),
       c: () => go({ clusters: !address.value.clusters }),
+      x: () => this.#bar.open("leverage"),
       s: () => void this.#share(),
       Escape: () => go({ cell: null }),
     };
@@ -104,7 +125,7 @@ class SymbolView implements View {
     else if (changed(now, before, "palette", "threshold", "top")) this.#look();
     if (changed(now, before, "panes")) void this.#loadPanes(now.panes.filter((pane) => !this.#tables.has(pane)));
     if (changed(now, before, "bubbles", "clusters", "cell")) this.#mark();
-    if (changed(now, before, "cell", "symbol", "exchanges", "model")) void this.#openCell(now);
+    if (changed(now, before, "cell", "symbol", "exchanges", "model", "leverage")) void this.#openCell(now);
     if (changed(now, before, "zone")) this.#legend.update(this.#chart, null);
   }
 
@@ -123,23 +144,57 @@ class SymbolView implements View {
   async #load(signal: AbortSignal): Promise<void> {
     this.#panel.loading();
     this.#panel.element.setAttribute("aria-busy", "true");
-    if (address.value.model === "fitted") this.#panel.note(say().symbol.fitting);
+    const shown = address.value;
+    const meanwhile = new AbortController();
     try {
-      const { map, span } = await loadMap(address.value, signal);
-      this.#span = span;
-      this.#top = address.value.top ?? map.top();
-      this.#panel.ready();
-      this.#draw(map);
+      const { map, span } = await loadMap(shown, signal, (stages) => {
+        const early = shown.model === "fitted" && this.#answered !== asked(shown);
+        if (early && this.#answered !== asked({ ...shown, model: "prior" })) void this.#meanwhile(shown, meanwhile);
+        if (!signal.aborted) this.#progress.show(stages, early ? say().symbol.notFitted : "");
+      });
+      this.#take(map, span, shown);
+      this.#progress.hide();
       this.#tables.clear();
       await Promise.all([this.#loadPanes(address.value.panes), this.#loadClusters(signal)]);
     } catch (error) {
       if (!signal.aborted) this.#panel.failed(error, () => this.#loader.start());
     } finally {
+      meanwhile.abort();
       if (!signal.aborted) {
         this.#panel.element.removeAttribute("aria-busy");
-        this.#panel.note("");
+        this.#progress.hide();
       }
     }
+  }
+
+  /** Show the map before it is fitted, once, while the fit takes its time. */
+  async #meanwhile(shown: Address, controller: AbortController): Promise<void> {
+    const plain: Address = { ...shown, model: "prior" };
+    if (this.#begun === asked(plain)) return;
+    this.#begun = asked(plain);
+    try {
+      const { signal } = controller;
+      const stop = (): void => controller.abort();
+      this.#loader.signal.addEventListener("abort", stop);
+      const { map, span } = await loadMap(plain, signal);
+      if (signal.aborted) return;
+      this.#take(map, span, plain);
+      await this.#loadPanes(address.value.panes);
+    } catch {
+      // What is being fitted says what is wrong.
+    } finally {
+      this.#begun = "";
+    }
+  }
+
+  #take(map: HeatMap, span: Span, shown: Address): void {
+    this.#span = span;
+    this.#top = shown.top ?? map.top();
+    this.#answered = asked(shown);
+    this.#facts = map.table.facts;
+    this.#panel.ready();
+    this.#draw(map);
+    this.#bar.update();
   }
 
   async #loadPanes(wanted: Pane[]): Promise<void> {
@@ -154,9 +209,12 @@ class SymbolView implements View {
       }),
     );
     if (signal.aborted) return;
-    this.#chart.showPanes(address.value.panes.map((pane) => [pane, this.#tables.get(pane) ?? Table.empty]));
+    this.#chart.showPanes(address.value.panes.map((pane) => [pane, this.#tables.get(pane) ?? Table.empty]), address.value.symbol);
     if (asked.has("liquidations")) {
-      this.#forced = await loadForced(this.#tables.get("liquidations")!, address.value, span, signal);
+      [this.#forced, this.#bursts] = await Promise.all([
+        loadForced(this.#tables.get("liquidations")!, address.value, span, signal),
+        loadBursts(address.value, span, signal),
+      ]);
       if (signal.aborted) return;
     }
     this.#mark();
@@ -164,8 +222,15 @@ class SymbolView implements View {
   }
 
   async #loadClusters(signal: AbortSignal): Promise<void> {
-    this.#clusters = await loadClusters(address.value, signal);
-    if (!signal.aborted) this.#mark();
+    const found = await loadClusters(address.value, signal, (stages) => {
+      if (signal.aborted || this.#clusters) return;
+      this.#waiting = stageWords(stages);
+      this.#sideNow();
+    });
+    if (signal.aborted) return;
+    this.#clusters = found;
+    this.#waiting = "";
+    this.#mark();
   }
 
   get #map(): HeatMap | null {
@@ -194,7 +259,7 @@ class SymbolView implements View {
 
   #sideNow(): void {
     const map = this.#map;
-    if (map) fill(this.#side, clusterList(this.#clusters), key(map, this.#lookNow()));
+    if (map) fill(this.#side, clusterList(this.#clusters, this.#waiting), key(map, this.#lookNow()));
   }
 
   #mark(): void {
@@ -207,6 +272,8 @@ class SymbolView implements View {
       drawn,
       clusters && this.#areOfNow() ? labels(this.#clusters ?? Table.empty, cell) : [],
     );
+    this.#legend.bursts = this.#map ? burstsOf(this.#map, this.#bursts) : [];
+    this.#chart.bursts(this.#legend.bursts, bubbles);
     this.#sideNow();
   }
 
@@ -242,7 +309,9 @@ class SymbolView implements View {
     provenance(this.#drawer, cell, null, null);
     this.#drawer.focus({ preventScroll: true });
     try {
-      const table = await loadProvenance(shown, cell, this.#loader.signal);
+      const table = await loadProvenance(shown, cell, this.#loader.signal, (stages) => {
+        if (address.value.cell === cell) provenance(this.#drawer, cell, null, null, stageWords(stages));
+      });
       if (address.value.cell === cell) provenance(this.#drawer, cell, table, null);
     } catch (error) {
       if (address.value.cell === cell) provenance(this.#drawer, cell, null, error);
@@ -259,14 +328,14 @@ class SymbolView implements View {
 
   /** What is visible; as the address has it where that is the same to a bar. */
   #seen(): Pick<Address, "span" | "prices"> {
-    const said = address.value;
+    const kept = address.value;
     const [span, prices] = [this.#chart.span(), this.#chart.prices()];
     const same = (one: [number, number] | null, other: [number, number] | null, least: number): boolean =>
       !!one && !!other && one.every((end, index) => Math.abs(end - other[index]!) < least);
     const pixel = prices ? (prices[1] - prices[0]) / 200 : 0;
     return {
-      span: same(span, said.span, this.#map?.interval ?? 1) ? said.span : span,
-      prices: same(prices, said.prices, pixel) ? said.prices : prices,
+      span: same(span, kept.span, this.#map?.interval ?? 1) ? kept.span : span,
+      prices: same(prices, kept.prices, pixel) ? kept.prices : prices,
     };
   }
 
@@ -292,7 +361,7 @@ class SymbolView implements View {
         moment(map.time[map.columns - 1]),
         last < 0 ? "–" : percent(map.coverage[last], 0),
         dollars(map.table.at("open_interest_usd", last)),
-        map.said,
+        said(map),
       ),
     );
   }
