@@ -84,7 +84,7 @@ def test_where_holding_costs_what_the_interest_pays_the_middle_of_the_band_is_fa
             {"exchange": "okx", "time": datetime(2025, 4, 15, tzinfo=UTC)},
             "how the exchange makes its funding is not known",
         ),
-        ({"cost": None}, "no dated future tells what holding costs then: give a rate"),
+        ({"cost": None}, "no dated future tells what holding costs then; give a rate"),
     ],
 )
 def test_of_what_is_not_known_nothing_is_made_up(unknown, reason):

@@ -181,7 +181,7 @@ def test_perpetuals_are_held_against_what_is_fair(session):
     assert untold["fair"].null_count() == untold.height == found.height / 2
     assert untold["premium"].null_count() == 0
     assert untold["reason"].unique().to_list() == [
-        "no dated future tells what holding costs then: give a rate"
+        "no dated future tells what holding costs then; give a rate"
     ]
 
 
@@ -196,7 +196,7 @@ def test_a_picture_of_what_is_fair_is_drawn_where_it_is_known(run, tmp_path):
     drawn = tmp_path / "fair.png"
     code, _, err = run("fair-value", "BTC", "--out", str(drawn))
     assert code == 3
-    assert "no dated future tells what holding costs then: give a rate" in err
+    assert "no dated future tells what holding costs then; give a rate" in err
     for symbol in ("BTC", LINEAR):
         assert run("fair-value", symbol, "--rate", "0.05", "--out", str(drawn))[0] == 0
         assert drawn.stat().st_size > 10_000

@@ -31,18 +31,19 @@ import polars as pl
 
 from plimsoll.analytics.funding_formula import band, neutral
 
-__all__ = ["KAPPA", "fair_premium", "fair_values", "frictionless"]
+__all__ = ["KAPPA", "REASONS", "fair_premium", "fair_values", "frictionless"]
 
 Numbers = TypeVar("Numbers", float, pl.Expr)
 
 KAPPA = 3 * 365
 """How much of a premium funding would pay in a year: once in eight hours, all of it."""
 
-_REASONS = {
+REASONS = {
     "premium": "no index or spot price was known then",
     "interest": "how the exchange makes its funding is not known",
-    "cost": "no dated future tells what holding costs then: give a rate",
+    "cost": "no dated future tells what holding costs then; give a rate",
 }
+"""Why nothing is fair, by what is not known."""
 
 
 def frictionless(cost: Numbers, interest: Numbers) -> Numbers:
@@ -113,7 +114,7 @@ def fair_values(quotes: pl.DataFrame) -> pl.DataFrame:
     )
     deviation = pl.col("premium") - pl.col("fair")
     absent = [
-        pl.when(pl.col(name).is_null()).then(pl.lit(words)) for name, words in _REASONS.items()
+        pl.when(pl.col(name).is_null()).then(pl.lit(words)) for name, words in REASONS.items()
     ]
     return known.select(
         *("time", "exchange", "symbol", "price", "spot", "premium", "cost", "interest"),
