@@ -31,6 +31,7 @@ QUESTIONS = {
     "funding_persistence": "BTC",
     "funding_dispersion": "BTC",
     "basis": "BTC",
+    "fair_value": "BTC",
     "arbitrage": "BTC",
     "option_history": "BTC",
     "liquidations": "BTC",
