@@ -61,6 +61,9 @@ export const told = {
     "no price of it is stored": "no price of it is stored",
     "the prices of both are known together at no two instants with funding":
       "the prices of both are known together at no two instants with funding",
+    "no index or spot price was known then": "no index or spot price was known then",
+    "how the exchange makes its funding is not known": "how the exchange makes its funding is not known",
+    "no dated future tells what holding costs then; give a rate": "no dated future tells what holding costs then: give a rate",
     contango: "contango",
     backwardation: "backwardation",
     flat: "flat",

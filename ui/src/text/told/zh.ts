@@ -59,6 +59,9 @@ export const told: typeof en = {
   fixed: {
     "no price of it is stored": "没有存储其价格",
     "the prices of both are known together at no two instants with funding": "没有两个有资金费的时刻同时已知双方价格",
+    "no index or spot price was known then": "当时没有已知的指数或现货价格",
+    "how the exchange makes its funding is not known": "不知道该交易所如何计算资金费率",
+    "no dated future tells what holding costs then; give a rate": "当时没有交割合约说明持币成本；请给出利率",
     contango: "升水",
     backwardation: "贴水",
     flat: "持平",
