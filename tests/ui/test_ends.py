@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 HOURS = 24 * 40
-"""Of open interest; of funding the first ten days."""
+"""Of open interest, told each hour; of funding the first ten days."""
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,9 @@ def ended(chromium: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     del chromium  # without one nothing need be served
     session = plimsoll.open(tmp_path_factory.mktemp("ends") / "store")
     with Writer(session.path) as writer:
-        for coin, hours in (("SOL", HOURS), ("ETH", HOURS), ("BTC", HOURS + 24 * 400)):
-            writer.append([interest(coin, hour) for hour in range(hours)])
+        for coin in ("SOL", "ETH"):
+            writer.append([interest(coin, hour) for hour in range(HOURS)])
+        writer.append([interest("BTC", hour) for hour in (0, HOURS + 24 * 400)])
         writer.append([funding(hour) for hour in range(8, 241, 8)])
         writer.seal()
     server = Served(session, None)
@@ -55,7 +56,7 @@ def interest(coin: str, hour: int) -> OpenInterest:
 
 
 def funding(hour: int) -> Funding:
-    return Funding(**stamps("SOL", hour), rate=0.0001, interval_hours=8.0)
+    return Funding(**stamps("SOL", hour), rate=0.0002, interval_hours=8.0)
 
 
 @pytest.fixture
@@ -72,7 +73,7 @@ def test_a_click_on_where_data_end_shows_the_range_that_ends_there(opened: Opene
     page.wait_for_url(f"**end={int((START + timedelta(hours=241)).timestamp())}*")
     opened.settle()
     funded = page.locator(".legend", has_text="Funding, a year")
-    assert funded.inner_text().split() == ["Funding,", "a", "year", "+11.0%"]  # 0.01 % × 1,095
+    assert funded.inner_text().split() == ["Funding,", "a", "year", "+21.9%"]  # 0.02 % × 1,095
     assert page.locator(".legend").first.inner_text().startswith("2025-01-11 00:00")
     page.reload()
     opened.settle()
@@ -87,13 +88,14 @@ def test_a_click_on_where_data_end_shows_the_range_that_ends_there(opened: Opene
 def test_where_data_end_holds_for_one_coin_alone(opened: Opened) -> None:
     page = opened.go("?view=funding&symbol=SOL&end=1736557200")
     page.get_by_role("button", name="until 2025-01-11 01:00").wait_for()
-    page.get_by_label("Coin or contract").select_option("ETH")
+    page.get_by_label("Coin or contract", exact=True).select_option("ETH")
     page.wait_for_url("**symbol=ETH*")
     assert "end=" not in page.url
-    page.get_by_label("Coin or contract").select_option("SOL")
+    page.get_by_label("Coin or contract", exact=True).select_option("SOL")
     opened.settle()
     page.get_by_role("button", name="last known: 2025-01-11").first.click()
     page.wait_for_url("**end=1736557200*")
     opened.settle()
-    assert page.get_by_role("row", name="binance SOL/USDT:USDT").count() == 1
+    markets = page.locator(".panel", has_text="Funding by market")
+    assert markets.get_by_role("row", name="binance SOL/USDT:USDT").count() == 1
     assert opened.said == []

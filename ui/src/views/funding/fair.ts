@@ -6,15 +6,14 @@ import type { Line, PlotOptions } from "../../charts/plot";
 import { percent } from "../../format";
 import type { Sheet } from "../../panel/export";
 import type { Address } from "../../state/address";
-import { isStored } from "../../state/markets";
 import { say } from "../../text";
-import { LENGTH, spanOf } from "../symbol/load";
+import { LENGTH, spanOf, within } from "../symbol/load";
 
 const COLOURS = ["series", "series-2", "series-3", "series-4", "long", "short"];
 const NAMES = ["price", "spot", "premium", "cost", "fair", "deviation"];
 
 export function loadFair(shown: Address, signal: AbortSignal): Promise<Table> {
-  const priced = isStored("mark_price", shown.symbol) || isStored("candle", shown.symbol);
+  const priced = ["mark_price", "candle"].some((kind) => within(kind, shown.symbol, spanOf(shown)));
   if (!priced) return Promise.resolve(Table.empty);
   const every = LENGTH[shown.range] > 90 * 86_400 ? "1d" : "8h";
   return askOrEmpty(

@@ -67,7 +67,7 @@ export async function loadMap(
   told?: Told,
 ): Promise<{ map: HeatMap; span: Span }> {
   const span = spanOf(shown);
-  const steps = STEPS[shown.range];
+  const steps = STEPS[shown.range].filter(([, length], index, all) => length >= usual(shown.symbol) || index === all.length - 1);
   for (const [index, [step]] of steps.entries()) {
     try {
       const table = await ask("/heatmap", question(shown, { ...span, step }), signal, told);
@@ -78,6 +78,20 @@ export async function loadMap(
     }
   }
   throw new Refusal(404, "no-such-data", "no map");
+}
+
+/** How often open interest is told where it is told most often, seconds; 0 where that is not known. */
+function usual(symbol: string): number {
+  const { status } = markets.value;
+  const meant = new Set<string | null>(symbolsOf("open_interest", symbol));
+  const [kinds, symbols] = [status.words("kind"), status.words("symbol")];
+  const [first, last] = [status.times("first"), status.times("last")];
+  const found = kinds.flatMap((kind, row) => {
+    if (kind !== "open_interest" || !meant.has(symbols[row] ?? null)) return [];
+    const steps = status.at("rows", row) + status.at("missing", row) - 1;
+    return [steps > 0 ? (last[row]! - first[row]!) / steps : 0];
+  });
+  return found.length ? Math.min(...found) * 0.99 : 0;
 }
 
 function question(shown: Address, { step, ...span }: Span): Question {
