@@ -185,8 +185,8 @@ def distances(
     Returns
     -------
     dict
-        By exchange and symbol. A market whose wallets were not read has the distances of those
-        that were, as they age on its own prices.
+        By exchange and symbol. A market of which no wallets were read, or too few, has the
+        distances of all of its coin, as they age on its own prices.
 
     Raises
     ------
@@ -203,10 +203,15 @@ def distances(
     found = {}
     for one in made.values():
         own = rows.filter(exchange=one.exchange, symbol=one.symbol)
-        found[one.exchange, one.symbol] = learnt.distances(
-            rows if own.is_empty() else own, one.parameters, one.bars
-        )
+        found[one.exchange, one.symbol] = _measured_distances(own, rows, one)
     return found
+
+
+def _measured_distances(own: pl.DataFrame, all_: pl.DataFrame, of: History) -> Distances:
+    """Return the distances of a market's own wallets, or of all of its coin where these are few."""
+    with suppress(ValueError):
+        return learnt.distances(own, of.parameters, of.bars)
+    return learnt.distances(all_, of.parameters, of.bars)
 
 
 def _unscored(reader: Reader, held: History, span: Span) -> History:

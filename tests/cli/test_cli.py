@@ -223,6 +223,24 @@ def test_measured_positions_stand_beside_the_map(run, tmp_path):
 
 
 @pytest.mark.usefixtures("store")
+def test_a_market_with_few_wallets_of_its_own_has_the_distances_of_its_coin(run, tmp_path):
+    many = {
+        "exchange": ["binance"] + ["bybit"] * 40,
+        "symbol": SYMBOL,
+        "time": START + timedelta(hours=238),
+        "wallet": [f"w{n}" for n in range(41)],
+        "side": "long",
+        "amount": 1.0,
+        "entry_price": 50_000.0,
+        "liquidation_price": 45_000.0,
+    }
+    pl.DataFrame(many).write_parquet(tmp_path / "position.parquet")
+    assert run("import", str(tmp_path / "position.parquet")).code == 0
+    said = run("heatmap", SYMBOL, "--exchange", "binance", "--measured").out
+    assert "the liquidation distances of 41 positions, binance, bybit" in said
+
+
+@pytest.mark.usefixtures("store")
 def test_clusters_of_measured_distances_stand_at_that_distance_from_what_was_traded(run, tmp_path):
     # By hand: at a maintenance of 0.4 %, who is liquidated at nine tenths of the entry has
     # 1/L = 1 - 0.9 · 0.996. Traded was from 49,900 to 50,601.
@@ -252,7 +270,7 @@ def test_clusters_of_measured_distances_stand_at_that_distance_from_what_was_tra
     said = run(*words).out
     assert "9.65x 100%" in said
     assert "leverage mix from the liquidation distances of 40 positions, binance" in said
-    assert "of both sides together (too few shorts), of any age; maintenance" in said
+    assert "by side, but shorts as all together (too few), of any age; maintenance" in said
     assert rows["said"][0] in said
     asked = plimsoll.open().provenance
     parts = asked(SYMBOL, 44_000, 46_000, measured=True).filter(side="long")
