@@ -88,7 +88,7 @@ function configuration(options: PlotOptions, size: { width: number; height: numb
     ],
     series: [
       {
-        label: "",
+        label: "\u00a0", // an empty one is named in English
         value: (_, value) => (value === null ? "–" : time ? moment(value) : (options.xFormat ?? String)(value)),
       },
       ...lines.map((line) => series(line, options.y)),

@@ -48,9 +48,9 @@ export function isStored(kind: string, symbol?: string): boolean {
   return markets.value.status.words("kind").includes(kind);
 }
 
-/** The newest row of a kind, of a coin or symbol if one is named, in seconds; NaN where there is none. */
-export function lastOf(kind: string, symbol?: string): number {
-  return Math.max(...timesOf("last", kind, symbol));
+/** The newest row of a kind, of a coin or symbol or on exchanges if named, in seconds; NaN where there is none. */
+export function lastOf(kind: string, symbol?: string, at?: string[]): number {
+  return Math.max(...timesOf("last", kind, symbol, at));
 }
 
 /** The oldest row of a kind of a coin or symbol, in seconds; NaN where there is none. */
@@ -58,14 +58,16 @@ export function firstOf(kind: string, symbol: string): number {
   return Math.min(...timesOf("first", kind, symbol));
 }
 
-function timesOf(end: "first" | "last", kind: string, symbol?: string): number[] {
+function timesOf(end: "first" | "last", kind: string, symbol?: string, at?: string[]): number[] {
   const { status } = markets.value;
   const kinds = status.words("kind");
   const symbols = status.words("symbol");
   const details = status.words("detail");
+  const exchanges = status.words("exchange");
   const found = Array.from(status.times(end)).filter((time, row) => {
     const name = symbols[row] ?? "";
-    const meant = symbol === undefined || name === symbol || coinOf(name) === symbol;
+    const here = at === undefined || at.includes(exchanges[row] ?? "");
+    const meant = here && (symbol === undefined || name === symbol || coinOf(name) === symbol);
     // No view shows what funding was predicted to be.
     return kinds[row] === kind && meant && details[row] !== "predicted" && Number.isFinite(time);
   });

@@ -4,7 +4,7 @@ import { Refusal, type Told, ask, askOrEmpty } from "../../api/client";
 import { Table } from "../../api/columns";
 import { HeatMap } from "../../charts/heatmap/data";
 import type { Address, Pane, Range } from "../../state/address";
-import { coinOf, firstOf, lastOf, markets, symbolsOf } from "../../state/markets";
+import { coinOf, exchangesOf, firstOf, lastOf, markets, symbolsOf } from "../../state/markets";
 
 const MINUTE = 60;
 const HOUR = 3_600;
@@ -151,7 +151,8 @@ const KINDS: Record<Pane, string[]> = {
 /** Where what is stored of a pane ends, if that is a day or more before a moment; NaN where there is nothing. */
 export function endOf(pane: Pane, symbol: string, end: number): number | null {
   const of = pane === "basis" ? coinOf(symbol) : symbol;
-  const known = KINDS[pane].map((kind) => lastOf(kind, of)).filter(Number.isFinite);
+  const at = pane === "funding" ? exchangesOf(symbol) : undefined; // it is weighted by open interest
+  const known = KINDS[pane].map((kind) => lastOf(kind, of, at)).filter(Number.isFinite);
   if (!known.length) return Number.NaN;
   const last = Math.max(...known);
   return last < end - DAY ? last : null;
