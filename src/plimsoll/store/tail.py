@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plimsoll.store.appended import appended
 from plimsoll.store.catalogue import Catalogue
-from plimsoll.store.journal import batches, read_segment
+from plimsoll.store.journal import batches
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -105,11 +106,9 @@ def extent(layout: Layout) -> tuple[datetime, datetime]:
             with suppress(OSError, pl.exceptions.PolarsError):  # sealed meanwhile
                 ends = pl.scan_parquet(path).select(first=pl.min("time"), last=pl.max("time"))
                 times += [time for time in ends.collect().row(0) if time is not None]
-    for path, _ in _segments(layout):
-        with suppress(FileNotFoundError):
-            for kind, frame in read_segment(path).batches:
-                if kind in _CLOCKS and frame.height:
-                    times += frame.select(pl.min("time"), last=pl.max("time")).row(0)
+    for kind, frame in appended(layout.journal).rows():
+        if kind in _CLOCKS and frame.height:
+            times += frame.select(pl.min("time"), last=pl.max("time")).row(0)
     now = datetime.now(tz=UTC)
     return min(times, default=now), max(times, default=now)
 
