@@ -20,7 +20,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from benchmarks.measure import MIB
-from benchmarks.page import CHROMIUM, FLAGS, READY
+from benchmarks.page import CHROMIUM, FLAGS, READY, built
 from benchmarks.server import RATE, resident, serving
 from plimsoll import session
 
@@ -48,6 +48,7 @@ FRAMES = """async () => {
 
 def run() -> dict[str, object]:
     """Serve a store that is appended to, to hostile clients and then to a page."""
+    built()
     with TemporaryDirectory() as folder:
         opened = session.open(Path(folder) / "store")
         opened.simulate("crash", coins=("BTC",), days=4)
