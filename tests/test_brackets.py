@@ -10,12 +10,13 @@ import pytest
 from msgspec.structs import replace
 
 import plimsoll
-from plimsoll import brackets
+from plimsoll import brackets, fits
 from plimsoll.analytics.margins import log_factors, tier_rates
 from plimsoll.market.instrument import Brackets
 from plimsoll.simulation.truth import Truth
 from plimsoll.store.reader import Reader
 from plimsoll.store.writer import Writer
+from plimsoll.validation import heatmap_score
 
 LINEAR, INVERSE = "BTC/USDT:USDT", "BTC/USD:BTC"
 DAYS, LEARNT = 12, 7
@@ -79,6 +80,27 @@ def test_sizes_measured_on_one_exchange_mend_the_prices_of_another(simulated, ex
     assert errors(positions, by_size) < 0.6 * before
     # The exchange's brackets forbid the largest 100x altogether.
     assert by_size.leverage[-1] < 100
+
+
+def test_a_score_knows_no_size_of_the_days_it_scores(simulated, monkeypatch):
+    first = Reader(simulated).read("candle", symbol=LINEAR)["time"].min()
+    tried = []
+
+    def kept(trial, *, every):
+        tried.append((trial, every))
+        raise InterruptedError  # before the score of so few days is stored
+
+    monkeypatch.setattr(heatmap_score, "score", kept)
+    monkeypatch.setattr(fits, "WARM", 2)
+    monkeypatch.setattr(fits, "LEARN", 1)
+    session, market = plimsoll.open(simulated), {"symbol": LINEAR, "exchange": "sim-a"}
+    with pytest.raises(InterruptedError):
+        session.score(**market, since=first + timedelta(days=LEARNT))
+    (trial, _), sizes = tried[0], {}
+    for day in (3, LEARNT):
+        sizes[day] = session.heatmap(**market, since=first + timedelta(days=day)).parameters.sizes
+    assert trial.parameters.sizes == sizes[3]
+    assert sizes[3].positions < sizes[LEARNT].positions
 
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

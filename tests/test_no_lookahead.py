@@ -36,6 +36,7 @@ QUESTIONS = {
     "funding_persistence": ("BTC",),
     "funding_dispersion": ("BTC",),
     "basis": ("BTC",),
+    "fair_value": ("BTC",),
     "carry": (PERPETUAL, "sim-a"),
     "arbitrage": ("BTC",),
     "options": ("BTC",),

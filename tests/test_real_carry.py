@@ -145,6 +145,21 @@ def test_eighteen_months_of_basis_are_small_beside_their_funding(session):
     assert abs(last["basis"]) < 0.01 * last["rates"]
 
 
+def test_perpetuals_lay_where_their_formula_puts_them(session):
+    """With a band they lay well below spot, on OKX, which had none then, above it."""
+    found = session.fair_value("BTC", rate=0.05).filter(symbol="BTC/USDT:USDT")
+    columns = ("premium", "fair", "frictionless")
+    medians = found.group_by("exchange").agg(pl.col(columns).median() * 1e4)
+    points = {exchange: values for exchange, *values in medians.iter_rows()}
+    for exchange in ("binance", "bybit"):
+        premium, fair, frictionless = points[exchange]
+        assert premium < -2
+        assert abs(premium - fair) < 0.7 * abs(premium - frictionless)
+    premium, fair, frictionless = points["okx"]
+    assert fair == frictionless
+    assert premium == pytest.approx(fair, abs=0.25)
+
+
 def test_the_forwards_of_real_options_make_a_curve(session):
     found = session.basis("BTC", every="1d")
     fixed = found.filter(kind="constant").drop_nulls("log")

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Costs"]
 
+_DEAREST = 5.0
+"""Beyond which a rate is taken for percent, fraction per year."""
+
 
 class Costs(Streams):
     """A store whose markets' carry is counted.
@@ -281,6 +284,52 @@ class Costs(Streams):
         step = None if every is None else duration(every)
         what = asked(exchange, since, until, as_of)
         return basis.term_structure(self._reader, symbol, what, step, band)
+
+    def fair_value(
+        self,
+        symbol: str,
+        *,
+        exchange: Exchanges = None,
+        since: When = None,
+        until: When = None,
+        as_of: When = None,
+        every: str = "8h",
+        rate: float | None = None,
+    ) -> pl.DataFrame:
+        """Return what perpetuals would be worth, and how far from it they lie; an estimate.
+
+        Prices are mark prices with their index; where there are none, closes with those of spot
+        on the same exchange.
+
+        Parameters
+        ----------
+        symbol : str
+            A perpetual, or a coin (``BTC``) for all of its perpetuals.
+        exchange : str or list of str, optional
+        since, until, as_of : datetime or str, optional
+        every : str
+            The step of the grid of time.
+        rate : float, optional, fraction per year
+            What holding the coin costs: interest on dollars less what the coin earns. If left
+            out, what dated futures pay at that time for 30 days, the median over all curves stored.
+
+        Returns
+        -------
+        DataFrame
+            What `analytics.fair_value.fair_values` returns; what is fair is null where the cost or
+            the exchange's formula is not known, and `reason` says so.
+
+        Raises
+        ------
+        NoSuchData
+            If no perpetual is stored with its index, or with spot.
+        ValueError
+            If the rate is beyond 500 % a year: not a fraction.
+        """
+        if rate is not None and not abs(rate) <= _DEAREST:
+            raise ValueError(f"a rate is a fraction per year, such as 0.05 for 5 %, not {rate:g}")
+        what = asked(exchange, since, until, as_of)
+        return basis.fair_value(self._reader, symbol, what, duration(every), rate)
 
 
 def _fees(spot: float, perpetual: float) -> dict[str, float]:

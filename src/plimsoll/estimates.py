@@ -73,8 +73,8 @@ class Estimates(Streams):
         rows : int, optional
             Join price rows to at most this many; by default each spans 0.1 %.
         parameters : Parameters, optional
-            Of the model, the settlement being that of each contract; if left out, the
-            priors, with the first maintenance bracket where one is stored.
+            Of the model, the settlement being that of each contract; if left out, the priors, with
+            the maintenance brackets that are stored, by size where wallets are read.
         fitted : bool
             Fit the leverage mix of each market to its liquidations; see `leverage`.
         measured : bool

@@ -9,25 +9,24 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from plimsoll import maps
+from plimsoll import brackets, maps
 from plimsoll.analytics import distances as learnt
 from plimsoll.analytics import measured as real
 from plimsoll.analytics.cells import trial as count
-from plimsoll.analytics.fitting import fitted_together
+from plimsoll.analytics.fitting import WARM, fitted_together
 from plimsoll.errors import NoSuchData
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import Symbol
 from plimsoll.measures.asking import Asked, rows_of
 from plimsoll.validation import heatmap_score
+from plimsoll.validation.heatmap_score import LEARN
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from plimsoll.analytics.cells import Trial
     from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
@@ -119,7 +118,7 @@ def score(
         If several markets could be meant, or there are too few days.
     """
     held = maps.history(reader, symbol, exchange, span=span, interval=interval)
-    tried = _trial(reader, held, span)
+    tried = _trial(reader, _unscored(reader, held, span), span)
     if not tried.orders.sum():
         raise NoSuchData(
             f"no liquidation of {held.exchange} {symbol} is stored in that span: without any, a "
@@ -186,8 +185,8 @@ def distances(
     Returns
     -------
     dict
-        By exchange and symbol. A market whose wallets were not read has the distances of those
-        that were, as they age on its own prices.
+        By exchange and symbol. A market of which no wallets were read, or too few, has the
+        distances of all of its coin, as they age on its own prices.
 
     Raises
     ------
@@ -204,10 +203,25 @@ def distances(
     found = {}
     for one in made.values():
         own = rows.filter(exchange=one.exchange, symbol=one.symbol)
-        found[one.exchange, one.symbol] = learnt.distances(
-            rows if own.is_empty() else own, one.parameters, one.bars
-        )
+        found[one.exchange, one.symbol] = _measured_distances(own, rows, one)
     return found
+
+
+def _measured_distances(own: pl.DataFrame, all_: pl.DataFrame, of: History) -> Distances:
+    """Return the distances of a market's own wallets, or of all of its coin where these are few."""
+    with suppress(ValueError):
+        return learnt.distances(own, of.parameters, of.bars)
+    return learnt.distances(all_, of.parameters, of.bars)
+
+
+def _unscored(reader: Reader, held: History, span: Span) -> History:
+    """Return a history with the sizes that were known before the first day that can be scored."""
+    times = held.bars["time"]
+    learnt = times[0].replace(hour=0, minute=0, second=0, microsecond=0)
+    until = min(held.since, learnt + timedelta(days=WARM + LEARN))
+    seen = until - maps.WARM_UP, until, span[2]
+    known = brackets.priors(reader, (held.exchange, held.symbol), (times[0], times[-1]), seen)
+    return replace(held, parameters=known)
 
 
 def _trial(reader: Reader, held: History, span: Span) -> Trial:

@@ -190,9 +190,9 @@ def standing(
         held = _held(reader, one, (None, until, as_of))
         stored = _stored(reader, one, held, (_last(held) - _REACH, until, as_of))
         known = stored.history(reader, interval)
-        chosen, fit, _ = _model(known, parameters)
+        chosen, fit, told = _model(known, parameters)
         found = stands(known.bars, chosen, fit)
-        return replace(found, exchange=known.exchange, symbol=known.symbol)
+        return replace(found, exchange=known.exchange, symbol=known.symbol, distances=told)
 
     wanted = _markets(reader, market, exchanges)
     made = _each(wanted, stand, "drawing")
@@ -307,8 +307,8 @@ def _markets(reader: Reader, market: str, exchanges: list[str]) -> list[Market]:
         reader.read("open_interest", exchanges=exchanges, symbol=market)  # which says what is
     if not found:
         raise NoSuchData(
-            f"no open interest is stored of a linear or inverse contract of {market} in dollars; "
-            "`plimsoll status` lists what is"
+            "no open interest is stored of a linear or inverse contract in dollars of "
+            f"{reader.called(market)}"
         )
     return sorted(found)
 

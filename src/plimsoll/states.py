@@ -428,8 +428,8 @@ class States(Streams):
             `stablecoins` (`analytics.macro.supply`), `chains` (the share of the coin's open
             interest on chains, `analytics.macro.chain_share`), `protocols` (all that stands
             open on chains, `analytics.macro.protocols`), `commitments`
-            (`analytics.macro.commitments`) and `institutional` (`analytics.macro.composite`);
-            None where nothing is stored.
+            (`analytics.macro.commitments`) and `institutional`
+            (`analytics.institutional.composite`); None where nothing is stored.
 
         Raises
         ------

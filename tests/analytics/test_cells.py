@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from plimsoll.analytics.cells import trial
 from plimsoll.analytics.inventory import Parameters
+from plimsoll.analytics.liquidation import bankruptcy_price, distance_factor
 from plimsoll.market.instrument import Brackets
 
 STEP = 0.01
@@ -151,18 +152,26 @@ def test_the_unit_is_the_mean_of_the_liquidations_inside_the_bars():
     assert trial(bars(rows), liquidations(*some, late), PRIOR).unit == 20
 
 
-@pytest.mark.parametrize(("side", "sign"), [("long", -1), ("short", 1)])
-def test_a_bankruptcy_price_tells_the_price_that_triggered_it(side, sign):
-    # Bankrupt at 40; with a maintenance of 0.5 % a long is liquidated at 40 / 0.995, a short at
-    # 40 / 1.005. A step of 0.001 tells the five buckets between.
-    bucket = math.floor(math.log(40) / 0.001)
-    prices = [40 * math.exp(-sign * 0.01), 40 * math.exp(sign * 0.01)]
+@pytest.mark.parametrize(
+    ("side", "settlement"),
+    [("long", "linear"), ("short", "linear"), ("long", "inverse"), ("short", "inverse")],
+)
+def test_a_bankruptcy_price_tells_the_price_that_triggered_it(side, settlement):
+    # Entered at 44 with 4 % of maintenance and 1 % of fee: linear, bankrupt at 44 · (1 ∓ 1/9) and
+    # liquidated at that over 1 ∓ 0.05; inverse, bankrupt at 44 / (1 ± 1/9), due at 1 ± 0.05 of it.
+    margins = {"side": side, "settlement": settlement}
+    broke = float(bankruptcy_price(44.0, 9, **margins))
+    due = 44 * float(distance_factor(9, 0.04, fee=0.01, **margins))
+    bucket = math.floor(math.log(due) / 0.001)
+    prices = [44.0, 30.0 if side == "long" else 60.0]
     bar = dict.fromkeys(("open", "close"), prices[0]) | {"high": max(prices), "low": min(prices)}
     frame = bars([(0, 0, 0, 0)] * 2).with_columns(**{name: pl.lit(p) for name, p in bar.items()})
-    event = liquidation(0, side, 0, 100.0, price=40.0, price_kind="bankruptcy")
-    made = trial(frame, liquidations(event), Parameters(step=0.001, maintenance=0.005), unit=100.0)
-    found = made.cells[made.orders > 0].tolist()
-    assert found == [[0, int(side == "short"), bucket - sign * 5]]
+    event = liquidation(0, side, 0, 100.0, price=broke, price_kind="bankruptcy")
+    priors = Parameters(
+        step=0.001, leverage=(2,), weights=(1,), maintenance=0.04, fee=0.01, settlement=settlement
+    )
+    made = trial(frame, liquidations(event), priors, unit=100.0)
+    assert made.cells[made.orders > 0].tolist() == [[0, int(side == "short"), bucket]]
 
 
 def test_a_liquidation_of_unknown_value_is_worth_its_amount_at_its_price():

@@ -176,7 +176,7 @@ def test_a_side_with_too_few_positions_has_the_mix_of_both() -> None:
     assert found.parameters.shorts == pytest.approx(found.pooled.weights) == (0.25, 0.75)
     assert found.sides["effective"].to_list() == pytest.approx([60, 20])
     assert found.sides["own"][1] == 0 < found.sides["own"][0]
-    assert "of both sides together (too few shorts)" in found.said
+    assert "by side, but shorts as all together (too few)" in found.said
 
 
 def test_each_side_has_as_much_of_its_own_liquidatable_part() -> None:
@@ -228,7 +228,7 @@ def test_a_tier_that_is_closed_sooner_lasts_less() -> None:
     assert told["positions"].to_list() == [100, 0, 75, 0]
     assert told["effective"].to_list() == pytest.approx([100, 0, 75, 0])
     assert told["own"].to_list() == pytest.approx([0, 0, 0.8823, 0], abs=1e-4)
-    assert found.said.endswith("x, of both sides together (too few shorts), by age")
+    assert found.said.endswith("x, by side, but shorts as all together (too few), by age")
     # Without prices nobody knows what the price took.
     assert distances(panel(25), FREE).parameters.lasting is None
 

@@ -368,6 +368,19 @@ def test_inverse_contracts_neither_open_nor_close_when_only_the_price_moves():
     assert not found.long_usd[2].any()
 
 
+def test_coverage_is_of_what_can_be_liquidated_on_both_sides():
+    # Two in three of what can be liquidated are longs; a side of which none can be tells nothing.
+    series = walk(40)
+    both = liquidation_map(series, Parameters(liquidatable=0.4, liquidatable_shorts=0.2))
+    alone = liquidation_map(series, Parameters(liquidatable=0.4, liquidatable_shorts=0.0))
+    other = liquidation_map(series, Parameters(liquidatable=0.0, liquidatable_shorts=0.2))
+    assert alone.known.any()
+    assert not alone.short_usd[alone.known].any()
+    np.testing.assert_allclose(both.coverage, (2 * alone.coverage + other.coverage) / 3)
+    none = liquidation_map(series, Parameters(liquidatable=0.0))
+    assert not none.known.any()
+
+
 @pytest.mark.parametrize(
     ("series", "options", "message"),
     [

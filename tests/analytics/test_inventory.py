@@ -155,6 +155,28 @@ def test_positions_leave_as_the_price_comes_nearer():
     assert stood[1.0][100.0] == pytest.approx(200.0, rel=0.1)
 
 
+def test_predicted_liquidations_are_those_that_stayed():
+    # Of 100 of 10x, 1/11.13 are left when the price has come ln(0.996/0.9); the rest was closed on
+    # the way. All are gone: of 0.5 · (400 + 0.2 · 200 / 2) = 210 closed, 110 are of the 100 of 5x
+    # and the 500 unplaced, and 10 are opened.
+    priors = Parameters(attrition=1.0, leverage=(5.0, 10.0), weights=(0.5, 0.5), closing=(1.0,) * 4)
+    rows = [still(100.0, 1_000.0), still(100.0, 1_400.0), still(90.0, 1_000.0, volume=600.0)]
+    _, record = run(rows, priors)
+    assert record.crossed[2, LONG] == pytest.approx([0, 100 / 11.13], rel=1e-3)
+    assert record.closed[2, LONG] == pytest.approx(210)
+    assert record.placed[2, LONG] == pytest.approx(100 * (1 - 110 / 600) + 10)
+
+
+@several
+@given(bars(unknown=False), parameters, intervals)
+def test_what_is_liquidated_was_shown_where_the_price_came(bars, parameters, interval):
+    record = inventory(parameters, interval).advance(bars, touched=True)
+    shown = np.zeros_like(record.crossed)
+    np.add.at(shown, (record.cells[:, 0], record.cells[:, 1]), record.touched)
+    atol = 1e-9 * bars[:, 6].max()
+    np.testing.assert_allclose(record.crossed, shown, rtol=1e-9, atol=atol)
+
+
 def test_on_arrival_the_farthest_are_fewest():
     # 1 + ln(0.996/0.9)/0.01 = 11.13 for 10x, 1 + ln(0.996/0.98)/0.01 = 2.62 for 50x.
     few = Parameters(leverage=(10.0, 50.0), weights=(0.5, 0.5), attrition=1.0)

@@ -103,8 +103,11 @@ def test_a_leverage_that_is_no_longer_allowed_is_closed_and_opened_no_more():
     assert subject.cells[:, 2].sum() == 0
     # The second 200 go to 3x and 10x by 0.3 and 0.5.
     assert subject.cells[0].sum(axis=(1, 2)) == pytest.approx([60 + 75, 100 + 125, 0])
-    with pytest.raises(ValueError, match="forbid every leverage"):
-        moved(still(3), dated([0.004, 0.004, 0.4]))
+    # At 40 % no leverage is left: all is liquidated, and nobody knows where the second 200 stand.
+    none, record = moved(frame, dated([0.004, 0.004, 0.4, 0.4]))
+    assert record.crossed[2].sum(axis=1) == pytest.approx([200.0, 200.0])
+    np.testing.assert_allclose(record.placed[2:], 0, atol=1e-9)
+    np.testing.assert_allclose(none.unplaced, record.placed[1] + record.unplaced[1] + 200)
     with pytest.raises(ValueError, match="need a column `time`"):
         moved(still(3).drop("time"), dated([0.004, 0.01]))
 
@@ -120,7 +123,7 @@ def walk(seed, n=120):
     return np.stack([*rows, volume, volume / 3, interest], axis=1)
 
 
-rates = st.lists(st.sampled_from([0.002, 0.004, 0.01, 0.03]), min_size=1, max_size=5)
+rates = st.lists(st.sampled_from([0.002, 0.004, 0.01, 0.03, 0.4]), min_size=1, max_size=5)
 
 
 @settings(max_examples=12)

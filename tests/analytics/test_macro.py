@@ -2,26 +2,15 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from tests.fakes.tables import rows
 
-from plimsoll.analytics import macro
+from plimsoll.analytics import institutional, macro
 from plimsoll.market import schema
-from plimsoll.market.schema import TABLES
 
 START = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-
-
-def rows(kind, records):
-    names = [name for name, dtype in TABLES[kind].schema.items() if dtype == schema.TIME]
-    given = {name for record in records for name in record}
-    overrides = {name: schema.TIME for name in names if name in given}
-    frame = pl.DataFrame(records, schema_overrides=overrides, infer_schema_length=None)
-    return TABLES[kind].conform(frame)
 
 
 def coins(*told):
@@ -148,128 +137,10 @@ def test_a_report_counts_from_the_friday_on():
         schema_overrides={"time": schema.TIME},
     )
     told = macro.commitments(reports((0, "133741", "dealer", 1, 2, 20)))
-    found = macro.regulated_share(told, amounts)["regulated_share"].to_list()
+    found = institutional.regulated_share(told, amounts)["regulated_share"].to_list()
     assert found[:5] == [None] * 5
     assert found[5:19] == [0.25] * 14  # 100 coins of 400
     assert found[19:] == [None] * 3  # a report of two weeks ago says nothing of today
-
-
-def hourly(closes, first=START - HOUR):
-    return rows(
-        "candle",
-        [
-            {
-                "exchange": "binance",
-                "symbol": "BTC/USDT:USDT",
-                "time": first + n * HOUR,
-                "interval": 3_600,
-                **dict.fromkeys(("open", "high", "low", "close"), float(close)),
-            }
-            for n, close in enumerate(closes)
-        ],
-    )
-
-
-def test_were_all_hours_alike_new_york_would_have_its_share_of_them():
-    closes = 100 * np.exp(0.01 * (np.arange(24 * 36 + 1) % 2))
-    share = macro.us_hours(hourly(closes))["us_hours_share"]
-    assert share.drop_nulls().to_list() == pytest.approx([5 * 7 / 168] * len(share.drop_nulls()))
-    assert share.null_count() == 27
-    assert len(share) > 30
-
-
-def test_of_a_day_that_is_not_over_nothing_is_told():
-    closes = 100 * np.exp(0.01 * (np.arange(24 * 30 + 1) % 2))
-    whole, seen = (macro.us_hours(hourly(closes[:n])) for n in (len(closes), len(closes) - 6))
-    assert whole["time"][-1] == START + timedelta(days=30)
-    assert seen.equals(whole.head(whole.height - 1))
-
-
-def test_a_market_that_moves_in_one_hour_of_new_york_alone_is_all_there():
-    """From 14:00 to 15:00 in UTC it is nine to ten in New York in winter."""
-    steps = np.array([1.0 if n % 24 == 14 and n // 24 % 7 < 5 else 0.0 for n in range(24 * 30)])
-    closes = 100 * np.exp(np.concatenate([[0.0], np.cumsum(0.01 * steps)]))
-    assert macro.us_hours(hourly(closes))["us_hours_share"].drop_nulls()[-1] == pytest.approx(1)
-
-
-def test_weekends_are_measured_against_days():
-    """A price that rises by 1 % an hour rises by 49 % over a weekend, and by 24 % in a day."""
-    closes = 100 * np.exp(0.01 * np.arange(24 * 60))
-    found = macro.weekends(hourly(closes))["weekend_gap"].drop_nulls()
-    assert found[-1] == pytest.approx(49 / 24)
-
-
-def test_the_premium_is_over_what_a_dollar_coin_costs():
-    """100,200 dollars on Coinbase, 100,100 USDT elsewhere, and 0.999 dollars for one."""
-    found = macro.premium(hourly([100_200] * 24), hourly([100_100] * 24), hourly([0.999] * 24))
-    assert found["coinbase_premium"][0] == pytest.approx(100_200 / (100_100 * 0.999) - 1)
-
-
-def daily(name, values):
-    return pl.DataFrame(
-        {"time": [START + n * DAY for n in range(len(values))], name: values},
-        schema_overrides={"time": schema.TIME, name: pl.Float64},
-    )
-
-
-def test_the_composite_is_the_average_percentile_of_what_is_known():
-    """The share is the highest of 40 days, and the gap the highest too, which is the least."""
-    found = macro.composite(
-        [daily("regulated_share", range(40)), daily("weekend_gap", range(40))]
-    ).row(-1, named=True)
-    assert found["regulated_share_percentile"] == pytest.approx(39.5 / 40)
-    assert found["weekend_gap_percentile"] == pytest.approx(0.5 / 40)
-    assert found["score"] == pytest.approx(0.5)
-    assert (found["known"], found["coinbase_premium"]) == (2, None)
-
-
-def test_parts_that_are_known_weigh_the_same_whatever_is_missing():
-    highest = [daily("basis_gap", range(40)), daily("volatility_slope", range(40))]
-    found = macro.composite([*highest, daily("weekend_gap", range(40))]).row(-1, named=True)
-    # Percentiles 39.5/40, 39.5/40 and 0.5/40: their mean, of three parts in six.
-    assert found["score"] == pytest.approx((39.5 + 39.5 + 0.5) / 120)
-    assert (found["known"], found["coverage"]) == (3, 3 / len(macro.PARTS))
-    assert found["regulated_share"] is None
-
-
-def test_the_basis_of_regulated_futures_is_beside_the_median_of_others():
-    """CME pays 9 % a year, others 5, 6 and 12: 9 less the median of 6 is 3 %."""
-    rows = [("cme", 0.09), ("binance", 0.05), ("okx", 0.06), ("deribit", 0.12)]
-    curves = pl.DataFrame(
-        [
-            {"time": START, "exchange": name, "kind": "constant", "maturity": term, "log": log}
-            for name, log in rows
-            for term in ("30d", "90d")
-        ]
-    ).with_columns(pl.when(pl.col("maturity") == "90d").then(9.0).otherwise("log").alias("log"))
-    assert macro.basis_gap(curves)["basis_gap"].to_list() == [pytest.approx(0.03)]
-    without = macro.basis_gap(curves.filter(pl.col("exchange") != "cme"))
-    alone = macro.basis_gap(curves.filter(pl.col("exchange") == "cme"))
-    assert without["basis_gap"].to_list() == alone["basis_gap"].to_list() == [None]
-
-
-def test_the_slope_of_volatility_is_far_less_near_where_both_are_known():
-    near = pl.DataFrame({"at": [START, START + DAY], "value": [0.4, 0.5]})
-    far = pl.DataFrame({"at": [START, START + DAY], "value": [0.45, None]})
-    found = macro.volatility_slope(near, far)
-    assert found["volatility_slope"].to_list() == [pytest.approx(0.05), None]
-
-
-def test_a_percentile_says_nothing_before_thirty_days():
-    found = macro.composite([daily("regulated_share", range(31))])
-    assert found["score"].null_count() == 29
-    assert found["known"].to_list() == [0] * 29 + [1, 1]
-    assert macro.composite([]).height == 0
-
-
-@given(st.integers(1, 39))
-def test_the_future_changes_no_score(cut):
-    values = np.random.default_rng(1).normal(size=(2, 40))
-    whole = macro.composite([daily("regulated_share", values[0]), daily("weekend_gap", values[1])])
-    known = macro.composite(
-        [daily("regulated_share", values[0][:cut]), daily("weekend_gap", values[1][:cut])]
-    )
-    assert known.equals(whole.head(cut))
 
 
 @pytest.mark.real

@@ -394,7 +394,7 @@ def test_spot_aggregate_trades_have_eight_columns_and_capital_booleans(publish):
         "trade",
     )
     time = datetime(2025, 1, 1, 0, 0, 0, 123456, tzinfo=UTC)
-    assert found.drop("exchange", "received").rows() == [
+    assert found.drop("exchange", "received", "origin").rows() == [
         ("BTC/USDT", time, time, 3000000001, "sell", 93000.0, 0.001, "aggregate"),
         (
             "BTC/USDT",

@@ -165,6 +165,43 @@ def test_one_contract_may_be_asked_for(session):
         session.basis("ETH")
 
 
+def test_perpetuals_are_held_against_what_is_fair(session):
+    """Spot is 50,080 at the first close; the inverse one is 5 dollars, 0.998 points, above it.
+
+    At 5 % it would be fair 4.544 points below. No future ends within 60 days, so that nothing
+    tells what holding costs where no rate is given.
+    """
+    found = session.fair_value("BTC", rate=0.05)
+    assert found.columns[:3] == ["time", "exchange", "symbol"]
+    first = {row["symbol"]: row for row in found.head(2).iter_rows(named=True)}
+    assert first[LINEAR]["premium"] == 0
+    assert first[INVERSE]["premium"] == pytest.approx(5 / 50_080)
+    assert first[INVERSE]["deviation"] == pytest.approx(5 / 50_080 + 4.544e-4, abs=1e-7)
+    untold = session.fair_value(LINEAR)
+    assert untold["fair"].null_count() == untold.height == found.height / 2
+    assert untold["premium"].null_count() == 0
+    assert untold["reason"].unique().to_list() == [
+        "no dated future tells what holding costs then; give a rate"
+    ]
+
+
+def test_what_has_no_fair_value_says_why(session):
+    with pytest.raises(NoSuchData, match="no perpetual of ETH is stored with its index"):
+        session.fair_value("ETH")
+    with pytest.raises(ValueError, match=r"such as 0\.05 for 5 %, not 50"):
+        session.fair_value("BTC", rate=50)
+
+
+def test_a_picture_of_what_is_fair_is_drawn_where_it_is_known(run, tmp_path):
+    drawn = tmp_path / "fair.png"
+    code, _, err = run("fair-value", "BTC", "--out", str(drawn))
+    assert code == 3
+    assert "no dated future tells what holding costs then; give a rate" in err
+    for symbol in ("BTC", LINEAR):
+        assert run("fair-value", symbol, "--rate", "0.05", "--out", str(drawn))[0] == 0
+        assert drawn.stat().st_size > 10_000
+
+
 def test_the_history_of_curves_is_on_a_grid(session):
     found = session.basis("BTC", exchange="binance", every="1d")
     assert found["time"].n_unique() == 10
@@ -199,6 +236,8 @@ def test_funding_is_weighted_by_volume(session):
         ("funding", "BTC", "--by", "time", "--every", "1d"),
         ("carry", "BTC"),
         ("carry", LINEAR, "--exchange", "binance", "--spot-fee", "0"),
+        ("fair-value", "BTC"),
+        ("fair-value", LINEAR, "--rate", "0.05", "--every", "1d"),
         ("basis", "BTC"),
         ("basis", "BTC", "--history", "--exchange", "binance"),
     ],

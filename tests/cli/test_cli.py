@@ -223,6 +223,24 @@ def test_measured_positions_stand_beside_the_map(run, tmp_path):
 
 
 @pytest.mark.usefixtures("store")
+def test_a_market_with_few_wallets_of_its_own_has_the_distances_of_its_coin(run, tmp_path):
+    many = {
+        "exchange": ["binance"] + ["bybit"] * 40,
+        "symbol": SYMBOL,
+        "time": START + timedelta(hours=238),
+        "wallet": [f"w{n}" for n in range(41)],
+        "side": "long",
+        "amount": 1.0,
+        "entry_price": 50_000.0,
+        "liquidation_price": 45_000.0,
+    }
+    pl.DataFrame(many).write_parquet(tmp_path / "position.parquet")
+    assert run("import", str(tmp_path / "position.parquet")).code == 0
+    said = run("heatmap", SYMBOL, "--exchange", "binance", "--measured").out
+    assert "the liquidation distances of 41 positions, binance, bybit" in said
+
+
+@pytest.mark.usefixtures("store")
 def test_clusters_of_measured_distances_stand_at_that_distance_from_what_was_traded(run, tmp_path):
     # By hand: at a maintenance of 0.4 %, who is liquidated at nine tenths of the entry has
     # 1/L = 1 - 0.9 · 0.996. Traded was from 49,900 to 50,601.
@@ -251,7 +269,9 @@ def test_clusters_of_measured_distances_stand_at_that_distance_from_what_was_tra
         assert rows["price_high"][at] < 0.9 * 50_601 * 1.001
     said = run(*words).out
     assert "9.65x 100%" in said
-    assert "leverage mix is from the liquidation distances of measured positions" in said
+    assert "leverage mix from the liquidation distances of 40 positions, binance" in said
+    assert "by side, but shorts as all together (too few), of any age; maintenance" in said
+    assert rows["said"][0] in said
     asked = plimsoll.open().provenance
     parts = asked(SYMBOL, 44_000, 46_000, measured=True).filter(side="long")
     assert parts["leverage"].unique().to_list() == pytest.approx([1 / (1 - 0.9 * 0.996)])
@@ -305,12 +325,17 @@ def test_of_several_markets_one_that_cannot_be_fitted_is_left_out(run, tmp_path)
     for name in ("open_interest_okx", "candles_okx"):
         assert run("import", str(tmp_path / f"{name}.parquet")).code == 0
     session = plimsoll.open()
+    said = run("heatmap", SYMBOL, "--exchange", "okx").out
+    # 240 stamps are the ends of 239 bars, the first of which has none before it.
+    assert "in 238 bars open interest changed by more than was traded" in said
+    assert "more than was traded" not in run("heatmap", SYMBOL, "--exchange", "binance").out
     with pytest.raises(ValueError, match="both must be in one unit"):
         session.leverage(SYMBOL, exchange="okx")
     found = session.leverage("BTC")
     assert [one.exchange for one in found] == ["binance", "bybit"]
     drawn = session.heatmap("BTC", fitted=True)
-    assert drawn.fits == 2
+    assert drawn.fits == 0  # no liquidation of theirs is stored
+    assert "leverage mix is a prior, not fitted" in drawn.said
     assert "okx" in drawn.exchange
 
 

@@ -31,6 +31,7 @@ QUESTIONS = {
     "funding_persistence": "BTC",
     "funding_dispersion": "BTC",
     "basis": "BTC",
+    "fair_value": "BTC",
     "arbitrage": "BTC",
     "option_history": "BTC",
     "liquidations": "BTC",
@@ -78,8 +79,9 @@ def test_a_span_that_ends_before_it_begins_is_refused(session, question):
 
 
 def test_a_coin_that_is_not_stored_is_told_how_to_find_one(session):
-    with pytest.raises(NoSuchData, match="did you mean BTC"):
-        session.funding("btc")
+    for ask in (session.funding, session.heatmap, session.clusters):
+        with pytest.raises(NoSuchData, match="did you mean BTC"):
+            ask("btc")
     with pytest.raises(NoSuchData, match="plimsoll status"):
         session.open_interest("NOPE")
 

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 import plimsoll
+from plimsoll.store.reader import Reader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,5 +68,35 @@ def test_the_basis_of_regulated_futures_is_a_part_where_it_is_stored(tmp_path: P
     assert found is not None
     assert found["basis_gap"].to_numpy() == pytest.approx(0.03, abs=1e-9)
     assert found["known"][-1] == 1
-    assert found["coverage"][-1] == pytest.approx(1 / 6)
+    assert found["coverage"][-1] == pytest.approx(1 / 7)
     assert found["score"].null_count() == 29
+
+
+def test_blocks_in_a_simulated_market_are_the_share_that_was_put_there(tmp_path: Path) -> None:
+    """The simulated exchange trades on the screen alone; of its trades each third is made a block.
+
+    Once nine days are there, the last seven that are over are the second to the eighth.
+    """
+    session = plimsoll.open(tmp_path / "simulated")
+    session.simulate("calm", coins=("BTC",), days=9)
+    found = session.macro("BTC")["institutional"]
+    assert found is not None
+    assert found["block_share"].to_list()[-2:] == [0.0, 0.0]
+    reader = Reader(tmp_path / "simulated")
+    trades = reader.read("trade", symbol="BTC/USD:BTC").with_row_index("n")
+    marked = trades.with_columns(
+        origin=pl.when(pl.col("n") % 3 == 0).then(pl.lit("block")).otherwise("origin")
+    ).drop("n")
+    quotes = reader.read("option_quote", symbol="BTC/USD:BTC")
+    quotes.write_parquet(tmp_path / "option_quote.parquet")
+    marked.write_parquet(tmp_path / "trade.parquet")
+    other = plimsoll.open(tmp_path / "marked")
+    assert other.import_files(sorted(tmp_path.glob("*.parquet"))).failed == []
+    told = other.macro("BTC")["institutional"]
+    assert told is not None
+    last = told["time"].max()
+    assert isinstance(last, datetime)
+    week = marked.filter(pl.col("time").is_between(last - 7 * DAY, last, closed="left"))
+    blocks = week.filter(pl.col("origin") == "block")["amount"].sum() / week["amount"].sum()
+    assert 0.2 < blocks < 0.5
+    assert told["block_share"][-1] == pytest.approx(blocks)

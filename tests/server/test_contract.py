@@ -57,7 +57,7 @@ def test_whatever_is_asked_the_answer_is_one_that_was_described(described, path:
     @given(described[path]["GET"].as_strategy(), st.fixed_dictionaries({}, optional=REAL))
     def answered(case, real: dict[str, str]) -> None:
         case.query.update({name: real[name] for name in real if name in case.query})
-        answer = case.call()
+        answer = case.call(timeout=60)
         assert answer.status_code < 500 or answer.status_code == 503, answer.text
         case.validate_response(answer, excluded_checks=[positive_data_acceptance])
 

@@ -26,3 +26,10 @@ NEUTRAL_IN_FOUR_HOURS = 0.219
 FUTURE, SPOT, DAYS = 61_500.0, 60_000.0, 90.0
 SIMPLE, LOG, COMPOUNDED = 0.101389, 0.100142, 0.105328
 """0.025 · 365 / 90; ln 1.025 · 365 / 90; 1.025^(365 / 90) - 1, by hand to six places."""
+
+FAIR = [(0.05, 0.1095, -0.543), (0.05, 0.0, 0.457)]
+"""What holding costs a year, interest of funding, fair premium in basis points.
+
+(κ - ι) / (κ - g) - 1 with κ = 1095, by hand: -0.0595 / 1094.95 and 0.05 / 1094.95. The form is of
+D. Ackerer, J. Hugonnier and U. Jermann, "Perpetual futures pricing".
+"""

@@ -78,23 +78,23 @@ def test_leverages_are_chosen_by_keyboard_and_kept_in_the_address(opened: Opened
     page.keyboard.press("x")
     page.wait_for_selector("details[data-menu=leverage][open]")
     page.keyboard.press("Enter")  # the first tier, 2x
-    page.wait_for_url("**leverage=3,5,10,20,25,50,100**")
+    page.wait_for_url("**leverage=3,5,10,20,25,50**")
     opened.settle()
-    shows(page, "only leverage 3, 5, 10, 20, 25, 50, 100 of it")
+    shows(page, "only leverage 3, 5, 10, 20, 25, 50 of it")
     assert total() != whole
     assert page.evaluate("document.activeElement.dataset.key") == "leverage-2"
     page.get_by_role("button", name="10×", exact=True).click()
-    page.wait_for_url("**leverage=3,5,20,25,50,100**")
+    page.wait_for_url("**leverage=3,5,20,25,50**")
     opened.settle()
     page.wait_for_function(
         "(before) => document.querySelector('.clusters').innerText !== before", arg=clusters
     )
     page.reload()
     opened.settle()
-    shows(page, "only leverage 3, 5, 20, 25, 50, 100 of it")
+    shows(page, "only leverage 3, 5, 20, 25, 50 of it")
     page.keyboard.press("L")
     page.wait_for_selector("details[data-menu=leverage]")
-    shows(page, "杠杆 6/8")
+    shows(page, "杠杆 5/7")
     assert opened.said == []
 
 

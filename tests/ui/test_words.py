@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from plimsoll import maps
-from plimsoll.analytics import basis, carry, distances, grading, statements
+from plimsoll.analytics import basis, carry, distances, fair_value, grading, statements
 from plimsoll.server import problems
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +54,13 @@ def test_every_kind_of_problem_has_words():
 
 
 def test_what_the_server_always_writes_alike_has_words():
-    said = {*basis.STATES, carry.UNPRICED, carry.NEVER_TOGETHER, *maps.IMPLIED.split(", ")}
+    said = {
+        *fair_value.REASONS.values(),
+        *basis.STATES,
+        carry.UNPRICED,
+        carry.NEVER_TOGETHER,
+        *maps.IMPLIED.split(", "),
+    }
     said |= {
         maps.MARKED,
         grading.BOTH_SIDES,

@@ -5,9 +5,10 @@ side liquidated in that bucket had to go. Scores are made of cells alone. That t
 is given, so a map earns nothing for it; that something stood there is what it has to know.
 
 A realised liquidation belongs to the touched cell of its bar and side that is nearest to its price.
-Where the exchange tells the bankruptcy price, the price that triggered it is recovered with the
-maintenance rate of an order of that size. What happened in bars that touched no cell of its side is
-*outside*, and counted. Dollars are counted in *orders*: divided by their mean, and rounded.
+Where the exchange tells the bankruptcy price B, the price that triggered it is recovered with the
+maintenance rate m of an order of that size: B / (1 ∓ m) of linear contracts, B (1 ± m) of inverse.
+What happened in bars that touched no cell of its side is *outside*, and counted. Dollars are
+counted in *orders*: divided by their mean, and rounded.
 """
 
 from __future__ import annotations
@@ -322,8 +323,9 @@ def _triggered(
     asked = inside.select(bar=bar, notional=notional)
     rate = _rates(asked["notional"].to_numpy(), asked["bar"].to_numpy(), brackets, parameters)
     is_long = pl.col("side") == "long"
-    left = pl.when(is_long).then(1 - pl.lit(rate)).otherwise(1 + pl.lit(rate))
-    trigger = pl.when(pl.col("price_kind") == "bankruptcy").then(pl.col("price") / left)
+    margin = pl.when(is_long).then(1).otherwise(-1) * pl.lit(rate + parameters.fee)
+    over = 1 / (1 - margin) if parameters.settlement == "linear" else 1 + margin
+    trigger = pl.when(pl.col("price_kind") == "bankruptcy").then(pl.col("price") * over)
     return inside.select(
         bar=bar,
         side=pl.when(is_long).then(0).otherwise(1),

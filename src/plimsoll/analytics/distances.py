@@ -49,7 +49,11 @@ __all__ = ["FARTHEST", "LEAST", "Distances", "distances"]
 FARTHEST = 0.9
 """What is liquidated farther from its entry than this, as a fraction of it, is taken for never."""
 BY_SIDE, BOTH_ALIKE = "by side", "of both sides alike"
-TOO_FEW = {side: f"of both sides together (too few {side}s)" for side in ("long", "short")}
+TOO_FEW = {
+    ("long",): "by side, but longs as all together (too few)",
+    ("short",): "by side, but shorts as all together (too few)",
+    ("long", "short"): "of both sides together (too few of each)",
+}
 BY_AGE, ANY_AGE = "by age", "of any age"
 """Whose mix it is, in words."""
 LEAST = 30.0
@@ -101,8 +105,8 @@ class Distances:
     def statement(self) -> dict[str, object]:
         """Where the mix is from; see `statements.MAPPED`."""
         sides = BY_SIDE
-        if few := self.sides.filter(pl.col("effective") < LEAST)["side"].to_list():
-            sides = TOO_FEW[few[0]]
+        if few := tuple(self.sides.filter(pl.col("effective") < LEAST)["side"].sort()):
+            sides = TOO_FEW[few]
         elif not (self.sides["own"] > 0).any():
             sides = BOTH_ALIKE
         aged = self.ages is not None and (self.ages["own"] > 0).any()

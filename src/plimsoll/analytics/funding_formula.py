@@ -20,6 +20,7 @@ __all__ = [
     "NEUTRAL",
     "Formula",
     "average_premium",
+    "band",
     "neutral",
     "predicted",
     "premium_index",
@@ -108,6 +109,30 @@ def neutral() -> pl.Expr:
         .when((exchange != "okx") | ~changing)
         .then(usual)
         .alias("neutral")
+    )
+
+
+def band() -> pl.Expr:
+    """Return how near the interest a premium moves nothing, fraction per 8 hours.
+
+    An expression over `exchange` and `time`; null where `neutral` is, but of no symbol alone.
+
+    Examples
+    --------
+    >>> pl.DataFrame({
+    ...     "time": datetime(2026, 1, 1, tzinfo=UTC), "exchange": ["okx", "deribit", "kraken"]
+    ... }).select(band())["band"].to_list()
+    [0.0005, 0.00025, None]
+    """
+    exchange, time = pl.col("exchange"), pl.col("time")
+    bands = {name: formula.band for name, formula in FORMULAS.items() if formula.rests}
+    usual = exchange.replace_strict(bands, default=None, return_dtype=pl.Float64)
+    return (
+        pl.when((exchange == "okx") & (time < _OKX[0]))
+        .then(0.0)
+        .when((exchange != "okx") | (time >= _OKX[1]))
+        .then(usual)
+        .alias("band")
     )
 
 

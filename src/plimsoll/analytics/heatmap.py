@@ -18,9 +18,9 @@ from plimsoll.analytics.averaged import Averaged
 from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.inventory import Parameters
 from plimsoll.analytics.inventory_margins import changes
-from plimsoll.analytics.inventory_state import OPEN_INTEREST, marks, matrix
+from plimsoll.analytics.inventory_state import OPEN_INTEREST, covered, marks, matrix
 from plimsoll.analytics.margins import described, in_force, statement
-from plimsoll.analytics.statements import LARGEST, english
+from plimsoll.analytics.statements import LARGEST, english, leverage_mix
 from plimsoll.analytics.tiers import Ranges, among, by_tier
 from plimsoll.analytics.windows import grids
 
@@ -84,7 +84,7 @@ class HeatMap:
     fit : Fitted or None
         What the leverage mix was fitted to; None where it is not, and of several markets.
     fits : int
-        How many markets' mixes are fitted.
+        How many markets' mixes are fitted to liquidations.
     distances : Distances or None
         The measured distances that its leverage mix is from; None where it is not from any. Of
         several markets, those of the largest.
@@ -290,20 +290,7 @@ class HeatMap:
 
     def statements(self) -> Iterator[dict[str, object]]:
         """Yield what must be said wherever the map is shown, each with its `code` and figures."""
-        if self.fit is not None:
-            tells = self.fit.identified.any()
-            yield {"code": "fitted" if tells else "fitted_nothing", "orders": self.fit.orders}
-            if self.fit.clamped:
-                yield {"code": "clamped"}
-        elif self.fits:
-            yield {"code": "fitted_markets", "markets": self.fits}
-        elif self.distances is not None:
-            yield self.distances.statement
-        else:
-            yield {"code": "prior"}
-        if self.shown is not None:
-            tiers = ", ".join(f"{one:.3g}" for one in self.shown)
-            yield {"code": "only_tiers", "tiers": tiers or "none"}
+        yield from leverage_mix(self.fit, self.distances, self.fits, self.shown)
         yield statement(self.parameters, "" if self.markets is None else LARGEST)
         for row in self._changed().iter_rows(named=True):
             since = f"{row['time']:%Y-%m-%d %H:%M}"
@@ -422,14 +409,14 @@ def liquidation_map(
         short_usd=usd[:, 1],
         **_join(seen, every),
         open_interest_usd=_published(contracts[0], shown, record) * price[shown],
-        coverage=record.coverage.mean(axis=1),
+        coverage=covered(record.coverage, parameters.reachable),
         crossed=_swept(seen, record.crossed[start:, :, kept], price[start:]),
         crossed_on_trades=_on_trades(moved, contracts, seen, price, kept),
         inconsistent=int(record.inconsistent.sum()),
         maintenance=changes(bars, parameters),
         parameters=parameters,
         fit=fit,
-        fits=int(fit is not None),
+        fits=int(fit is not None and fit.orders > 0),
         limits=limits,
         shown=None if kept.all() else tuple(map(float, np.compress(kept, parameters.leverage))),
     )

@@ -22,8 +22,8 @@ it. For each bar, in this order:
 
 0. *Predict.* Where a column is wanted, copy what stands at the bar's open. It knows nothing of
    the bar but its open price.
-1. *Cross.* A long's bucket touched by the low, a short's touched by the high, is emptied: these
-   are the predicted liquidations.
+1. *Cross.* A long's bucket touched by the low, a short's touched by the high, is emptied: what
+   was shown there are the predicted liquidations.
 2. *Flow.* Solve the identities above.
 3. *Age.* A share :math:`1 - e^{-h/w}` of each class of width :math:`w` moves to the next.
 4. *Close.* Closings beyond those crossed (a liquidation is a closing: it is not taken out twice)
@@ -360,11 +360,6 @@ class Inventory:
         ----------
         brackets : int
             Which of the parameters' are in force.
-
-        Raises
-        ------
-        ValueError
-            If they forbid every leverage.
         """
         if brackets == self.brackets:
             return
@@ -417,8 +412,8 @@ class Inventory:
     def coverage(self) -> float:
         """How much of what can be liquidated has a known entry; NaN where there is nothing."""
         total = np.array(self.parameters.reachable) * self._state.open_interest[0]
-        known = np.minimum(1.0, self.placed[total > 0] / total[total > 0])
-        return float(known.mean()) if len(known) else math.nan
+        known = np.minimum(total, self.placed).sum()
+        return float(known / total.sum()) if total.any() else math.nan
 
     @property
     def unplaced(self) -> Floats:

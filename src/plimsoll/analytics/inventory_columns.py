@@ -27,7 +27,16 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-__all__ = ["bucket_of", "lasting", "show", "split", "touch", "worth"]
+__all__ = [
+    "bucket_of",
+    "lasting",
+    "left",
+    "show",
+    "split",
+    "touch",
+    "worth",
+    "worth_shown",
+]
 
 
 @njit(cache=True, nogil=True)
@@ -57,7 +66,7 @@ def show(
     alike = laws.lasting.shape[1] == 0
     for side in range(2):
         stored, factor = state.sums[side], worth(side, state.decay)
-        factors = _worth_shown(side, laws, state)
+        factors = worth_shown(side, laws, state)
         start = max(laws.first, view[0])
         stop = min(laws.first + stored.shape[1], view[0] + view[1] * column.shape[1])
         at = view[0] + (touched - view[0]) // view[1] * view[1]  # the row the price stands in
@@ -74,7 +83,7 @@ def show(
                     held = 0.0
                     for age in range(len(factor)):
                         held += factors[tier, age] * state.cells[side, tier, age, place]
-                    mass += held * _left(side, tier, away, laws)
+                    mass += held * left(side, tier, away, laws)
             else:
                 for age in range(len(factor)):
                     mass += factor[age] * stored[age, place]
@@ -102,7 +111,7 @@ def split(
     touched = bucket_of(price, laws.step)
     at = (touched - view[0]) // view[1]
     for side in range(2):
-        factors = _worth_shown(side, laws, state)
+        factors = worth_shown(side, laws, state)
         start = max(laws.first, view[0])
         stop = min(laws.first + stored.shape[3], view[0] + view[1] * tiers.shape[2])
         for this in range(start, stop):
@@ -112,7 +121,7 @@ def split(
                     mass = 0.0
                     for age in range(stored.shape[2]):
                         mass += factors[tier, age] * stored[side, tier, age, place]
-                    mass *= _left(side, tier, abs(this - touched), laws)
+                    mass *= left(side, tier, abs(this - touched), laws)
                     tiers[side, tier, row] += max(0.0, mass)
 
 
@@ -121,15 +130,15 @@ def touch(cell: NDArray[np.int64], laws: Laws, state: State, mass: Floats) -> No
     """Write what stands in a cell, tier by tier; nothing does outside the window."""
     side, row = cell[1], cell[2] - laws.first
     if 0 <= row < state.cells.shape[3]:
-        factors = _worth_shown(side, laws, state)
+        factors = worth_shown(side, laws, state)
         for tier in range(state.cells.shape[1]):
             for age in range(state.cells.shape[2]):
                 mass[tier] += factors[tier, age] * state.cells[side, tier, age, row]
-            mass[tier] = max(0.0, mass[tier] * _left(side, tier, 0, laws))
+            mass[tier] = max(0.0, mass[tier] * left(side, tier, 0, laws))
 
 
 @njit(forceinline=True)
-def _left(side: int, tier: int, away: int, laws: Laws) -> Any:
+def left(side: int, tier: int, away: int, laws: Laws) -> Any:
     """Return what part of a tier is left so many buckets from its liquidation."""
     return laws.left[side, tier, away] if away < laws.left.shape[2] else 1.0
 
@@ -151,7 +160,7 @@ def worth(side: int, decay: Floats) -> Any:
 
 
 @njit(forceinline=True)
-def _worth_shown(side: int, laws: Laws, state: State) -> Any:
+def worth_shown(side: int, laws: Laws, state: State) -> Any:
     """Return what one stored unit of each tier and class is worth where it is shown."""
     tiers, ages = state.held.shape[1:]
     found = np.zeros((tiers, ages))

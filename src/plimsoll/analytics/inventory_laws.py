@@ -36,11 +36,6 @@ def laws(parameters: Parameters, interval: timedelta, grid: Grid, brackets: int 
     grid : Grid
     brackets : int
         Which of the parameters' are in force.
-
-    Raises
-    ------
-    ValueError
-        If they forbid every leverage.
     """
     shift = log_factors(parameters, brackets)
     hours = np.diff([0.0, *parameters.ages])
@@ -61,7 +56,10 @@ def laws(parameters: Parameters, interval: timedelta, grid: Grid, brackets: int 
 
 
 def _weight(parameters: Parameters, brackets: int) -> Floats:
-    """Return how new positions spread over the tiers, as brackets allow; shape (sides, tiers)."""
+    """Return how new positions spread over the tiers, as brackets allow; shape (sides, tiers).
+
+    Where these forbid every leverage it is zero: what is opened then has no place.
+    """
     mixes = parameters.weights, parameters.shorts or parameters.weights
     weight = np.asarray(mixes, dtype=np.float64)
     if brackets == 0:
@@ -69,12 +67,7 @@ def _weight(parameters: Parameters, brackets: int) -> Floats:
     before, now = (admitted(parameters, at) for at in (0, brackets))
     weight = weight * np.divide(now, before, out=now, where=before > 0)
     total = weight.sum(axis=1, keepdims=True)
-    if not total.all():
-        raise ValueError(
-            f"the brackets at place {brackets} of the parameters forbid every leverage of "
-            f"{parameters.leverage}"
-        )
-    found: Floats = weight / total
+    found: Floats = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
     return found
 
 

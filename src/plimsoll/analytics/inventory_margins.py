@@ -10,7 +10,7 @@ of a side moves alike, with side :math:`d = \pm 1` and fee :math:`f` by
 
 What comes to stand where the price is, the next bar crosses. New positions are opened at a leverage
 as far as its initial margin exceeds the maintenance and the brackets allow it; the rest of its
-weight goes to the others.
+weight goes to the others. Where none is allowed, as before a delisting, what opens is unplaced.
 
 References
 ----------

@@ -27,7 +27,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
-from plimsoll.analytics.inventory_columns import bucket_of, show, split, touch, worth
+from plimsoll.analytics.inventory_columns import (
+    bucket_of,
+    left,
+    show,
+    split,
+    touch,
+    worth,
+    worth_shown,
+)
 from plimsoll.analytics.inventory_state import (
     CLOSE,
     HIGH,
@@ -95,9 +103,9 @@ def advance(
         if priced:
             for side in range(2):
                 reached = bucket_of(reach[t, side], laws.step)
-                _cross(side, reached, laws.first, state, record.crossed[t, side])
+                _cross(side, reached, laws, state, record.crossed[t, side])
         _age(laws, state)
-        _pend(bar, record.crossed[t], state)
+        _pend(bar, state)
         if priced and not math.isnan(bar[OPEN_INTEREST]):
             record.inconsistent[t] = _trade(
                 bar[CLOSE], bar[OPEN_INTEREST], laws, state, record.opened[t], record.closed[t]
@@ -183,25 +191,31 @@ def _cover(complete: bool, laws: Laws, state: State, column: int, record: Record
 
 
 @njit(forceinline=True)
-def _cross(side: int, reached: int, first: int, state: State, crossed: Floats) -> None:
-    """Take out every bucket the price touches, into `crossed` by tier."""
+def _cross(side: int, reached: int, laws: Laws, state: State, crossed: Floats) -> None:
+    """Take out every bucket the price touches; into `crossed`, by tier, goes what was shown there.
+
+    What attrition took before is gone as well: flows count it among the closed.
+    """
     frontier = state.frontier[side]
     start, stop = (reached, frontier + 1) if side == LONG else (frontier, reached + 1)
     if start >= stop:
         return
     tiers, ages = state.cells.shape[1:3]
-    factor = worth(side, state.decay)
+    factor, factors = worth(side, state.decay), worth_shown(side, laws, state)
     for tier in range(tiers):
+        gone = 0.0
         for age in range(ages):
             stored = 0.0
-            for row in range(start - first, stop - first):
+            for row in range(start - laws.first, stop - laws.first):
                 stored += state.cells[side, tier, age, row]
                 state.cells[side, tier, age, row] = 0.0
                 state.sums[side, age, row] = 0.0
-            crossed[tier] += factor[age] * stored
+            gone += factor[age] * stored
+            crossed[tier] += factors[tier, age] * stored
             state.known[side, age] -= stored
             state.held[side, tier, age] -= stored
-        crossed[tier] = max(0.0, crossed[tier])
+        state.crossed[side] += max(0.0, gone)
+        crossed[tier] = max(0.0, crossed[tier] * left(side, tier, 0, laws))
     state.frontier[side] = start - 1 if side == LONG else stop
 
 
@@ -217,7 +231,7 @@ def _age(laws: Laws, state: State) -> None:
 
 
 @njit(forceinline=True)
-def _pend(bar: Floats, crossed: Floats, state: State) -> None:
+def _pend(bar: Floats, state: State) -> None:
     """Join the bar to those that wait for the next known open interest."""
     pending = state.pending
     pending[HIGH] = np.fmax(pending[HIGH], bar[HIGH])
@@ -225,8 +239,6 @@ def _pend(bar: Floats, crossed: Floats, state: State) -> None:
     pending[VOLUME] += bar[VOLUME]
     pending[TAKER_BUY] += bar[TAKER_BUY]
     state.waiting[0] += 1
-    for side in range(2):
-        state.crossed[side] += crossed[side].sum()
 
 
 @njit(forceinline=True)

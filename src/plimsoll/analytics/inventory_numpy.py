@@ -163,7 +163,7 @@ class _Side:
         weights = np.array(self.mix)
         for tier, before in enumerate(self.first):
             weights[tier] *= allowed[tier] / before if before else allowed[tier]
-        self.weights = weights / weights.sum()
+        self.weights = weights / (weights.sum() or 1.0)
         edges = np.arange(self.grid.rows + 1.0)
         for tier, moved in enumerate(shift - self.shift):
             by = moved / self.grid.step
@@ -204,9 +204,10 @@ class _Side:
 
     def cross(self, extreme: float) -> Floats:
         touched = self.touched(extreme)
-        crossed: Floats = self.cells[:, :, touched].sum(axis=(1, 2))
+        mass = self.cells[:, :, touched].sum(axis=2)
+        crossed: Floats = (mass * self.lasting()).sum(axis=1) * self.left(np.array([0]))[:, 0]
         self.cells[:, :, touched] = 0.0
-        self.gone += float(crossed.sum())
+        self.gone += float(mass.sum())
         return crossed
 
     def age(self) -> None:

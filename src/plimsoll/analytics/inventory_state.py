@@ -27,6 +27,7 @@ __all__ = [
     "Laws",
     "Record",
     "State",
+    "covered",
     "marks",
     "matrix",
 ]
@@ -102,7 +103,7 @@ class State(NamedTuple):
     waiting : ndarray of int, shape (1,)
         How many bars those are.
     crossed : ndarray, shape (sides,)
-        What was crossed in them.
+        What was taken out where the price came in them.
     """
 
     cells: Floats
@@ -128,6 +129,7 @@ class Record(NamedTuple):
         How much of what can be liquidated has a known entry.
     open_interest : ndarray, shape (columns,)
     crossed : ndarray, shape (bars, sides, tiers)
+        What was liquidated: what was shown where the price came, less what attrition had taken.
     opened, closed, placed, unplaced : ndarray, shape (bars, sides)
     inconsistent : ndarray of bool, shape (bars,)
     tiers : ndarray of float32, shape (columns, sides, tiers, view rows)
@@ -187,6 +189,27 @@ def matrix(bars: pl.DataFrame) -> Floats:
         row = int(broken.arg_true()[0])
         raise ValueError(f"bar {row} cannot be: {frame.row(row, named=True)}")
     return np.ascontiguousarray(frame.to_numpy(), dtype=np.float64)
+
+
+def covered(coverage: Floats, reachable: tuple[float, float]) -> Floats:
+    """Return how much of what can be liquidated on either side has a known entry.
+
+    Parameters
+    ----------
+    coverage : ndarray, shape (columns, sides), fraction
+    reachable : (float, float), fraction
+        What part of each side can be liquidated; a side of which nothing can does not count.
+
+    Returns
+    -------
+    ndarray, shape (columns,), fraction
+        NaN where nothing can be.
+    """
+    share = np.array(reachable)
+    if not share.any():
+        return np.full(len(coverage), math.nan)
+    whole: Floats = np.average(coverage[:, share > 0], axis=1, weights=share[share > 0])
+    return whole
 
 
 def marks(bars: pl.DataFrame) -> Floats | None:

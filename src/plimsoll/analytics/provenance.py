@@ -16,7 +16,8 @@ from plimsoll.analytics.bars import in_contracts, spacing
 from plimsoll.analytics.clusters import clusters
 from plimsoll.analytics.inventory import Grid
 from plimsoll.analytics.inventory_state import marks, matrix
-from plimsoll.analytics.margins import in_force, log_factors
+from plimsoll.analytics.margins import in_force, log_factors, statement
+from plimsoll.analytics.statements import LARGEST, english, leverage_mix
 from plimsoll.analytics.tiers import among
 from plimsoll.market.symbols import Symbol
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from plimsoll.analytics.distances import Distances
     from plimsoll.analytics.fitting import Fitted
     from plimsoll.analytics.inventory import Parameters
     from plimsoll.analytics.tiers import Ranges
@@ -78,7 +80,11 @@ class Standing:
     brackets : int
         Which of the parameters' were in force then.
     fit : Fitted or None
-        What the leverage mix was fitted to; None where it is a prior.
+        What the leverage mix was fitted to; None where it is not.
+    distances : Distances or None
+        The measured distances that its leverage mix is from; None where it is not from any.
+    shown : tuple of float or None
+        Which leverages alone are in it; None where all are.
     exchange, symbol : str or None
     """
 
@@ -93,6 +99,8 @@ class Standing:
     parameters: Parameters
     brackets: int = 0
     fit: Fitted | None = None
+    distances: Distances | None = None
+    shown: tuple[float, ...] | None = None
     exchange: str | None = None
     symbol: str | None = None
 
@@ -114,7 +122,8 @@ class Standing:
     def only(self, leverage: Ranges | None) -> Standing:
         """Return what stands at some leverages alone; see `tiers.ranges`."""
         kept = among(self.parameters.leverage, leverage)
-        return replace(self, usd=np.where(kept[:, None, None], self.usd, 0.0))
+        shown = None if kept.all() else tuple(np.compress(kept, self.parameters.leverage).tolist())
+        return replace(self, usd=np.where(kept[:, None, None], self.usd, 0.0), shown=shown)
 
     def is_of(self, now: datetime) -> bool:
         """Return whether this is near enough a moment to count as what stood then."""
@@ -320,8 +329,8 @@ def peaks(
         `exchanges`, `leverages` and `ages`, lists of structs; of the `leverage` that holds most in
         the first of these markets: `entry_low`, `entry_high`, and when that market's price was
         there, `traded_first` and `traded_last`;
-        and for all rows alike the `time` of the newest market, `coverage` of all of them, and
-        which are left out, `absent`.
+        and for all rows alike the `time` of the newest market, `coverage` of all of them, which are
+        left out, `absent`, and what the map assumes, `said`.
     """
     newest = max(one.time for one in standing)
     standing, fresh = _of_now(standing, newest)
@@ -339,6 +348,7 @@ def peaks(
             "time": newest,
             "coverage": _coverage(standing, fresh),
             "absent": [*absent, *behind],
+            "said": _said(fresh, largest),
         }
         for row in found.iter_rows(named=True)
     ]
@@ -427,6 +437,15 @@ def _limits(fresh: list[Standing], moved: list[float], row: dict[str, Any]) -> d
     return {"value_usd_p10": float(low), "value_usd_p90": float(high)}
 
 
+def _said(fresh: Sequence[Standing], largest: Standing) -> str:
+    """Return what must be said wherever these clusters are shown, of several the largest's."""
+    alone = len(fresh) == 1
+    fits = sum(one.fit is not None and one.fit.orders > 0 for one in fresh)
+    fit, market = (largest.fit, "") if alone else (None, LARGEST)
+    mix = leverage_mix(fit, largest.distances, fits, largest.shown)
+    return f"an estimate: {'; '.join(english([*mix, statement(largest.parameters, market)]))}"
+
+
 def _basis(one: Standing, largest: Standing) -> float:
     """Return a future's price over the largest market's, in whole rows; one for a perpetual."""
     if _expiry(one) is None:
@@ -458,14 +477,8 @@ def _coverage(standing: Sequence[Standing], fresh: Sequence[Standing]) -> float 
 
 _PEAKS: dict[str, Any] = {
     "side": pl.String,
-    "price_low": pl.Float64,
-    "price_high": pl.Float64,
-    "price": pl.Float64,
-    "distance": pl.Float64,
-    "volatilities": pl.Float64,
-    "value_usd": pl.Float64,
-    "value_usd_p10": pl.Float64,
-    "value_usd_p90": pl.Float64,
+    **dict.fromkeys(("price_low", "price_high", "price", "distance", "volatilities"), pl.Float64),
+    **dict.fromkeys(("value_usd", "value_usd_p10", "value_usd_p90"), pl.Float64),
     "exchanges": pl.List(
         pl.Struct({"exchange": pl.String, "symbol": pl.String, "share": pl.Float64})
     ),
@@ -481,4 +494,5 @@ _PEAKS: dict[str, Any] = {
     "time": pl.Datetime("us", "UTC"),
     "coverage": pl.Float64,
     "absent": pl.List(pl.String),
+    "said": pl.String,
 }

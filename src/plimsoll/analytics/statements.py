@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from plimsoll.analytics.distances import Distances
+    from plimsoll.analytics.fitting import Fitted
 
     Statement = Mapping[str, Any]
 
-__all__ = ["FINDING", "GRADED", "LARGEST", "MAPPED", "english"]
+__all__ = ["FINDING", "GRADED", "LARGEST", "MAPPED", "english", "leverage_mix"]
 
 FINDING = pl.Struct({"code": pl.String, "figure": pl.Float64, "named": pl.String})
 """A reason for a grade: its code, its number, and what it names; null where it has none."""
@@ -95,3 +98,37 @@ def english(statements: Iterable[Statement]) -> list[str]:
     """
     words = GRADED | MAPPED
     return [words[one["code"]].format(**one) for one in statements]
+
+
+def leverage_mix(
+    fit: Fitted | None,
+    distances: Distances | None,
+    fits: int = 0,
+    shown: Sequence[float] | None = None,
+) -> Iterator[dict[str, object]]:
+    """Yield where a map's leverage mix is from.
+
+    Parameters
+    ----------
+    fit : Fitted or None
+        What it was fitted to; None of several markets.
+    distances : Distances or None
+        The measured distances it is from.
+    fits : int
+        Of several markets, how many are fitted.
+    shown : sequence of float, optional
+        Which leverages alone are shown.
+    """
+    if fit is not None:
+        tells = fit.identified.any()
+        yield {"code": "fitted" if tells else "fitted_nothing", "orders": fit.orders}
+        if fit.clamped:
+            yield {"code": "clamped"}
+    elif fits:
+        yield {"code": "fitted_markets", "markets": fits}
+    elif distances is not None:
+        yield distances.statement
+    else:
+        yield {"code": "prior"}
+    if shown is not None:
+        yield {"code": "only_tiers", "tiers": ", ".join(f"{one:.3g}" for one in shown) or "none"}

@@ -36,6 +36,7 @@ COMMANDS = {
     "flow": ("plimsoll.cli.crowd:flow", "What takers bought and sold."),
     "funding": ("plimsoll.cli.carry:funding", "What leverage costs, and for how long."),
     "basis": ("plimsoll.cli.carry:basis", "What dated futures pay over spot."),
+    "fair-value": ("plimsoll.cli.carry:fair_value", "What perpetuals would be worth."),
     "carry": ("plimsoll.cli.carry:carry", "What carry has earned, net of fees."),
     "options": ("plimsoll.cli.options:options", "What options say, and what they hold."),
     "liquidations": (

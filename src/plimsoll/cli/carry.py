@@ -12,6 +12,7 @@ from plimsoll.analytics.basis import BAND
 from plimsoll.analytics.carry import FEES
 from plimsoll.cli import flags
 from plimsoll.cli.output import answer, needs_rows, percent, table
+from plimsoll.errors import NoSuchData
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from plimsoll.cli.flags import Output, Span
 
-__all__ = ["basis", "carry", "funding"]
+__all__ = ["basis", "carry", "fair_value", "funding"]
 
 _FRACTIONS = (
     *("rate", "apr", "excess", "cumulative", "percentile", "ties"),
@@ -27,6 +28,7 @@ _FRACTIONS = (
     *("weighted", "median", "lowest", "highest", "spread", "coverage"),
     *("rates", "funding", "basis", "fees", "net"),
     *("simple", "log", "compounded", "roll_yield", "7d", "30d", "90d", "180d", "90d-30d"),
+    *("premium", "cost", "interest", "frictionless", "fair", "deviation", "annual"),
 )
 _DIGITS = {"days": 1, "half_life_hours": 1, **dict.fromkeys(_FRACTIONS[1:], 6)}
 _NEVER_SHOWN = ("since", "until", "autocorrelation", "interval_changes", "reason")
@@ -218,6 +220,61 @@ def basis(
             curve.draw(frame, path, title=title)
 
     answer(output, frame, parameters, _words(shown, title=title, last=last, foot=foot), picture)
+
+
+@click.command("fair-value")
+@click.argument("symbol")
+@click.option("--every", default="8h", show_default=True, help="The step.")
+@click.option(
+    "--rate",
+    type=float,
+    help="What a year of holding the coin costs, fraction; what dated futures pay if left out.",
+)
+@flags.span
+@flags.store
+@flags.output
+def fair_value(
+    symbol: str, *, every: str, rate: float | None, span: Span, store: Path | None, output: Output
+) -> None:
+    """Show what perpetuals would be worth if funding paid for what holding costs.
+
+    SYMBOL is a perpetual, or a coin for all of its perpetuals. An estimate:
+    premium is F / S - 1, fair the premium at which funding, as the exchange
+    makes it, pays what holding the coin costs; frictionless, if all of the
+    premium passed into funding. annual is the deviation from fair in a year.
+    """
+    frame = session.open(store).fair_value(symbol, every=every, rate=rate, **span.arguments)
+    parameters = {"symbol": symbol, "every": every, "rate": rate, **span.arguments}
+    title = f"Fair value of perpetuals, an estimate, {symbol}"
+    newest = frame.filter(pl.col("time") == pl.col("time").max().over("exchange", "symbol"))
+    several = newest.height > 1
+    shown = (newest if several else frame).drop("interest", "quoted", "source", "reason")
+    names = pl.format("{} {}", "exchange", "symbol").str.join(", ")
+    unknown = newest.drop_nulls("reason").group_by("reason", maintain_order=True).agg(names=names)
+    foot = unknown.select(pl.format("{}: {}", "names", "reason")).to_series().to_list()
+    drawn = f"{title}: how far from it" if several else title
+
+    def picture(path: Path) -> None:
+        from plimsoll.picture import series  # noqa: PLC0415 (only for pictures)
+
+        if frame["fair"].null_count() == frame.height:
+            raise NoSuchData("; ".join(foot))
+        series.draw(_deviations(frame), path, title=drawn, unit="basis points of the index")
+
+    words = _words(shown, title=title, last=None if several else 24, foot=foot)
+    answer(output, frame, parameters, words, picture)
+
+
+def _deviations(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return of one market its premium and what is fair, of several how far they lie from it."""
+    if frame.select("exchange", "symbol").n_unique() == 1:
+        return frame.select("time", pl.col("premium", "fair", "frictionless") * 1e4)
+    named = frame.drop_nulls("deviation").select(
+        "time",
+        name=pl.format("{} {}", "exchange", "symbol"),
+        deviation=pl.col("deviation") * 1e4,
+    )
+    return named.pivot("name", index="time", values="deviation").sort("time")
 
 
 def _missing(frame: pl.DataFrame) -> list[str]:

@@ -12,9 +12,10 @@ from plimsoll.cli import flags
 from plimsoll.cli.output import SAID, answer, dollars, percent, readable, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from plimsoll.analytics.heatmap import HeatMap
     from plimsoll.cli.flags import Output
 
 __all__ = ["clusters", "heatmap", "swept"]
@@ -82,11 +83,7 @@ def heatmap(
         if drawn.markets is not None:
             last = drawn.markets.filter(pl.col("time") == pl.col("time").max()).drop("time")
             table(readable(last), title="The markets in the last column", right=SAID)
-        if drawn.absent:
-            click.echo(f"without a map: {', '.join(drawn.absent)}")
-        click.echo("dollars that would be liquidated within that distance of the last price")
-        click.echo(swept(drawn.swept()))
-        click.echo(f"{drawn.said}; --out map.png")
+        click.echo("\n".join(_told(drawn)))
 
     answer(output, drawn.to_frame(), parameters, words, picture)
 
@@ -146,22 +143,31 @@ def clusters(
         if found.is_empty():
             click.echo(f"nothing stands within {percent(reach)} of the price of {symbol}")
             return
-        time, covered, absent = found.select(pl.col("time", "coverage", "absent").first()).row(0)
+        facts = pl.col("time", "coverage", "absent", "said").first()
+        time, covered, absent, said = found.select(facts).row(0)
         title = f"Clusters of predicted liquidations, {symbol}, {time:%Y-%m-%d %H:%M} UTC"
         table(_cluster_words(found), title=title, right=("distance", "in σ", "dollars"))
         click.echo("σ: a day's volatility; entered: most of the largest market in it")
         click.echo(f"entries are known of {percent(covered)} of what can be liquidated")
         if absent:
             click.echo(f"without a map now: {', '.join(absent)}")
-        mix = "a prior, not fitted"
-        if fit:
-            mix = "fitted where liquidations are stored, else a prior"
-        elif measured:
-            mix = "from the liquidation distances of measured positions"
-        alone = f", only leverage {leverage} shown" if leverage else ""
-        click.echo(f"an estimate: leverage mix is {mix}{alone}")
+        click.echo(said)
 
     answer(output, found, {"symbol": symbol, **asked}, words)
+
+
+def _told(drawn: HeatMap) -> Iterator[str]:
+    """Yield what is to be known of a map."""
+    if drawn.absent:
+        yield f"without a map: {', '.join(drawn.absent)}"
+    yield "dollars that would be liquidated within that distance of the last price"
+    yield swept(drawn.swept())
+    if drawn.inconsistent > len(drawn) / 2:
+        yield (
+            f"in {drawn.inconsistent} bars open interest changed by more than was traded: are both "
+            "in one unit? Check the contract's size"
+        )
+    yield f"{drawn.said}; --out map.png"
 
 
 def swept(said: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import click
 import polars as pl
 
 from plimsoll import session
-from plimsoll.analytics.macro import PARTS
+from plimsoll.analytics.institutional import PARTS
 from plimsoll.cli import flags
 from plimsoll.cli.output import SAID, give, readable, table
 from plimsoll.errors import NoSuchData

@@ -99,19 +99,11 @@ def rows_of(reader: Reader, kind: str, market: str, asked: Asked) -> pl.DataFram
         coin = None if market == EVERY else market
         symbols = sorted({series.symbol for series in reader.series(kind, exchanges, coin=coin)})
     if not symbols:
-        raise NoSuchData(f"no {kind} is stored for any contract of {_called(reader, market)}")
+        raise NoSuchData(f"no {kind} is stored for any contract of {reader.called(market)}")
     return pl.concat(
         reader.read(kind, symbol=symbol, exchanges=exchanges, since=since, until=until, as_of=as_of)
         for symbol in symbols
     )
-
-
-def _called(reader: Reader, coin: str) -> str:
-    """Return a coin that is not stored, with what to do about it."""
-    held = {series.symbol.split("/")[0] for series in reader.series()}
-    if coin.upper() in held - {coin}:
-        return f"{coin}; did you mean {coin.upper()}?"
-    return f"{coin or 'a coin without a name'}; `plimsoll status` lists what is"
 
 
 def stored(reader: Reader, kind: str, market: str, asked: Asked) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Dated futures against spot, as stored."""
+"""Dated and perpetual futures against spot, as stored."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from plimsoll.analytics import basis
+from plimsoll.analytics.fair_value import fair_values
 from plimsoll.errors import NoSuchData
-from plimsoll.measures.asking import rows_of
+from plimsoll.market.symbols import Symbol
+from plimsoll.measures.asking import rows_of, since
 from plimsoll.measures.prices import closes, spot_of
 
 if TYPE_CHECKING:
@@ -19,9 +21,10 @@ if TYPE_CHECKING:
     from plimsoll.store.layout import Series
     from plimsoll.store.reader import Reader
 
-__all__ = ["term_structure"]
+__all__ = ["fair_value", "term_structure"]
 
 STALE = timedelta(hours=8)
+_DAY = timedelta(days=1)
 _LATELY = timedelta(days=32)
 _QUOTE = {
     "time": pl.Datetime("us", "UTC"),
@@ -83,11 +86,15 @@ def _quotes_of_futures(reader: Reader, market: str, asked: Asked) -> pl.DataFram
     stored = _stored(reader, market, asked)
     dated = {(s.exchange, s.symbol) for s in stored if s.kind != "option_quote"}
     for exchange, symbol in sorted(dated):
-        found = _marks(reader, exchange, symbol, asked)
-        if not found.height:
-            found = _trades(reader, exchange, symbol, asked)
-        parts.append(found.select(list(_QUOTE)))
+        parts.append(_beside_spot(reader, exchange, symbol, asked))
     return pl.concat(parts)
+
+
+def _beside_spot(reader: Reader, exchange: str, symbol: str, asked: Asked) -> pl.DataFrame:
+    found = _marks(reader, exchange, symbol, asked)
+    if not found.height:
+        found = _trades(reader, exchange, symbol, asked)
+    return found.select(list(_QUOTE))
 
 
 def _marks(reader: Reader, exchange: str, symbol: str, asked: Asked) -> pl.DataFrame:
@@ -137,3 +144,48 @@ def _quotes_of_options(reader: Reader, market: str, asked: Asked) -> pl.DataFram
             .select(list(_QUOTE))
         )
     return pl.concat(parts).sort("exchange", "symbol", "time")
+
+
+def fair_value(
+    reader: Reader, market: str, asked: Asked, every: timedelta, rate: float | None
+) -> pl.DataFrame:
+    """Return how far perpetuals lie from what is fair; see `Session.fair_value`."""
+    start = None if asked.since is None else asked.since - STALE
+    quotes = _quotes_of_perpetuals(reader, market, asked._replace(since=start))
+    known = since(basis.on_grid(quotes, every, STALE), asked.since)
+    if not known.height:
+        raise NoSuchData(
+            f"no perpetual of {market} is stored with its index, or with spot, in that span of time"
+        )
+    if rate is not None:
+        return fair_values(known.with_columns(cost=pl.lit(rate)))
+    cost = _costs(reader, market.split("/", maxsplit=1)[0], asked)
+    return fair_values(known.sort("time").join_asof(cost, on="time", tolerance=_DAY))
+
+
+def _quotes_of_perpetuals(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
+    """Return prices of perpetuals that settle in their coin or quote, beside the index or spot."""
+    held = {
+        (series.exchange, series.symbol)
+        for kind in ("mark_price", "candle")
+        for series in reader.series(kind, asked.exchanges)
+        if market in {series.symbol, series.symbol.split("/")[0]}
+    }
+    parts = [pl.DataFrame(schema=_QUOTE)]
+    for exchange, symbol in sorted(held):
+        contract = Symbol.parse(symbol)
+        if contract.kind == "perpetual" and contract.settlement != "quanto":
+            parts.append(_beside_spot(reader, exchange, symbol, asked))
+    return pl.concat(parts)
+
+
+def _costs(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
+    """Return what holding a coin costs, by day: the median log basis of 30 days of all curves."""
+    start = None if asked.since is None else asked.since - 2 * _DAY
+    anywhere = asked._replace(exchanges=[], since=start)
+    try:
+        curves = term_structure(reader, coin, anywhere, _DAY, basis.BAND)
+    except NoSuchData:
+        return pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "cost": pl.Float64})
+    month = curves.filter((pl.col("kind") == "constant") & (pl.col("maturity") == "30d"))
+    return month.drop_nulls("log").group_by("time").agg(cost=pl.col("log").median()).sort("time")

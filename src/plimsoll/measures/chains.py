@@ -13,12 +13,13 @@ from plimsoll.market.symbols import Symbol, family
 from plimsoll.measures.asking import rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from plimsoll.measures.asking import Asked
     from plimsoll.store.reader import Reader
 
-__all__ = ["STALE", "last_known", "opening", "pieces", "quotes", "trades"]
+__all__ = ["STALE", "last_known", "opening", "pieces", "quotes", "traded", "trades"]
 
 STALE = timedelta(hours=12)
 """How old a quote may be to stand for the present: chains are collected every few hours."""
@@ -77,12 +78,27 @@ def last_known(reader: Reader, market: str, asked: Asked) -> datetime:
 
 def trades(reader: Reader, chain: pl.DataFrame, asked: Asked) -> pl.DataFrame | None:
     """Return trades of options in the markets of a chain, None where none is stored."""
-    found = []
-    for exchange, symbol in chain.select(BOOK).unique().sort(BOOK).iter_rows():
+    found = list(traded(reader, chain.select(BOOK).unique().sort(BOOK).iter_rows(), asked))
+    whole = pl.concat(found) if found else None
+    return whole if whole is not None and whole.height else None
+
+
+def traded(
+    reader: Reader, books: Iterable[tuple[str, ...]], asked: Asked
+) -> Iterator[pl.DataFrame]:
+    """Yield trades of options, a month of one market at a time.
+
+    Parameters
+    ----------
+    reader : Reader
+    books : iterable of tuple of str
+        Exchange and name of each family of options.
+    asked : Asked
+        Its end and `as_of` count.
+    """
+    for exchange, symbol in books:
         span = reader.span("trade", [exchange], symbol)
-        if span is None:
-            continue
-        for since, until in _cut(*span, asked.until):
+        for since, until in () if span is None else _cut(*span, asked.until):
             rows = reader.read(
                 "trade",
                 exchanges=[exchange],
@@ -91,9 +107,7 @@ def trades(reader: Reader, chain: pl.DataFrame, asked: Asked) -> pl.DataFrame | 
                 until=until,
                 as_of=asked.as_of,
             )
-            found.append(rows.filter(_IS_OPTION))
-    whole = pl.concat(found) if found else None
-    return whole if whole is not None and whole.height else None
+            yield rows.filter(_IS_OPTION)
 
 
 def opening(reader: Reader, market: str, asked: Asked, told: pl.DataFrame) -> pl.DataFrame:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plimsoll.analytics import institutional, smile, volatility_index
 from plimsoll.analytics import macro as beyond
-from plimsoll.analytics import smile, volatility_index
 from plimsoll.analytics.basis import BAND
 from plimsoll.analytics.chain import looked_at
 from plimsoll.analytics.open_interest import aggregate
@@ -18,7 +18,7 @@ from plimsoll.measures import basis, chains
 from plimsoll.measures.asking import Asked, rows_of, since, stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from plimsoll.store.reader import Reader
@@ -63,14 +63,19 @@ def _all(reader: Reader, kind: str, asked: Asked) -> pl.DataFrame:
 def _institutional(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
     """Return the composite of those parts for which something is stored."""
     candles = _longest(reader, coin, asked)
-    made = [beyond.us_hours(candles), beyond.weekends(candles), _premium(reader, coin, asked)]
+    made = [
+        institutional.us_hours(candles),
+        institutional.weekends(candles),
+        _premium(reader, coin, asked),
+    ]
     reports = stored(reader, "commitment", coin, asked._replace(exchanges=[]))
     held = stored(reader, "open_interest", coin, asked)
     if reports.height and held.height:
         elsewhere = aggregate(held, _DAY, _FRESH)
-        made.append(beyond.regulated_share(beyond.commitments(reports), elsewhere))
+        made.append(institutional.regulated_share(beyond.commitments(reports), elsewhere))
     made += [_basis_gap(reader, coin, asked), _slope(reader, coin, asked)]
-    return beyond.composite(made)
+    made.append(institutional.block_share(_option_trades(reader, coin, asked)))
+    return institutional.composite(made)
 
 
 def _basis_gap(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
@@ -80,10 +85,10 @@ def _basis_gap(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
     if not any(
         series.symbol.startswith(f"{coin}/")
         for kind in kinds
-        for series in reader.series(kind, [beyond.REGULATED])
+        for series in reader.series(kind, [institutional.REGULATED])
     ):
         return pl.DataFrame()
-    return beyond.basis_gap(basis.term_structure(reader, coin, anywhere, _DAY, BAND))
+    return institutional.basis_gap(basis.term_structure(reader, coin, anywhere, _DAY, BAND))
 
 
 def _slope(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
@@ -103,8 +108,18 @@ def _slope(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
             rows = chains.quotes(reader, coin, anywhere, within[0], within[-1] + _INSTANT)
             largest = smile.largest(looked_at(rows, within, chains.STALE)[0])
             near, far = (volatility_index.index(largest, term) for term in _TERMS)
-            found.append(beyond.volatility_slope(near, far))
+            found.append(institutional.volatility_slope(near, far))
     return pl.concat(found) if found else pl.DataFrame()
+
+
+def _option_trades(reader: Reader, coin: str, asked: Asked) -> Iterator[pl.DataFrame]:
+    """Return the trades of a coin's options, wherever chains of them are stored."""
+    books = {
+        (series.exchange, series.symbol)
+        for series in reader.series("option_quote")
+        if series.symbol.split("/")[0] == coin
+    }
+    return chains.traded(reader, sorted(books), asked)
 
 
 def _longest(reader: Reader, market: str, asked: Asked) -> pl.DataFrame:
@@ -131,7 +146,7 @@ def _length(span: tuple[datetime, datetime] | None, ends: list[datetime]) -> tim
 def _premium(reader: Reader, coin: str, asked: Asked) -> pl.DataFrame:
     """Return Coinbase's premium where all three of its prices are stored."""
     anywhere = asked._replace(exchanges=[])
-    return beyond.premium(
+    return institutional.premium(
         _longest(reader, f"{coin}/USD", asked._replace(exchanges=[_COINBASE])),
         _longest(reader, f"{coin}/USDT", anywhere),
         _longest(reader, "USDT/USD", anywhere),

@@ -284,8 +284,9 @@ def _words(figure: Figure, heat_map: HeatMap, title: str, source: str) -> None:
         fontsize=9.5,
     )
     join = -(-len(heat_map) // _CANDLES)
+    where = "" if heat_map.markets is None else " in the largest market"
     drawn = (
-        f"{_shares(p)} of open interest taken as liquidatable, of which "
+        f"{_shares(p)} of open interest taken as liquidatable{where}; of what can be liquidated "
         f"{100 * np.median(covered):.0f} % has a known entry (median). "
         f"Columns of {_span(heat_map.interval)}, candles of {_span(heat_map.interval * join)}."
     )

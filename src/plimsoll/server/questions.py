@@ -150,6 +150,7 @@ QUESTIONS = (
     Question("/funding-persistence", "funding_persistence"),
     Question("/funding-dispersion", "funding_dispersion"),
     Question("/basis", "basis"),
+    Question("/fair-value", "fair_value"),
     Question("/carry", "carry"),
     Question("/arbitrage", "arbitrage"),
     Question("/options", "options", answers.of_options),

@@ -198,6 +198,13 @@ class Reader:
         notes = sorted(self.layout.sources.glob("*.json"))
         return [json.loads(note.read_text(encoding="utf-8")) for note in notes]
 
+    def called(self, coin: str) -> str:
+        """Return a coin of which nothing of a kind is stored, with what to do about it."""
+        held = {series.symbol.split("/")[0] for series in self.series()}
+        if coin.upper() in held - {coin}:
+            return f"{coin}; did you mean {coin.upper()}?"
+        return f"{coin or 'a coin without a name'}; `plimsoll status` lists what is"
+
     def _gathered(self, matching: list[Series], asked: Asked) -> pl.DataFrame:
         for _ in range(_TRIES):
             try:

@@ -20,8 +20,9 @@ no OI: moves           the same, with volume in proportion to the bar's move
 =====================  ===========================================================================
 
 The last two are the map's *twins*: all it has but open interest, whose first known amount and mean
-volume, over all bars, they are told. Beside these stand the map before it is fitted, and the fitted
-map as it stood at midnight: a forecast of the whole day to come.
+volume, over all bars, they are told. Beside these stand the map before it is fitted, and one of the
+prior's assumptions with its mix fitted, as it stood when an hour, four or the day began: a forecast
+of all the time to come until the next.
 """
 
 from __future__ import annotations

@@ -434,6 +434,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/fair-value": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Return what perpetuals would be worth, and how far from it they lie; an estimate */
+        get: {
+            parameters: {
+                query: {
+                    /** @description A perpetual, or a coin (`BTC`) for all of its perpetuals. */
+                    symbol: string;
+                    /** @description Only this exchange; repeat it for several. All that are stored if left out. */
+                    exchange?: string[];
+                    /** @description From this time on, `since ≤ time`: an ISO date or time in UTC (`2026-01-15`, `2026-01-15T08:00Z`), or a span before now (`30m`, `8h`, `7d`). */
+                    since?: string;
+                    /** @description Before this time, `time < until`; written as `since`. */
+                    until?: string;
+                    /** @description Use only what was known by then, in the version known by then; written as `since`. */
+                    as_of?: string;
+                    /** @description The step of the grid of time. */
+                    every?: string;
+                    /** @description What holding the coin costs: interest on dollars less what the coin earns. If left out, what dated futures pay at that time for 30 days, the median over all curves stored. Unit: fraction per year. */
+                    rate?: number;
+                };
+                header?: {
+                    /** @description `wait=SECONDS`: if the answer takes longer, say how far it is (202) and go on; ask the same again within five seconds, or it is given up. */
+                    Prefer?: string;
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The answer, as columns. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/flow": {
         parameters: {
             query?: never;

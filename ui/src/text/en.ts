@@ -313,6 +313,8 @@ export const en = {
     curveNote: "over spot, a year, simple; by days to run",
     dispersion: "Funding between exchanges",
     dispersionNote: "a year: lowest, median and highest market",
+    fair: "Perpetuals against fair value",
+    fairNote: "an estimate: premium over spot less that at which funding pays what dated futures cost; the farthest few are cut off",
     highest: "highest",
     median: "median",
     lowest: "lowest",

@@ -306,6 +306,8 @@ export const zh: Words = {
     curveNote: "相对现货，单利年化；按剩余天数",
     dispersion: "交易所间资金费率差异",
     dispersionNote: "年化：最低、中位与最高的市场",
+    fair: "永续合约与公允价值",
+    fairNote: "估计值：相对现货的溢价，减去资金费率恰好支付持币成本（按交割合约）时的溢价；最极端的少数值被截去",
     highest: "最高",
     median: "中位",
     lowest: "最低",

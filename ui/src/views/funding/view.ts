@@ -10,6 +10,7 @@ import { type Column, place, sheetOf, table } from "../../panel/table";
 import { type Address, RANGES, address, go } from "../../state/address";
 import { coinOf, markets } from "../../state/markets";
 import { say } from "../../text";
+import { fixed } from "../../text/told";
 import { Loader } from "../loader";
 import { type View, changed } from "../view";
 import {
@@ -22,6 +23,7 @@ import {
   loadBasis,
   loadDispersion,
 } from "./basis";
+import { deviations, fairSheet, loadFair, unknown } from "./fair";
 import { type Market, loadMarkets, loadWeighted } from "./load";
 
 const COLOURS = ["series", "series-2", "series-3", "series-4", "long", "short"];
@@ -37,11 +39,13 @@ class FundingView implements View {
   readonly #history: Panel;
   readonly #curve: Panel;
   readonly #dispersion: Panel;
+  readonly #fair: Panel;
   readonly #basis: Panel;
   readonly #earned: Panel;
   #basisTable = Table.empty;
   #earnedTable = Table.empty;
   #spread = Table.empty;
+  #fairTable = Table.empty;
   #markets: Market[] = [];
   #sorts = { table: "exchange", basis: "exchange", earned: "-net" };
   #undo: (() => void)[] = [];
@@ -73,6 +77,7 @@ class FundingView implements View {
       name: "funding-dispersion",
       sheet: () => rawSheet(this.#spread, ["median", "lowest", "highest", "spread"]),
     });
+    this.#fair = new Panel({ title: words.fair, note: words.fairNote, name: "fair-value", sheet: () => fairSheet(this.#fairTable) });
     this.#basis = new Panel({ title: words.basis, note: words.basisNote, name: "basis", sheet: () => sheetOf(basisRows(this.#basisTable), basisColumns(this.#basisTable)) });
     this.#earned = new Panel({ title: words.earned, note: words.earnedNote, name: "carry-earned", sheet: () => sheetOf([...this.#earnedTable.numbers("net").keys()], earnedColumns(this.#earnedTable)) });
     this.element = h(
@@ -81,6 +86,7 @@ class FundingView implements View {
       this.#bar,
       this.#history.element,
       h("div", { class: "halves" }, this.#curve.element, this.#dispersion.element),
+      this.#fair.element,
       this.#table.element,
       this.#earned.element,
       this.#basis.element,
@@ -107,20 +113,22 @@ class FundingView implements View {
   async #load(signal: AbortSignal): Promise<void> {
     const { value } = address;
     try {
-      const [found, weighted, basis, spread, earned] = await Promise.all([
+      const [found, weighted, basis, spread, earned, fair] = await Promise.all([
         loadMarkets(value, signal),
         loadWeighted(value, signal),
         loadBasis(value, signal),
         loadDispersion(value, signal),
         loadArbitrage(value, signal),
+        loadFair(value, signal),
       ]);
       this.#markets = found;
-      [this.#basisTable, this.#spread, this.#earnedTable] = [basis, spread, earned];
+      [this.#basisTable, this.#spread, this.#earnedTable, this.#fairTable] = [basis, spread, earned, fair];
       for (const undo of this.#undo) undo();
       this.#undo = [];
       this.#showHistory(weighted);
       this.#showPlot(this.#curve, curve(basis));
       this.#showPlot(this.#dispersion, dispersion(spread));
+      this.#showPlot(this.#fair, deviations(fair), fixed(unknown(fair) ?? say().panel.nothing));
       this.#showTables();
     } catch (error) {
       if (signal.aborted) return;
@@ -129,7 +137,7 @@ class FundingView implements View {
   }
 
   get #panels(): Panel[] {
-    return [this.#table, this.#history, this.#curve, this.#dispersion, this.#basis, this.#earned];
+    return [this.#table, this.#history, this.#curve, this.#dispersion, this.#fair, this.#basis, this.#earned];
   }
 
   #showTables(): void {
@@ -160,9 +168,9 @@ class FundingView implements View {
     panel.ready();
   }
 
-  #showPlot(panel: Panel, options: PlotOptions): void {
+  #showPlot(panel: Panel, options: PlotOptions, nothing = say().panel.nothing): void {
     if (!options.x.length) {
-      panel.empty(say().panel.nothing);
+      panel.empty(nothing);
       return;
     }
     const host = plotHost(230);
