@@ -58,8 +58,9 @@ def run() -> dict[str, object]:
             page = _watched(url)
     return {
         "compared": f"{MINUTES:g} minutes of {RATE} updates a second, settled each minute, the "
-        f"first {WARM_UP:g} not counted; clients that never read, send frames too large, subscribe to 10,000 subjects, "
-        "come and go, and ask nonsense; and a symbol's page, its heap after forced collection",
+        f"first {WARM_UP:g} not counted; clients that never read, send frames too large, "
+        "subscribe to 10,000 subjects, come and go, and ask nonsense; and a symbol's page, its "
+        "heap after forced collection",
         "aim": f"memory: server at most {SERVER_LIMIT:g} MiB a minute, page {PAGE_LIMIT:g}; frames "
         f"a second at the end at least {FRAMES_LIMIT:g} of those at the start",
         "server": server,
