@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -20,7 +21,7 @@ from plimsoll.server.running import Running
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-__all__ = ["run"]
+__all__ = ["CHROMIUM", "FLAGS", "READY", "built", "run"]
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
@@ -45,6 +46,7 @@ MOVE = """async () => {
 
 def run() -> dict[str, object]:
     """Serve a simulated month, and move its chart with the map under it and without."""
+    built()
     with TemporaryDirectory() as folder:
         session = plimsoll.open(folder)
         session.simulate("crash", coins=("BTC",), days=DAYS)
@@ -62,6 +64,12 @@ def run() -> dict[str, object]:
         **figures,
         "script_gzip_kb": round(_script() / 1024, 1),
     }
+
+
+def built() -> None:
+    """End with a sentence where there is no page, rather than wait for it."""
+    if find_spec("plimsoll_ui") is None:
+        raise SystemExit("the page is not built into this installation; build it with: uv sync")
 
 
 def _browse(url: str) -> dict[str, Any]:

@@ -33,6 +33,8 @@ __all__ = ["append", "resident", "run", "serving"]
 CLIENTS, RATE, SECONDS = 200, 10, 20
 ROWS = 10
 """Rows of an update."""
+SETTLED = 60 * RATE
+"""Updates after which they are settled."""
 ASKED = 90
 """Twice that stays below what one client may ask at once."""
 _SYMBOL = "BTC/USDT:USDT"
@@ -166,7 +168,10 @@ def resident(pid: int) -> int:
 
 
 def append(root: Path, symbol: str, seconds: float, first: float) -> None:
-    """Append updates at an even pace, the first as of a time since 1970; each price says when."""
+    """Append updates at an even pace, the first as of a time since 1970; each price says when.
+
+    As a recorder does, settle each minute.
+    """
     shift = round((first - time.time()) * 1e9)
     with Writer(root) as writer:
         start = time.monotonic()
@@ -175,6 +180,8 @@ def append(root: Path, symbol: str, seconds: float, first: float) -> None:
             now = time.time_ns()
             numbers = range(update * ROWS, update * ROWS + ROWS)
             writer.append([_trade(symbol, now, now + shift, number) for number in numbers])
+            if update % SETTLED == SETTLED - 1:
+                writer.settle()
         time.sleep(1)
 
 

@@ -12,17 +12,22 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import httpx
+import polars as pl
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 import plimsoll
 from fakes.client import stream
 from plimsoll.market.events import Liquidation
+from plimsoll.market.schema import TABLES, rows
 from plimsoll.server.hub import Hub
+from plimsoll.server.problems import Problem
 from plimsoll.server.running import Running
 from plimsoll.server.service import Limits
 from plimsoll.server.topics import Subject
+from plimsoll.store import appended
 from plimsoll.store.layout import Layout
+from plimsoll.store.tail import Tail
 from plimsoll.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -304,8 +309,8 @@ def test_a_client_that_never_reads_is_dropped_and_others_lose_nothing(session: S
                     writer.append([liquidation(bursts + 10), *wide])
                     while not told or told[-1] != bursts + 11:
                         columns = (await good.hear("delta"))["columns"]
-                        rows = zip(columns["symbol"], columns["price"], strict=True)
-                        told += [price for symbol, price in rows if symbol == BTC]
+                        pairs = zip(columns["symbol"], columns["price"], strict=True)
+                        told += [price for symbol, price in pairs if symbol == BTC]
                     bursts += 1
                     metrics = (await asyncio.to_thread(httpx.get, f"{url}metrics")).text
                     dropped = "plimsoll_server_slow_total 1\n" in metrics
@@ -352,29 +357,131 @@ def test_a_page_elsewhere_cannot_listen(session: Session) -> None:
     run(work)
 
 
+class Desk:
+    """Lets a call wait until it is told to go on, and counts those that wait."""
+
+    def __init__(self, channel: str = "trade") -> None:
+        self.found = pl.DataFrame(schema=TABLES[channel].schema)
+        self.begun = self.open = self.most = 0
+        self.go = asyncio.Event()
+
+    async def run(self, _make: object) -> pl.DataFrame:
+        self.begun, self.open = self.begun + 1, self.open + 1
+        self.most = max(self.most, self.open)
+        await self.go.wait()
+        self.open -= 1
+        return self.found
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.told: asyncio.Queue[dict] = asyncio.Queue()
+
+    def offer(self, message: str) -> None:
+        self.told.put_nowait(json.loads(message))
+
+    def drop(self, reason: str) -> None: ...
+
+
+def trades_of(number: int) -> Subject:
+    return Subject("trade", f"C{number}/USDT:USDT", None)
+
+
 def test_what_nobody_waits_for_any_more_is_not_read(root: Path) -> None:
-    begun: list[object] = []
-
-    class Desk:
-        async def run(self, make: object) -> None:
-            begun.append(make)
-            await asyncio.sleep(3_600)
-
-    class Listener:
-        def offer(self, message: str) -> None: ...
-
-        def drop(self, reason: str) -> None: ...
-
     async def come_and_go() -> int:
-        hub = Hub(SimpleNamespace(desk=Desk(), layout=Layout(root)))
-        listener = Listener()
+        desk, listener = Desk(), Listener()
+        hub = Hub(SimpleNamespace(desk=desk, layout=Layout(root)))
         for number in range(100):
-            hub.subscribe(Subject("trade", f"C{number}/USDT:USDT", None), listener)
+            hub.subscribe(trades_of(number), listener)
         await asyncio.sleep(0)
-        before = len(asyncio.all_tasks())
         for number in range(100):
-            hub.unsubscribe(Subject("trade", f"C{number}/USDT:USDT", None), listener)
+            hub.unsubscribe(trades_of(number), listener)
+        desk.go.set()
         await asyncio.sleep(0.01)
-        return before - len(asyncio.all_tasks())
+        return desk.begun
 
-    assert asyncio.run(come_and_go()) == len(begun) == 100
+    assert asyncio.run(come_and_go()) == 1  # it had begun when they left
+
+
+def test_snapshots_are_read_one_at_a_time_and_once_for_all_who_wait(root: Path) -> None:
+    async def come() -> tuple[int, int]:
+        desk = Desk()
+        hub = Hub(SimpleNamespace(desk=desk, layout=Layout(root)))
+        for _ in range(7):
+            for number in range(10):
+                hub.subscribe(trades_of(number), Listener())
+        await asyncio.sleep(0)
+        desk.go.set()
+        await asyncio.sleep(0.05)
+        return desk.begun, desk.most
+
+    assert asyncio.run(come()) == (10, 1)
+
+
+def test_more_snapshots_than_may_wait_are_refused_with_a_reason(root: Path) -> None:
+    async def come() -> None:
+        hub = Hub(SimpleNamespace(desk=Desk(), layout=Layout(root)))
+        for number in range(1_024):
+            hub.subscribe(trades_of(number), Listener())
+        with pytest.raises(Problem, match="subscribe again in a second"):
+            hub.subscribe(trades_of(1_024), Listener())
+        hub.subscribe(trades_of(0), Listener())  # waited for already: costs nothing more
+        hub.subscribe(Subject("store"), Listener())  # has nothing to read
+        assert hub.topics == 1_025
+
+    asyncio.run(come())
+
+
+def test_who_comes_while_the_store_is_looked_at_misses_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes is read from the journal after the late one's snapshot was, in the same look."""
+
+    async def come() -> list[float]:
+        loop, desk, late = asyncio.get_running_loop(), Desk("liquidation"), Listener()
+        desk.go.set()
+        states = iter(range(100))
+        service = SimpleNamespace(desk=desk, layout=Layout(root), state=lambda: next(states))
+        hub = Hub(service)
+
+        async def subscribe() -> None:
+            hub.subscribe(Subject("liquidation"), late)
+            await asyncio.sleep(0.05)  # its snapshot is read: without what comes now
+
+        def look(_tail: Tail) -> dict[str, pl.DataFrame]:
+            if not desk.begun:
+                asyncio.run_coroutine_threadsafe(subscribe(), loop).result()
+                return {"liquidation": new}
+            return {}
+
+        monkeypatch.setattr(Tail, "look", look)
+        hub.subscribe(Subject("store"), Listener())
+        looking = asyncio.ensure_future(hub.run())
+        snapshot = await late.told.get()
+        looking.cancel()
+        return prices(snapshot)
+
+    new = rows([liquidation(6)])["liquidation"]
+    assert asyncio.run(asyncio.wait_for(come(), 30)) == [7.0]
+
+
+def test_a_flood_of_subscriptions_reads_the_journal_once(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    parse = appended.batches
+    monkeypatch.setattr(appended, "batches", lambda data: read.append(len(data)) or parse(data))
+
+    async def work() -> None:
+        with Writer(session.path) as writer:
+            for number in range(3, 200):
+                writer.append([liquidation(number)])
+            journal = sum(path.stat().st_size for path in Layout(session.path).journal.iterdir())
+            async with served(session) as url, stream(url) as heard:
+                for number in range(60):
+                    await heard.say("subscribe", "liquidation", f"C{number}/USDT:USDT")
+                for _ in range(60):
+                    await heard.hear("snapshot")
+            assert sum(read) == journal
+
+    run(work)

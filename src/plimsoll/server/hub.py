@@ -32,6 +32,8 @@ _EVERY = 0.01
 _REST = 0.03
 """How long it is not looked at after something was told: what comes meanwhile is told at once."""
 _TOPICS = 4_096
+_UNREAD = 1_024
+"""Snapshots that may wait to be read."""
 _LONGEST = 80
 
 
@@ -70,7 +72,8 @@ class Hub:
         self._topics: dict[Subject, Topic] = {}
         self._tail: Tail | None = None
         self._seen: Hashable = None
-        self._loading: dict[Subject, asyncio.Task[None]] = {}
+        self._unread: dict[Subject, Topic] = {}
+        self._reading: asyncio.Future[None] | None = None
         self.streams: Counter[str] = Counter()
         self.sent = self.dropped = 0
 
@@ -85,17 +88,11 @@ class Hub:
         Raises
         ------
         Problem
-            If too many subjects are listened to.
+            If too many subjects are listened to, or their snapshots waited for.
         """
         topic = self._topics.get(subject)
         if topic is None:
-            if len(self._topics) >= _TOPICS:
-                detail = "too many subjects are listened to; try again later"
-                raise Problem(503, "busy", "The server is busy", detail)
-            topic = self._topics[subject] = Topic(subject)
-            if self._tail is None:
-                self._tail = Tail(self._service.layout)
-            self._loading[subject] = asyncio.ensure_future(self._load(topic))
+            topic = self._begun(subject)
         topic.waiting.append(listener)  # told after the next look, when nothing moves
 
     def unsubscribe(self, subject: Subject, listener: Listener) -> None:
@@ -108,7 +105,7 @@ class Hub:
             topic.waiting.remove(listener)
         if not topic.listeners and not topic.waiting:
             del self._topics[subject]
-            self._loading.pop(subject).cancel()  # what nobody waits for is not read
+            self._unread.pop(subject, None)  # what nobody waits for is not read
 
     async def run(self) -> None:
         """Look and tell until cancelled."""
@@ -120,6 +117,8 @@ class Hub:
                     self._tail = None
                 await asyncio.sleep(_REST if told else _EVERY)
         finally:
+            if self._reading is not None:
+                self._reading.cancel()
             if self._tail is not None:
                 self._tail.close()
 
@@ -134,18 +133,39 @@ class Hub:
                     listener.drop("the store could not be looked at; connect again")
             return False
 
+    def _begun(self, subject: Subject) -> Topic:
+        """Return a topic nobody listened to; what its snapshot holds is read in its turn."""
+        if len(self._topics) >= _TOPICS:
+            raise _busy("too many subjects are listened to; try again later")
+        topic = Topic(subject)
+        if subject.channel == STORE:
+            topic.loaded = topic.empty  # nothing of it is stored
+        elif len(self._unread) >= _UNREAD:
+            raise _busy("many snapshots are waited for; subscribe again in a second")
+        else:
+            self._unread[subject] = topic
+        self._topics[subject] = topic
+        if self._tail is None:
+            self._tail = Tail(self._service.layout)
+        if self._unread and self._reading is None:
+            self._reading = asyncio.ensure_future(self._read())
+        return topic
+
+    async def _read(self) -> None:
+        """Read what snapshots hold, one after the other: other questions find a thread free."""
+        while self._unread:
+            await self._load(self._unread.pop(next(iter(self._unread))))
+        self._reading = None
+
     async def _load(self, topic: Topic) -> None:
         """Read what a topic's snapshot holds."""
-        channel = topic.subject.channel
-        found = topic.empty
-        if channel != STORE:
-            service, subject = self._service, topic.subject
-            try:
-                found = await service.desk.run(lambda: _stored(service, subject))
-            except NoSuchData:
-                pass  # not yet
-            except Exception:  # noqa: BLE001 (it is logged; what is new is told all the same)
-                _LOG.exception("a snapshot could not be read")
+        service, found = self._service, topic.empty
+        try:
+            found = await service.desk.run(lambda: _stored(service, topic.subject))
+        except NoSuchData:
+            pass  # not yet
+        except Exception:  # noqa: BLE001 (it is logged; what is new is told all the same)
+            _LOG.exception("a snapshot could not be read")
         topic.loaded = found
 
     async def _look(self) -> bool:
@@ -156,10 +176,10 @@ class Hub:
         state = self._service.state()
         changed, self._seen = state != self._seen, state
         rows: Mapping[str, pl.DataFrame] = {}
-        topics = list(self._topics.values())
         told: list[list[str]] = []
         if changed:
             rows = await asyncio.to_thread(tail.look)
+        topics = list(self._topics.values())  # who came during the look gets its rows as well
         if changed or any(not topic.ready for topic in topics):
             told = await asyncio.to_thread(
                 lambda: [one.take(rows, changed=changed) for one in topics]
@@ -169,6 +189,10 @@ class Hub:
         for topic in topics:
             topic.begin()
         return any(told)
+
+
+def _busy(detail: str) -> Problem:
+    return Problem(503, "busy", "The server is busy", detail)
 
 
 def _stored(service: Service, subject: Subject) -> pl.DataFrame:

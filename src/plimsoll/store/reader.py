@@ -17,7 +17,7 @@ from plimsoll.errors import NoSuchData, StoreDamaged, StoreUnusable
 from plimsoll.market.schema import TABLES
 from plimsoll.market.symbols import family
 from plimsoll.store import merge, parquet
-from plimsoll.store.journal import read_segment
+from plimsoll.store.appended import appended
 from plimsoll.store.layout import Layout, Series, months
 from plimsoll.store.revisions import in_force
 from plimsoll.store.stage import accepted, filing
@@ -304,27 +304,19 @@ class Reader:
     def _waiting(self, kind: str) -> dict[Series, Pending]:
         """Return what waits to be sealed, by series and month."""
         # Looked at first, though it ranks last: what is settled meanwhile is then in a stage.
-        appended = self._journal(kind)
+        journal = self._journal(kind)
         found: dict[Series, Pending] = defaultdict(lambda: defaultdict(list))
         for _, stage in accepted(self.layout.staged):
             for path in sorted((stage / kind).glob("*/*/*.parquet")):
                 series = Series.of(path.parent.relative_to(stage).as_posix())
                 found[series][path.name.split(".")[0]].append(path)
-        for series, month, frame in appended:
+        for series, month, frame in journal:
             found[series][month].append(frame)
         return found
 
     def _journal(self, kind: str | None) -> list[tuple[Series, str, pl.DataFrame]]:
-        found: list[tuple[Series, str, pl.DataFrame]] = []
-        for path in sorted(self.layout.journal.glob("*.journal")):
-            try:
-                batches = read_segment(path).batches
-            except FileNotFoundError:
-                continue  # settled meanwhile: its rows are in a stage now
-            for of, frame in batches:
-                if kind in {None, of}:
-                    found.extend(filing(of, frame))
-        return found
+        rows = appended(self.layout.journal).rows(kind)
+        return [part for of, frame in rows for part in filing(of, frame)]
 
     def _nothing(self, kind: str, exchanges: set[str], symbol: str | None) -> str:
         asked = " ".join([kind, *sorted(exchanges), *([symbol] if symbol else [])])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from plimsoll.store.appended import appended
 from plimsoll.store.catalogue import Catalogue
-from plimsoll.store.journal import batches, read_segment
+from plimsoll.store.journal import batches
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
@@ -118,11 +119,9 @@ def _unsealed(layout: Layout) -> Iterator[_Extent]:
         for path in layout.staged.glob(f"[!.]*/{kind}/*/*/*.parquet"):
             with suppress(OSError, pl.exceptions.PolarsError):  # sealed meanwhile
                 yield from _ends(kind, pl.scan_parquet(path))
-    for path, _ in _segments(layout):
-        with suppress(FileNotFoundError):
-            for kind, frame in read_segment(path).batches:
-                if kind in _CLOCKS:
-                    yield from _ends(kind, frame.lazy())
+    for kind, frame in appended(layout.journal).rows():
+        if kind in _CLOCKS:
+            yield from _ends(kind, frame.lazy())
 
 
 def _ends(kind: str, rows: pl.LazyFrame) -> list[_Extent]:
