@@ -141,7 +141,7 @@ def test_bad_clients_cost_no_memory_and_the_others_nothing(simulated: Session) -
         good = f"{url}api/v1/open-interest?symbol=SOL"
         expected = httpx.get(good).content
         wide = {"symbol": "SOL", "since": "2001-01-01", "until": "2190-01-01", "interval": "1s"}
-        httpx.get(f"{url}api/v1/overview", timeout=120).raise_for_status()  # as it does at its start
+        httpx.get(f"{url}api/v1/overview", timeout=120).raise_for_status()  # as at its start
         held = resident(pid)
         with httpx.Client(base_url=f"{url}api/v1/") as bad:
             for number in range(300):
