@@ -8,7 +8,7 @@ setup:
 
 # Run the tests; options go to pytest
 test *options:
-    uv run pytest {{options}}
+    uv run pytest -n auto {{options}}
 
 # Check style, types and floors
 lint:
