@@ -410,7 +410,7 @@ def liquidation_map(
         **_join(seen, every),
         open_interest_usd=_published(contracts[0], shown, record) * price[shown],
         coverage=covered(record.coverage, parameters.reachable),
-        crossed=_swept(seen, record.crossed[start:, :, kept], price[start:]),
+        crossed=_swept(seen, record.crossed[start:], price[start:], kept),
         crossed_on_trades=_on_trades(moved, contracts, seen, price, kept),
         inconsistent=int(record.inconsistent.sum()),
         maintenance=changes(bars, parameters),
@@ -432,8 +432,11 @@ def _published(bars: Floats, shown: NDArray[np.bool_], record: Record) -> Floats
     return held
 
 
-def _swept(bars: pl.DataFrame, crossed: Floats, price: Floats) -> pl.DataFrame:
-    usd = crossed.sum(axis=2) * price[:, None]
+def _swept(
+    bars: pl.DataFrame, crossed: Floats, price: Floats, kept: NDArray[np.bool_]
+) -> pl.DataFrame:
+    some = crossed if kept.all() else crossed[:, :, kept]  # a copy is large
+    usd = some.sum(axis=2) * price[:, None]
     return pl.DataFrame(
         {"time": bars["time"], "long_usd": usd[:, 0], "short_usd": usd[:, 1]}
     ).fill_nan(None)
@@ -449,8 +452,8 @@ def _on_trades(
     if contracts[1] is None:
         return None
     wicks = moved(contracts[0], None)
-    crossed = wicks.advance(np.zeros(len(price), dtype=np.bool_)).crossed[:, :, kept]
-    return _swept(seen, crossed[-len(seen) :], price[-len(seen) :])
+    crossed = wicks.advance(np.zeros(len(price), dtype=np.bool_)).crossed
+    return _swept(seen, crossed[-len(seen) :], price[-len(seen) :], kept)
 
 
 def _totals(crossed: pl.DataFrame) -> dict[str, float | None]:
