@@ -96,7 +96,7 @@ class Once:
             made.stages = stages
             try:
                 tell(stages)
-            except Exception:
+            except Exception:  # by raising anything, who asked first says that it wants no more
                 if not made.waiting:  # else it goes on for those who wait
                     raise
 
